@@ -1,0 +1,57 @@
+# `make` alone lists the commands.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export UNDERSTUDY_DATA ?= $(abspath ../shared/data)
+export YOLO_OFFLINE := 1
+export YOLO_AUTOINSTALL := false
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo serve test test-quick check format proto lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+install: $(STAMP) ## make the virtual environment (every other command does so by itself)
+
+demo: $(STAMP) ## distil a student, archive it, serve it and swap it in under load
+	$(BIN)/understudy demo
+
+serve: $(STAMP) ## start TorchServe, the controller and the gateway
+	$(BIN)/understudy serve
+
+test: $(STAMP) ## run every test, real servers and a real training included
+	$(BIN)/python -m pytest
+
+test-quick: $(STAMP) ## run the tests that start no server and train nothing
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(STAMP) ## lint, types, imports between the islands, quick tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory test-quick
+
+format: $(STAMP) ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+proto: $(STAMP) ## generate the stubs from proto/wire/v1/*.proto
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. proto/wire/v1/*.proto
+	rm -f proto/wire/v1/card_pb2_grpc.py
+
+lock: ## pin every dependency again (needs uv)
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	  --custom-compile-command "make lock" --quiet --upgrade --output-file requirements.lock
+
+clean: ## remove what was built and run here (the virtual environment stays)
+	rm -rf runs build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Offline jobs: distil, evaluate, export, quantize, gate, archive."""

@@ -1,0 +1,1 @@
+"""The code that travels inside every archive and runs in TorchServe workers."""

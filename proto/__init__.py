@@ -1,0 +1,1 @@
+"""The wire contract, the card, and their generated stubs."""

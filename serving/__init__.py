@@ -1,0 +1,1 @@
+"""The gateway, the controller and the engine they drive."""

@@ -1,0 +1,1 @@
+"""What an operator moves: releases and routes."""

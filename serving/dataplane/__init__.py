@@ -1,0 +1,1 @@
+"""What a frame meets between an adapter and a worker."""

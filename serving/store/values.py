@@ -1,0 +1,198 @@
+"""What the store holds, as frozen values; both planes speak of these and of nothing else."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+
+
+class Frozen(BaseModel):
+    """A value: never mutated, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReleaseKey(Frozen):
+    """Which archive: a model's name and version."""
+
+    model: str = Field(pattern=NAME_PATTERN)
+    version: str = Field(pattern=r"^[0-9]+(\.[0-9]+){0,2}$")
+
+    def __str__(self) -> str:
+        return f"{self.model}-{self.version}"
+
+
+class Arm(Frozen):
+    """One side of a route.
+
+    Attributes:
+        name: "teacher", "student" or what the operator calls it.
+        release: What answers here.
+        weight: Share of the keys in percent; the arms of a route sum to 100.
+    """
+
+    name: str = Field(pattern=NAME_PATTERN)
+    release: ReleaseKey
+    weight: float = Field(ge=0, le=100)
+
+
+class Route(Frozen):
+    """Desired state: which arm answers which camera.
+
+    Attributes:
+        name: What a request names; "default" otherwise.
+        arms: In a fixed order: raising a later arm's weight only moves keys to it.
+        sticky: What the split hashes: the camera id, or nothing (each request for itself).
+        timeout_s: Deadline of a request that brings none.
+    """
+
+    name: str = Field(default="default", pattern=NAME_PATTERN)
+    arms: tuple[Arm, ...] = Field(min_length=1, max_length=8)
+    sticky: Literal["camera", "none"] = "camera"
+    timeout_s: float = Field(default=10.0, gt=0, le=120)
+
+    @model_validator(mode="after")
+    def _weights_and_names(self) -> Self:
+        total = sum(arm.weight for arm in self.arms)
+        if abs(total - 100) > 1e-6:
+            raise ValueError(f"arms.weight: the weights sum to {total:g}; they must sum to 100")
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) != len(names):
+            raise ValueError(f"arms.name: {names} holds a name twice; each arm needs its own")
+        return self
+
+    def releases(self) -> frozenset[ReleaseKey]:
+        """Every release an arm names, weight 0 included (a forced arm reaches it)."""
+        return frozenset(arm.release for arm in self.arms)
+
+
+class RouteRevision(Frozen):
+    """A route as it stood from one change to the next.
+
+    Attributes:
+        revision: Counts every change of every route of the store, from 1.
+        route: The desired state.
+        at: When, UTC.
+        who: The key's name, or "bootstrap".
+        why: The operator's words.
+    """
+
+    revision: int
+    route: Route
+    at: datetime
+    who: str
+    why: str
+
+
+class ReleaseState(StrEnum):
+    """Where a release stands; the arrows are in `serving.controlplane.releases`."""
+
+    STAGED = "staged"
+    LOADING = "loading"
+    WARMING = "warming"
+    READY = "ready"
+    LIVE = "live"
+    STANDBY = "standby"
+    DRAINING = "draining"
+    RETIRED = "retired"
+    FAILED = "failed"
+
+
+class Release(Frozen):
+    """An archive that was handed to this deployment.
+
+    Attributes:
+        key: Name and version.
+        sha256: Of the whole archive; the private copy is named by it.
+        role: "teacher" or "student".
+        class_names: Index = class id.
+        operating_thresholds: One a class.
+        quality_measured: Whether the card's quality is more than a claim.
+        state: Where it stands.
+        reason: Why it failed or was moved; "" otherwise.
+        workers: How many worker processes it runs on.
+        batch_size: Largest batch TorchServe forms for it.
+        created: When it was first handed over, UTC.
+        updated: When it last moved, UTC.
+    """
+
+    key: ReleaseKey
+    sha256: str
+    role: Literal["teacher", "student"]
+    class_names: tuple[str, ...]
+    operating_thresholds: tuple[float, ...]
+    quality_measured: bool
+    state: ReleaseState
+    reason: str = ""
+    workers: int = Field(default=1, ge=1, le=64)
+    batch_size: int = Field(default=8, ge=1, le=256)
+    created: datetime
+    updated: datetime
+
+
+class Scope(StrEnum):
+    """What a key may do; each holds the ones before it."""
+
+    DETECT = "detect"
+    OPERATE = "operate"
+    ADMIN = "admin"
+
+    def reaches(self, needed: "Scope") -> bool:
+        """Whether a key of this scope may do what `needed` asks for."""
+        order = list(Scope)
+        return order.index(self) >= order.index(needed)
+
+
+class ApiKey(Frozen):
+    """A key as the store knows it: its secret only as a slow hash.
+
+    Attributes:
+        id: Public part, in every key before its secret.
+        name: Who holds it.
+        scope: What it may do.
+        salt: Of the hash.
+        hash: scrypt of the secret.
+        created: UTC.
+        expires: UTC, or never.
+        revoked: UTC, or not.
+    """
+
+    id: str
+    name: str
+    scope: Scope
+    salt: bytes
+    hash: bytes
+    created: datetime
+    expires: datetime | None = None
+    revoked: datetime | None = None
+
+
+class GatewayStatus(Frozen):
+    """A gateway's last heartbeat.
+
+    Attributes:
+        id: Unique to the process.
+        started: UTC.
+        heartbeat: UTC.
+        revision: The newest revision it has applied; -1 before the first.
+        in_flight: Requests it has sent and not yet got back, by "MODEL-VERSION".
+    """
+
+    id: str
+    started: datetime
+    heartbeat: datetime
+    revision: int
+    in_flight: dict[str, int]
+
+
+class AuditEntry(Frozen):
+    """Who did what, when and why."""
+
+    at: datetime
+    who: str
+    action: str
+    subject: str
+    detail: str

@@ -1,0 +1,1 @@
+"""The engine; nothing else knows it."""
