@@ -1,0 +1,1 @@
+"""The whole way in one command: from a teacher to a student that took over under load."""

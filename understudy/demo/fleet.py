@@ -1,0 +1,140 @@
+"""Cameras that send frames at a steady rate and remember what came of each."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from proto.wire.v1 import detection_pb2
+
+Ask = Callable[[detection_pb2.DetectRequest], Awaitable[detection_pb2.DetectResponse]]
+
+
+class Outcome(StrEnum):
+    """What came of a frame."""
+
+    DETECTIONS = "detections"
+    FAILED = "failed"
+    HUNG = "hung"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A frame and what came of it.
+
+    Attributes:
+        camera_id: Who sent it.
+        at_s: When it was sent, on `time.perf_counter`.
+        latency_s: From sending to the answer, the error or giving up.
+        outcome: What came of it.
+        arm: Who answered, "" for nobody.
+        error: What the client was told, "" if nothing went wrong.
+    """
+
+    camera_id: str
+    at_s: float
+    latency_s: float
+    outcome: Outcome
+    arm: str = ""
+    error: str = ""
+
+
+class Fleet:
+    """Cameras that replay frames through the gateway until they are told to stop.
+
+    A camera sends its next frame when its period has passed and the last answer is there. No answer within
+    the deadline and one second more is counted as hung.
+
+    Args:
+        asks: How each camera asks, by camera id: over gRPC or HTTP.
+        frames: Encoded images, sent in turn; each camera starts elsewhere.
+        period_s: Time between a camera's frames.
+        deadline_s: What the client gives the gateway to answer.
+    """
+
+    def __init__(
+        self, asks: dict[str, Ask], frames: Sequence[bytes], *, period_s: float, deadline_s: float
+    ) -> None:
+        self._asks = asks
+        self._frames = frames
+        self._period_s = period_s
+        self._deadline_s = deadline_s
+        self._stopping = asyncio.Event()
+        self._changed = asyncio.Condition()
+        self._last_arm: dict[str, str] = {}
+        self.sent: list[Sent] = []
+
+    @property
+    def camera_ids(self) -> tuple[str, ...]:
+        """Every camera of the fleet."""
+        return tuple(self._asks)
+
+    async def run(self) -> None:
+        """Send until `stop`; every frame under way is waited for."""
+        async with asyncio.TaskGroup() as cameras:
+            for place, (camera_id, ask) in enumerate(self._asks.items()):
+                cameras.create_task(self._camera(place, camera_id, ask))
+
+    def stop(self) -> None:
+        """Tell every camera that its current frame is its last."""
+        self._stopping.set()
+
+    async def until(self, reached: Callable[[dict[str, str]], bool], timeout_s: float) -> None:
+        """Wait until the cameras' last answers satisfy `reached`.
+
+        Args:
+            reached: Takes the arm that last answered, by camera id (cameras without an answer are absent).
+            timeout_s: How long to wait.
+
+        Raises:
+            TimeoutError: It was not reached in time.
+        """
+        async with asyncio.timeout(timeout_s), self._changed:
+            await self._changed.wait_for(lambda: reached(self._last_arm))
+
+    async def _camera(self, place: int, camera_id: str, ask: Ask) -> None:
+        start = (place * 7) % len(self._frames)
+        frames: Iterable[bytes] = itertools.islice(itertools.cycle(self._frames), start, None)
+        next_at = time.perf_counter() + self._period_s * place / len(self._asks)
+        for number, frame in enumerate(frames):
+            if await self._stopped_before(next_at):
+                return
+            request = detection_pb2.DetectRequest(
+                image=frame, camera_id=camera_id, frame_id=str(number)
+            )
+            request.capture_time.GetCurrentTime()
+            await self._note(await self._send(ask, request))
+            next_at = max(next_at + self._period_s, time.perf_counter())
+
+    async def _stopped_before(self, moment_s: float) -> bool:
+        try:
+            async with asyncio.timeout(max(0.0, moment_s - time.perf_counter())):
+                await self._stopping.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _send(self, ask: Ask, request: detection_pb2.DetectRequest) -> Sent:
+        at_s = time.perf_counter()
+
+        def sent(outcome: Outcome, arm: str = "", error: str = "") -> Sent:
+            passed_s = time.perf_counter() - at_s
+            return Sent(request.camera_id, at_s, passed_s, outcome, arm, error)
+
+        try:
+            async with asyncio.timeout(self._deadline_s + 1):
+                response = await ask(request)
+        except TimeoutError:
+            return sent(Outcome.HUNG, error="no answer within the deadline and one second more")
+        except Exception as error:  # noqa: BLE001 - whatever a client raises is a failed frame, and is told
+            return sent(Outcome.FAILED, error=f"{type(error).__name__}: {error}")
+        return sent(Outcome.DETECTIONS, arm=response.answered_by.arm)
+
+    async def _note(self, sent: Sent) -> None:
+        async with self._changed:
+            self.sent.append(sent)
+            if sent.outcome is Outcome.DETECTIONS:
+                self._last_arm[sent.camera_id] = sent.arm
+            self._changed.notify_all()
