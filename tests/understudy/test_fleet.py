@@ -1,0 +1,67 @@
+"""The demo's cameras count what really came of each frame."""
+
+import asyncio
+
+from proto.wire.v1 import detection_pb2
+from understudy.demo.fleet import Ask, Fleet, Outcome
+
+
+def _answering(arm: str) -> Ask:
+    async def ask(request: detection_pb2.DetectRequest) -> detection_pb2.DetectResponse:
+        answered_by = detection_pb2.AnsweredBy(arm=arm)
+        return detection_pb2.DetectResponse(answered_by=answered_by, frame_id=request.frame_id)
+
+    return ask
+
+
+async def _hanging(request: detection_pb2.DetectRequest) -> detection_pb2.DetectResponse:
+    await asyncio.Event().wait()
+    return detection_pb2.DetectResponse()
+
+
+async def _failing(request: detection_pb2.DetectRequest) -> detection_pb2.DetectResponse:
+    raise ConnectionError("gone")
+
+
+async def _run_until_all_tried(asks: dict[str, Ask]) -> Fleet:
+    fleet = Fleet(asks, [b"a", b"b"], period_s=0.01, deadline_s=0.01)
+    running = asyncio.create_task(fleet.run())
+    async with asyncio.timeout(10):
+        while {sent.camera_id for sent in fleet.sent} != set(asks):
+            await asyncio.sleep(0)
+    fleet.stop()
+    await running
+    return fleet
+
+
+async def test_answers_failures_and_hangs_are_told_apart() -> None:
+    fleet = await _run_until_all_tried(
+        {"good": _answering("student"), "hung": _hanging, "failed": _failing}
+    )
+
+    outcomes = {(sent.camera_id, sent.outcome) for sent in fleet.sent}
+
+    assert outcomes == {
+        ("good", Outcome.DETECTIONS),
+        ("hung", Outcome.HUNG),
+        ("failed", Outcome.FAILED),
+    }
+    assert {sent.error for sent in fleet.sent if sent.camera_id == "failed"} == {
+        "ConnectionError: gone"
+    }
+
+
+async def test_until_waits_for_every_camera_to_be_answered_by_the_wanted_arm() -> None:
+    fleet = Fleet(
+        {"a": _answering("student"), "b": _answering("student")},
+        [b"x"],
+        period_s=0.01,
+        deadline_s=1,
+    )
+    running = asyncio.create_task(fleet.run())
+
+    await fleet.until(lambda arms: arms == {"a": "student", "b": "student"}, timeout_s=5)
+    fleet.stop()
+    await running
+
+    assert {sent.arm for sent in fleet.sent} == {"student"}
