@@ -26,9 +26,7 @@ async def _failing(request: detection_pb2.DetectRequest) -> detection_pb2.Detect
 async def _run_until_all_tried(asks: dict[str, Ask]) -> Fleet:
     fleet = Fleet(asks, [b"a", b"b"], period_s=0.01, deadline_s=0.01)
     running = asyncio.create_task(fleet.run())
-    async with asyncio.timeout(10):
-        while {sent.camera_id for sent in fleet.sent} != set(asks):
-            await asyncio.sleep(0)
+    await fleet.until(lambda f: {sent.camera_id for sent in f.sent} == set(asks), timeout_s=10)
     fleet.stop()
     await running
     return fleet
@@ -60,7 +58,7 @@ async def test_until_waits_for_every_camera_to_be_answered_by_the_wanted_arm() -
     )
     running = asyncio.create_task(fleet.run())
 
-    await fleet.until(lambda arms: arms == {"a": "student", "b": "student"}, timeout_s=5)
+    await fleet.until(lambda f: f.last_arm == {"a": "student", "b": "student"}, timeout_s=5)
     fleet.stop()
     await running
 

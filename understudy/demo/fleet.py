@@ -44,14 +44,18 @@ class Sent:
 class Fleet:
     """Cameras that replay frames through the gateway until they are told to stop.
 
-    A camera sends its next frame when its period has passed and the last answer is there. No answer within
-    the deadline and one second more is counted as hung.
+    A camera sends its next frame when its period has passed and the last answer is there. No
+    answer within the deadline and one second more is counted as hung.
 
     Args:
         asks: How each camera asks, by camera id: over gRPC or HTTP.
         frames: Encoded images, sent in turn; each camera starts elsewhere.
         period_s: Time between a camera's frames.
         deadline_s: What the client gives the gateway to answer.
+
+    Attributes:
+        sent: Every frame so far and what came of it.
+        last_arm: Who last answered, by camera id; a camera without an answer is absent.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class Fleet:
         self._deadline_s = deadline_s
         self._stopping = asyncio.Event()
         self._changed = asyncio.Condition()
-        self._last_arm: dict[str, str] = {}
+        self.last_arm: dict[str, str] = {}
         self.sent: list[Sent] = []
 
     @property
@@ -81,18 +85,18 @@ class Fleet:
         """Tell every camera that its current frame is its last."""
         self._stopping.set()
 
-    async def until(self, reached: Callable[[dict[str, str]], bool], timeout_s: float) -> None:
-        """Wait until the cameras' last answers satisfy `reached`.
+    async def until(self, reached: Callable[["Fleet"], bool], timeout_s: float) -> None:
+        """Wait until what the cameras have seen satisfies `reached`.
 
         Args:
-            reached: Takes the arm that last answered, by camera id (cameras without an answer are absent).
+            reached: Takes this fleet; asked again after each frame.
             timeout_s: How long to wait.
 
         Raises:
             TimeoutError: It was not reached in time.
         """
         async with asyncio.timeout(timeout_s), self._changed:
-            await self._changed.wait_for(lambda: reached(self._last_arm))
+            await self._changed.wait_for(lambda: reached(self))
 
     async def _camera(self, place: int, camera_id: str, ask: Ask) -> None:
         start = (place * 7) % len(self._frames)
@@ -136,5 +140,5 @@ class Fleet:
         async with self._changed:
             self.sent.append(sent)
             if sent.outcome is Outcome.DETECTIONS:
-                self._last_arm[sent.camera_id] = sent.arm
+                self.last_arm[sent.camera_id] = sent.arm
             self._changed.notify_all()
