@@ -1,0 +1,1 @@
+"""From a checkpoint to a signed archive: evaluate, export, quantize, check, gate, archive, sign."""

@@ -1,0 +1,102 @@
+"""ONNX and TorchScript files of a dense detector, written whole or not at all."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+import torch
+
+from distill_jobs.release.dense import DenseDetector
+
+INPUT_NAME = "images"
+OUTPUT_NAME = "predictions"
+# ONNX Runtime's CUDA provider hands Resize of opset 19 and above to the CPU, and static INT8 refuses 21.
+OPSET = 17
+# Traced with two images: with one, an operator may take the batch axis for a broadcast.
+_TRACED_BATCH = 2
+
+
+def export_onnx(module: DenseDetector, path: Path) -> Path:
+    """Write an ONNX file, opset 17, whose batch axis alone is dynamic.
+
+    Args:
+        module: What to export.
+        path: Where to; replaced in one step.
+
+    Returns:
+        `path`. Its input is "images", float32 [N, 3, H, W]; its output "predictions", float32 [N, 4 + nc, anchors].
+    """
+    with whole_file(path) as partial, _no_export_noise():
+        torch.onnx.export(
+            module,
+            (_example(module),),
+            str(partial),
+            dynamo=False,  # the new exporter needs onnxscript and writes opset 18 at least
+            opset_version=OPSET,
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            dynamic_axes={INPUT_NAME: {0: "batch"}, OUTPUT_NAME: {0: "batch"}},
+            do_constant_folding=True,
+        )
+        _state_output_shape(partial, module)
+    return path
+
+
+def export_torchscript(module: DenseDetector, path: Path) -> Path:
+    """Write a TorchScript file by tracing; it takes any batch size.
+
+    Args:
+        module: What to export.
+        path: Where to; replaced in one step.
+
+    Returns:
+        `path`.
+    """
+    with whole_file(path) as partial, _no_export_noise(), torch.no_grad():
+        traced = torch.jit.trace(module, _example(module), check_trace=False)
+        torch.jit.freeze(traced).save(str(partial))
+    return path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` to write to; on success it takes `path`'s place, else it is removed."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _no_export_noise() -> Iterator[None]:
+    """Silence what torch 2.14 says of the two exporters this product uses on purpose, and nothing else."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`torch.jit", category=FutureWarning)
+        warnings.filterwarnings("ignore", message="The feature will be removed", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message="You are using the legacy", category=DeprecationWarning)
+        # The sizes that Python code reads while tracing are fixed on purpose, all but the batch, which parity checks.
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        yield
+
+
+def _state_output_shape(path: Path, module: DenseDetector) -> None:
+    """Replace the invented names of the output's fixed axes by their sizes."""
+    with torch.no_grad():
+        shape = module(_example(module)).shape
+    graph = onnx.load(str(path))
+    for axis, size in zip(graph.graph.output[0].type.tensor_type.shape.dim[1:], shape[1:], strict=True):
+        axis.dim_value = size
+    onnx.checker.check_model(graph)
+    onnx.save(graph, str(path))
+
+
+def _example(module: DenseDetector) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(_TRACED_BATCH, 3, module.image_size, module.image_size, generator=generator)
