@@ -9,7 +9,8 @@ UnderstudyError
 │   ├── InvalidField            a field of the request, its value and its limit
 │   │   ├── MissingCameraId     the route is sticky by camera and the request names none
 │   │   ├── UnknownRoute
-│   │   └── UnknownArm
+│   │   ├── UnknownArm
+│   │   └── UnknownKey
 │   ├── ImageTooLarge           more bytes or pixels than the limit
 │   └── BadImage                the bytes do not decode
 ├── Overloaded                  every place is taken; try again after `retry_after_s`
@@ -26,6 +27,7 @@ UnderstudyError
 │   └── DeployFailed            loading or warming went wrong; what served before still serves
 ├── RouteError
 │   ├── InvalidRoute            weights, arms or names do not fit
+│   ├── RouteConflict           someone else changed the route meanwhile
 │   └── NothingToRollBackTo
 └── ConfigurationError          a setting, a port or a missing program
 """
@@ -87,6 +89,12 @@ class UnknownArm(InvalidField):
     """The route has no such arm."""
 
     code = "unknown_arm"
+
+
+class UnknownKey(InvalidField):
+    """No API key has this id."""
+
+    code = "unknown_key"
 
 
 class ImageTooLarge(InvalidField):
@@ -199,6 +207,12 @@ class InvalidRoute(RouteError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class RouteConflict(RouteError):
+    """The route is no longer at the revision that the change was made for."""
+
+    code = "route_conflict"
 
 
 class NothingToRollBackTo(RouteError):

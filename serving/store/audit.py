@@ -1,0 +1,26 @@
+"""Queries on the audit log: rows are only ever added."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from serving.store.tables import audit as table
+from serving.store.values import AuditEntry
+
+
+async def add(
+    connection: AsyncConnection, who: str, action: str, subject: str, detail: str
+) -> None:
+    """Add an entry, dated now."""
+    values = {"at": datetime.now(UTC), "who": who, "action": action}
+    await connection.execute(insert(table).values(**values, subject=subject, detail=detail))
+
+
+async def newest(connection: AsyncConnection, limit: int) -> list[AuditEntry]:
+    """Return at most `limit` entries, newest first."""
+    columns = (table.c.at, table.c.who, table.c.action, table.c.subject, table.c.detail)
+    query = select(*columns).order_by(table.c.id.desc()).limit(limit)
+    return [
+        AuditEntry.model_validate(dict(row)) for row in (await connection.execute(query)).mappings()
+    ]

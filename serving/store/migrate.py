@@ -1,0 +1,32 @@
+"""Brings a database to the schema of this code."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from serving.errors import ConfigurationError
+
+_FOLDER = Path(__file__).parent / "migrations"
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the migrations that are missing, in the caller's transaction: all of them or none.
+
+    Raises:
+        ConfigurationError: A newer version of this program wrote the database.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    unknown = set(MigrationContext.configure(connection).get_current_heads()) - known
+    if unknown:
+        raise ConfigurationError(
+            f"store: the database is at schema {', '.join(sorted(unknown))}, which this version "
+            "does not know: a newer one wrote it. Upgrade this program or use another state folder"
+        )
+    command.upgrade(config, "head")

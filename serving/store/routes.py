@@ -1,0 +1,63 @@
+"""Queries on routes: every change is a new revision."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import RowMapping, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from serving.errors import RouteConflict
+from serving.store.tables import route_revisions as table
+from serving.store.values import Route, RouteRevision
+
+
+def _revision(row: RowMapping) -> RouteRevision:
+    return RouteRevision(
+        revision=row["revision"],
+        route=Route.model_validate(row["route"]),
+        at=row["at"],
+        who=row["who"],
+        why=row["why"],
+    )
+
+
+async def newest(connection: AsyncConnection) -> dict[str, RouteRevision]:
+    """Return the newest revision of each route, by its name."""
+    latest = select(func.max(table.c.revision)).group_by(table.c.name)
+    query = select(table).where(table.c.revision.in_(latest)).order_by(table.c.name)
+    rows = (await connection.execute(query)).mappings()
+    return {row["name"]: _revision(row) for row in rows}
+
+
+async def latest_revision(connection: AsyncConnection) -> int:
+    """Return the newest revision of all routes; 0 where there is none."""
+    return await connection.scalar(select(func.max(table.c.revision))) or 0
+
+
+async def history(connection: AsyncConnection, name: str, limit: int) -> list[RouteRevision]:
+    """Return at most `limit` revisions of a route, newest first."""
+    query = select(table).where(table.c.name == name).order_by(table.c.revision.desc())
+    return [_revision(row) for row in (await connection.execute(query.limit(limit))).mappings()]
+
+
+async def put(
+    connection: AsyncConnection, route: Route, who: str, why: str, expected_revision: int | None
+) -> RouteRevision:
+    """Add a revision.
+
+    Raises:
+        RouteConflict: `expected_revision` is not the route's newest one.
+    """
+    query = select(func.max(table.c.revision)).where(table.c.name == route.name)
+    current = await connection.scalar(query) or 0
+    if expected_revision is not None and expected_revision != current:
+        raise RouteConflict(
+            f"route {route.name!r} is at revision {current}, and the change was made for "
+            f"{expected_revision}: look at it again and repeat the change"
+        )
+    at = datetime.now(UTC)
+    values = {"name": route.name, "route": route.model_dump(mode="json"), "at": at}
+    result = await connection.execute(insert(table).values(**values, who=who, why=why))
+    revision = result.inserted_primary_key
+    if revision is None:  # pragma: no cover - the insert above has one
+        raise RuntimeError("the database gave no revision")
+    return RouteRevision(revision=revision[0], route=route, at=at, who=who, why=why)
