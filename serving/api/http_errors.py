@@ -1,0 +1,130 @@
+"""Errors as HTTP answers: one table, one shape.
+
+Every error reads `{"error": {"code", "message", "field", "requestId"}}`; `field` is "" where no
+single field is at fault.
+"""
+
+import math
+from http import HTTPStatus
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from serving import errors
+from serving.api.request_ids import REQUEST_ID_HEADER, request_id_of
+
+log = structlog.get_logger(__name__)
+
+
+class UnsupportedMediaType(errors.RequestError):
+    """The body is neither an image nor multipart: only HTTP can ask so."""
+
+    code = "unsupported_media_type"
+
+
+STATUS: dict[type[errors.UnderstudyError], HTTPStatus] = {
+    errors.UnderstudyError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.RequestError: HTTPStatus.BAD_REQUEST,
+    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.PermissionDenied: HTTPStatus.FORBIDDEN,
+    errors.InvalidField: HTTPStatus.BAD_REQUEST,
+    errors.MissingCameraId: HTTPStatus.BAD_REQUEST,
+    errors.UnknownRoute: HTTPStatus.NOT_FOUND,
+    errors.UnknownArm: HTTPStatus.NOT_FOUND,
+    errors.ImageTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.BadImage: HTTPStatus.BAD_REQUEST,
+    errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.UpstreamError: HTTPStatus.BAD_GATEWAY,
+    errors.WorkerFailed: HTTPStatus.BAD_GATEWAY,
+    errors.StaleRoute: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.BackendUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ReleaseError: HTTPStatus.CONFLICT,
+    errors.ArchiveRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ReleaseConflict: HTTPStatus.CONFLICT,
+    errors.ReleaseNotFound: HTTPStatus.NOT_FOUND,
+    errors.ReleaseBusy: HTTPStatus.CONFLICT,
+    errors.DeployFailed: HTTPStatus.BAD_GATEWAY,
+    errors.RouteError: HTTPStatus.CONFLICT,
+    errors.InvalidRoute: HTTPStatus.BAD_REQUEST,
+    errors.NothingToRollBackTo: HTTPStatus.CONFLICT,
+    errors.ConfigurationError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+}
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Make every failure of `app` answer in the one shape."""
+    app.add_exception_handler(errors.UnderstudyError, _ours)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unknown)
+
+
+async def error_answer(request: Request, error: Exception) -> Response:
+    """Return the answer for an error; one that is not ours is logged and told only "internal"."""
+    info = errors.describe(error)
+    request_id = request_id_of(request)
+    if not isinstance(error, errors.UnderstudyError):
+        log.error("internal error", request_id=request_id, path=request.url.path, exc_info=error)
+    return _answer(request_id, STATUS.get(type(error), HTTPStatus(500)), info, _headers(error))
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    if isinstance(error, errors.Overloaded):
+        # RFC 9110 knows whole seconds only.
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
+    if isinstance(error, errors.Unauthenticated):
+        return {"WWW-Authenticate": "Bearer"}
+    return {}
+
+
+def _answer(
+    request_id: str, status: int, info: errors.ErrorInfo, headers: dict[str, str]
+) -> Response:
+    body = {
+        "error": {
+            "code": info.code,
+            "message": info.message,
+            "field": info.field,
+            "requestId": request_id,
+        }
+    }
+    return Response(
+        orjson.dumps(body),
+        status,
+        headers={REQUEST_ID_HEADER: request_id, **headers},
+        media_type="application/json",
+    )
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    return await error_answer(request, error)
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    return await error_answer(request, error)
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    """FastAPI's own checks of a body or query: its first complaint, with the place it names."""
+    if not isinstance(error, RequestValidationError):
+        return await error_answer(request, error)
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"})
+    info = errors.ErrorInfo("invalid_field", f"{field or 'body'}: {first['msg']}", field)
+    return _answer(request_id_of(request), HTTPStatus.BAD_REQUEST, info, {})
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    """What the framework itself refuses: an unknown path, a method it does not have."""
+    if not isinstance(error, HTTPException):
+        return await error_answer(request, error)
+    code = HTTPStatus(error.status_code).name.lower()
+    message = f"{request.method} {request.url.path}: {error.detail}; GET /openapi.json lists all"
+    headers = dict(error.headers or {})
+    info = errors.ErrorInfo(code, message)
+    return _answer(request_id_of(request), error.status_code, info, headers)

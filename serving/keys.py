@@ -1,0 +1,212 @@
+"""API keys: minted once, kept as slow hashes, checked on every request.
+
+A key reads `us_<id>_<secret>`: the id is public and finds the row; the secret, 32 random bytes, is
+shown once and stored only as its scrypt hash.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from serving.errors import PermissionDenied, Unauthenticated
+from serving.store.values import ApiKey, Scope
+
+PREFIX = "us"
+ADMIN_KEY_FILE = "admin.key"
+# RFC 7914: 16 MiB and some 50 ms a try.
+_SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
+_REMEMBERED_KEYS = 4096
+_HINT = (
+    "send `Authorization: Bearer KEY` (or X-API-Key over HTTP); "
+    "`understudy key create` makes a key, the first start wrote one to STATE_DIR/admin.key"
+)
+
+
+class KeyStore(Protocol):
+    """What keys need of the store."""
+
+    async def add_key(self, key: ApiKey) -> None:
+        """Keep a new key."""
+
+    async def key(self, key_id: str) -> ApiKey | None:
+        """Return the key with this id, revoked or not."""
+
+    async def keys(self) -> Sequence[ApiKey]:
+        """Return every key."""
+
+
+def mint(name: str, scope: Scope, *, expires: datetime | None = None) -> tuple[ApiKey, str]:
+    """Make a key.
+
+    Args:
+        name: Who will hold it.
+        scope: What it may do.
+        expires: When it ends, UTC; None for never.
+
+    Returns:
+        What the store keeps, and the key's text, which nobody can recover later.
+    """
+    key_id, secret, salt = secrets.token_hex(6), secrets.token_urlsafe(32), secrets.token_bytes(16)
+    key = ApiKey(
+        id=key_id,
+        name=name,
+        scope=scope,
+        salt=salt,
+        hash=_slow_hash(secret, salt),
+        created=datetime.now(UTC),
+        expires=expires,
+    )
+    return key, f"{PREFIX}_{key_id}_{secret}"
+
+
+def _slow_hash(secret: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(secret.encode(), salt=salt, **_SCRYPT)
+
+
+@dataclass(frozen=True)
+class _Verified:
+    """A key whose secret was right, as the store knew it at `read_at` (monotonic seconds)."""
+
+    key: ApiKey
+    read_at: float
+
+
+class Authenticator:
+    """Checks presented keys; a good one costs its slow hash once.
+
+    Args:
+        store: Where keys are kept.
+        reread_after_s: How long a key is trusted without asking the store again: a revocation
+            takes effect within this.
+        enabled: False answers every request as `anonymous`, scope admin (the flag --no-auth).
+    """
+
+    def __init__(
+        self, store: KeyStore, *, reread_after_s: float = 0.5, enabled: bool = True
+    ) -> None:
+        self._store = store
+        self._reread_after_s = reread_after_s
+        self._enabled = enabled
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        # Guessing must not eat the cores that serve frames.
+        self._hashing = asyncio.Semaphore(2)
+
+    async def authenticate(self, presented: str | None, needed: Scope) -> ApiKey:
+        """Return the key that was presented.
+
+        Args:
+            presented: The key's text, without "Bearer".
+            needed: What the caller wants to do.
+
+        Raises:
+            Unauthenticated: No key, or one that is unknown, expired or revoked.
+            PermissionDenied: The key's scope does not reach `needed`.
+        """
+        if not self._enabled:
+            return _ANONYMOUS
+        if not presented:
+            raise Unauthenticated(f"no API key: {_HINT}")
+        key = await self._known(presented)
+        _refuse_ended(key)
+        if not key.scope.reaches(needed):
+            raise PermissionDenied(
+                f"the key {key.name!r} has scope {key.scope}; this needs {needed}: "
+                "use another key, or make one with `understudy key create --scope`"
+            )
+        return key
+
+    async def _known(self, presented: str) -> ApiKey:
+        digest = hashlib.sha256(presented.encode()).digest()
+        seen = self._verified.get(digest)
+        if seen is None:
+            key = await self._check_secret(presented)
+        elif time.monotonic() - seen.read_at < self._reread_after_s:
+            return seen.key
+        else:
+            key = await self._find(seen.key.id)
+        self._remember(digest, key)
+        return key
+
+    def _remember(self, digest: bytes, key: ApiKey) -> None:
+        self._verified[digest] = _Verified(key, time.monotonic())
+        self._verified.move_to_end(digest)
+        while len(self._verified) > _REMEMBERED_KEYS:
+            self._verified.popitem(last=False)
+
+    async def _check_secret(self, presented: str) -> ApiKey:
+        prefix, _, rest = presented.partition("_")
+        key_id, _, secret = rest.partition("_")
+        if prefix != PREFIX or not key_id or not secret:
+            raise Unauthenticated(f"the API key does not read {PREFIX}_ID_SECRET: {_HINT}")
+        key = await self._find(key_id)
+        async with self._hashing:
+            found = await asyncio.to_thread(_slow_hash, secret, key.salt)
+        if not hmac.compare_digest(found, key.hash):
+            raise Unauthenticated(f"the API key is not one of ours: {_HINT}")
+        return key
+
+    async def _find(self, key_id: str) -> ApiKey:
+        key = await self._store.key(key_id)
+        if key is None:
+            raise Unauthenticated(f"the API key is not one of ours: {_HINT}")
+        return key
+
+
+_ANONYMOUS = ApiKey(
+    id="anonymous",
+    name="anonymous",
+    scope=Scope.ADMIN,
+    salt=b"",
+    hash=b"",
+    created=datetime(1970, 1, 1, tzinfo=UTC),
+)
+
+
+def _refuse_ended(key: ApiKey) -> None:
+    if key.revoked is not None:
+        raise Unauthenticated(f"the API key {key.name!r} was revoked at {key.revoked.isoformat()}")
+    if key.expires is not None and key.expires <= datetime.now(UTC):
+        raise Unauthenticated(f"the API key {key.name!r} expired at {key.expires.isoformat()}")
+
+
+async def ensure_admin_key(store: KeyStore, state_dir: Path) -> Path:
+    """Write an admin key on the first start.
+
+    Returns:
+        Where the admin key is (or was, if the operator has moved it away since).
+    """
+    path = state_dir / ADMIN_KEY_FILE
+    if any(k.scope is Scope.ADMIN and k.revoked is None for k in await store.keys()):
+        return path
+    key, text = mint("admin", Scope.ADMIN)
+    # The file first: a crash in between leaves a key nothing knows; the next start mends it.
+    await asyncio.to_thread(_write_private, path, text + "\n")
+    await store.add_key(key)
+    return path
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    half_written = path.with_name(f".{path.name}.{os.getpid()}")
+    half_written.unlink(missing_ok=True)
+    handle = os.open(half_written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        half_written.replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            half_written.unlink()
+        raise
