@@ -1,0 +1,123 @@
+"""Checkpoints: what may be loaded as a detector, and what they weigh."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distill_jobs.environment import offline
+from distill_jobs.errors import CheckpointRefused, LegacyCheckpoint, WrongTask
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_TASK_NAMES = {
+    "segment": "segmentation",
+    "classify": "classification",
+    "pose": "pose estimation",
+    "obb": "rotated-box detection",
+}
+
+
+def load_detector(path: Path) -> "nn.Module":
+    """Load a detection checkpoint through ultralytics.
+
+    Only classes that ultralytics and torch define are unpickled, so a checkpoint cannot run code
+    of its own.
+
+    Args:
+        path: A `.pt` file on this machine; nothing is ever downloaded.
+
+    Returns:
+        The detector, float32, in eval mode, on the CPU.
+
+    Raises:
+        LegacyCheckpoint: It pickles classes of the old YOLOv5 repository.
+        WrongTask: It is a segmentation, pose, classification or other checkpoint.
+        CheckpointRefused: It is missing, damaged, or holds no ultralytics model.
+    """
+    path = Path(path)
+    _check_file(path)
+    _check_pickled_classes(path)
+    model = _unpickle(path)
+    _check_task(path, model)
+    return model
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hex."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def parameter_count(module: "nn.Module") -> int:
+    """Return how many numbers a model holds in its parameters."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def class_names(model: "nn.Module") -> tuple[str, ...]:
+    """Return a detector's class names; index = class id."""
+    names: Any = model.names
+    ordered = [names[index] for index in range(len(names))] if isinstance(names, dict) else names
+    return tuple(str(name) for name in ordered)
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise CheckpointRefused(
+            path, "no such file. Weights are never downloaded: put the checkpoint there"
+        )
+    if path.suffix != ".pt":
+        raise CheckpointRefused(
+            path, f"a checkpoint's name ends in .pt, this one in {path.suffix!r}"
+        )
+
+
+def _check_pickled_classes(path: Path) -> None:
+    """Read which classes the pickle names, without unpickling anything."""
+    from torch.serialization import get_unsafe_globals_in_checkpoint  # noqa: PLC0415  # heavy
+
+    try:
+        names = get_unsafe_globals_in_checkpoint(str(path))
+    except Exception as error:  # torch raises whatever the damaged zip or pickle provokes
+        raise CheckpointRefused(
+            path, "not a readable torch checkpoint: it is truncated, damaged or of another format"
+        ) from error
+    if any(name.startswith("models.") for name in names):
+        raise LegacyCheckpoint(
+            path,
+            "a legacy YOLOv5 checkpoint, which pickles classes of the old yolov5 repository and "
+            "cannot be loaded. Use the `u` weights of ultralytics (yolov5nu.pt, yolov5su.pt...), "
+            "or train the architecture anew: `architecture: yolov5n`",
+        )
+
+
+def _unpickle(path: Path) -> "nn.Module":
+    offline()
+    from torch import nn  # noqa: PLC0415  # heavy
+    from ultralytics.nn import tasks  # noqa: PLC0415  # heavy, and after offline()
+
+    try:
+        # load_checkpoint offers no argument for the restricted loader: check with it first.
+        tasks.torch_safe_load(str(path), safe_only=True)
+        model = tasks.load_checkpoint(str(path))[0]
+    except Exception as error:  # ultralytics raises a different class for each kind of damage
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointRefused(path, f"holds no model that ultralytics can load ({reason})") from (
+            error
+        )
+    if not isinstance(model, nn.Module):
+        raise CheckpointRefused(path, "holds no model")
+    return model
+
+
+def _check_task(path: Path, model: "nn.Module") -> None:
+    from ultralytics.nn.tasks import DetectionModel, guess_model_task  # noqa: PLC0415  # heavy
+
+    task = str(getattr(model, "task", "") or guess_model_task(model))
+    if task != "detect":
+        name = _TASK_NAMES.get(task, task)
+        raise WrongTask(
+            path, f"a {name} checkpoint; only detection is supported. Give a detector", task=task
+        )
+    if not isinstance(model, DetectionModel):
+        raise CheckpointRefused(path, f"holds a {type(model).__name__}, not a detection model")

@@ -1,0 +1,1 @@
+"""Data sets: drawn or given, checked, staged and locked on the way in."""

@@ -1,0 +1,185 @@
+"""A detection data set in YOLO form: `data.yaml`, images, and one label file an image."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from distill_jobs.data import labels as label_files
+from distill_jobs.errors import DataSetInvalid
+
+SPLITS = ("train", "val", "test")
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image and where its labels lie.
+
+    Attributes:
+        image: The image file.
+        labels: Its label file, or None: an image without one shows no object.
+        class_count: How many classes the data set has; class ids are below it.
+    """
+
+    image: Path
+    labels: Path | None
+    class_count: int
+
+    def read_labels(self, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+        """Read the objects of this image.
+
+        Args:
+            width: Of the image, pixels.
+            height: Of the image, pixels.
+
+        Returns:
+            Class ids, int64 [K], and boxes_xyxy_px, float32 [K, 4]: corners in pixels.
+
+        Raises:
+            DataSetInvalid: A row is not `class cx cy w h`, or breaks its limits.
+        """
+        if self.labels is None:
+            return np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
+        class_ids, boxes = label_files.read(self.labels, self.class_count)
+        centre, half = boxes[:, :2], boxes[:, 2:] / 2
+        corners = np.concatenate((centre - half, centre + half), axis=1)
+        scale = np.array([width, height, width, height], np.float32)
+        return class_ids, np.clip(corners, 0.0, 1.0).astype(np.float32) * scale
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set whose files were found; `check_labels` reads every label.
+
+    Attributes:
+        path: Its `data.yaml`.
+        class_names: Index = class id.
+        splits: Samples by split, sorted by path.
+    """
+
+    path: Path
+    class_names: tuple[str, ...]
+    splits: dict[str, tuple[Sample, ...]]
+
+    @classmethod
+    def load(cls, path: Path) -> "Dataset":
+        """Find the images and labels that a `data.yaml` names.
+
+        Args:
+            path: The yaml file. Without a `path:` line its own folder is the root.
+
+        Returns:
+            The data set.
+
+        Raises:
+            DataSetInvalid: The yaml, a folder, or every image or label of a split is missing.
+        """
+        path = Path(path)
+        content = _read_yaml(path)
+        names = _class_names(path, content)
+        root = (path.parent / str(content.get("path") or ".")).resolve()
+        splits = {
+            split: _samples(path, root, split, content[split], len(names))
+            for split in SPLITS
+            if content.get(split)
+        }
+        if "train" not in splits and "val" not in splits and "test" not in splits:
+            raise DataSetInvalid(path, "names no split: give `train:`, `val:` or `test:`")
+        return cls(path, names, splits)
+
+    def split(self, name: str) -> tuple[Sample, ...]:
+        """Return the samples of a split ("train", "val" or "test").
+
+        Raises:
+            DataSetInvalid: The data set has no such split.
+        """
+        if name not in self.splits:
+            has = ", ".join(self.splits)
+            raise DataSetInvalid(self.path, f"has no {name!r} split, only {has}; add `{name}:`")
+        return self.splits[name]
+
+    def check_labels(self) -> None:
+        """Read every label file.
+
+        Raises:
+            DataSetInvalid: A row breaks its limits; the message names file, line and value.
+        """
+        for samples in self.splits.values():
+            for sample in samples:
+                if sample.labels is not None:
+                    label_files.read(sample.labels, sample.class_count)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataSetInvalid(path, "no such data set file") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataSetInvalid(path, f"not a YAML file: {error}") from error
+    if not isinstance(content, dict):
+        raise DataSetInvalid(path, "must hold `train:`, `val:`, `test:` and `names:`")
+    return content
+
+
+def _class_names(path: Path, content: dict[str, Any]) -> tuple[str, ...]:
+    names = content.get("names")
+    if isinstance(names, list) and names:
+        return tuple(str(name) for name in names)
+    if isinstance(names, dict) and names:
+        if sorted(names) != list(range(len(names))):
+            raise DataSetInvalid(
+                path, f"`names:` must number the classes 0 to {len(names) - 1}, not {list(names)}"
+            )
+        return tuple(str(names[index]) for index in range(len(names)))
+    raise DataSetInvalid(path, "`names:` must list at least one class")
+
+
+def _samples(
+    path: Path, root: Path, split: str, entry: object, class_count: int
+) -> tuple[Sample, ...]:
+    entries = entry if isinstance(entry, list) else [entry]
+    images = [image for one in entries for image in _images(path, root, split, str(one))]
+    if not images:
+        wanted = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise DataSetInvalid(path, f"`{split}: {entry}` holds no image ({wanted})")
+    samples = tuple(Sample(image, _labels_of(image), class_count) for image in sorted(set(images)))
+    if all(sample.labels is None for sample in samples):
+        expected = label_files.path_of(samples[0].image)
+        raise DataSetInvalid(
+            path,
+            f"`{split}: {entry}`: none of its {len(samples)} images has a label file; "
+            f"expected for example {expected}",
+        )
+    return samples
+
+
+def _images(path: Path, root: Path, split: str, entry: str) -> list[Path]:
+    place = root / entry
+    if place.is_dir():
+        return [file for file in place.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES]
+    if place.is_file() and place.suffix == ".txt":
+        return _listed_images(place)
+    raise DataSetInvalid(
+        path, f"`{split}: {entry}`: {place} is neither a folder of images nor a list (.txt)"
+    )
+
+
+def _listed_images(listing: Path) -> list[Path]:
+    images = []
+    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        image = listing.parent / line.strip()
+        if not image.is_file():
+            raise DataSetInvalid(listing, f"no such image: {image}", line=number)
+        images.append(image)
+    return images
+
+
+def _labels_of(image: Path) -> Path | None:
+    labels = label_files.path_of(image)
+    return labels if labels.is_file() else None
