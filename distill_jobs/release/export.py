@@ -79,8 +79,12 @@ def _no_export_noise() -> Iterator[None]:
     """Silence what torch 2.14 says of the two exporters this product uses on purpose, and nothing else."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`torch.jit", category=FutureWarning)
-        warnings.filterwarnings("ignore", message="The feature will be removed", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", message="You are using the legacy", category=DeprecationWarning)
+        warnings.filterwarnings(
+            "ignore", message="The feature will be removed", category=DeprecationWarning
+        )
+        warnings.filterwarnings(
+            "ignore", message="You are using the legacy", category=DeprecationWarning
+        )
         # The sizes that Python code reads while tracing are fixed on purpose, all but the batch, which parity checks.
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
         yield
@@ -91,7 +95,9 @@ def _state_output_shape(path: Path, module: DenseDetector) -> None:
     with torch.no_grad():
         shape = module(_example(module)).shape
     graph = onnx.load(str(path))
-    for axis, size in zip(graph.graph.output[0].type.tensor_type.shape.dim[1:], shape[1:], strict=True):
+    for axis, size in zip(
+        graph.graph.output[0].type.tensor_type.shape.dim[1:], shape[1:], strict=True
+    ):
         axis.dim_value = size
     onnx.checker.check_model(graph)
     onnx.save(graph, str(path))

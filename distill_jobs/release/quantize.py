@@ -1,0 +1,101 @@
+"""Static INT8 of an exported ONNX file."""
+
+import platform
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnxruntime import quantization
+
+from distill_jobs.release.export import INPUT_NAME, whole_file
+
+# Beyond this many images the observed ranges no longer move, and calibrating only takes longer.
+MAX_CALIBRATION_IMAGES = 128
+
+
+def quantize_int8(
+    source: Path,
+    target: Path,
+    *,
+    calibration: Iterable[npt.NDArray[np.float32]],
+    head_index: int,
+    on_image: Callable[[int], None] = lambda _: None,
+) -> Path:
+    """Write the INT8 form of an ONNX detector.
+
+    Unsigned activations and signed weights (U8S8), per channel; the head's decoding and DFL stay
+    float, since boxes of hundreds of pixels and scores below one do not share 256 steps. Measured
+    best of the settings we tried: the defaults leave no accuracy at all, and leaving the whole head
+    float costs a third of the speed.
+
+    Args:
+        source: What `export_onnx` wrote.
+        target: Where to; replaced in one step.
+        calibration: Inputs, float32 [3, H, W], made as the handlers make them; at least one.
+        head_index: `DenseDetector.head_index`.
+        on_image: Told 1 for each calibration image.
+
+    Returns:
+        `target`.
+    """
+    with whole_file(target) as partial, tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        quantization.shape_inference.quant_pre_process(
+            str(source), str(prepared), skip_symbolic_shape=True
+        )
+        quantization.quantize_static(
+            str(prepared),
+            str(partial),
+            _Reader(calibration, on_image),
+            quant_format=quantization.QuantFormat.QDQ,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            per_channel=True,
+            reduce_range=needs_reduced_range(),
+            nodes_to_exclude=decode_nodes(prepared, head_index),
+        )
+    return target
+
+
+def decode_nodes(path: Path, head_index: int) -> list[str]:
+    """Return the names of the head's nodes that are not of its box and class convolutions."""
+    scope = f"/model.{head_index}/"
+    names = [node.name for node in onnx.load(str(path), load_external_data=False).graph.node]
+    in_head = [name for name in names if scope in name]
+    return [name for name in in_head if not name.split(scope)[1].startswith(("cv2.", "cv3."))]
+
+
+def needs_reduced_range() -> bool:
+    """Whether this CPU's 8-bit products could saturate: x86-64 without VNNI.
+
+    There 7-bit weights are used (ONNX Runtime's `reduce_range`).
+    """
+    if platform.machine() not in {"x86_64", "AMD64"}:
+        return False
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return True  # unknown: correct everywhere, if a little less accurate
+    return "avx512_vnni" not in flags and "avx_vnni" not in flags
+
+
+class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped
+    """Hands calibration images to ONNX Runtime, one at a time."""
+
+    def __init__(
+        self, images: Iterable[npt.NDArray[np.float32]], on_image: Callable[[int], None]
+    ) -> None:
+        self._images: Iterator[npt.NDArray[np.float32]] = iter(images)
+        self._on_image = on_image
+
+    def get_next(self) -> dict[str, Any] | None:
+        """Return the next input, or None at the end."""
+        image = next(self._images, None)
+        if image is None:
+            return None
+        self._on_image(1)
+        return {INPUT_NAME: np.ascontiguousarray(image[None])}
