@@ -1,0 +1,44 @@
+"""What can go wrong in a worker.
+
+HandlerError
+├── BadFrame          one frame cannot be answered; its batch-mates are
+├── CardError         the card is absent, is no card, or asks for what this code cannot do
+├── RuntimeFailed     the weights do not load, or not on this machine
+└── BadModelOutput    the model answered what its card rules out: the whole batch fails
+"""
+
+
+class HandlerError(Exception):
+    """Every error that these modules raise on purpose."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class BadFrame(HandlerError):
+    """One frame cannot be answered, and its sender can mend that.
+
+    Attributes:
+        code: Stable: "empty_body", "not_an_image", "truncated_image", "image_too_large" or
+            "invalid_field".
+        message: What is wrong, with the limit and what to do.
+        field: The part of the request at fault: "image", "min_score" or "max_detections".
+    """
+
+    def __init__(self, code: str, message: str, field: str = "image") -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+
+
+class CardError(HandlerError):
+    """The card is absent, is no card, or asks for what this code cannot do."""
+
+
+class RuntimeFailed(HandlerError):
+    """The weights do not load, or not on this machine."""
+
+
+class BadModelOutput(HandlerError):
+    """The model answered what its card rules out: a wrong shape or numbers that are none."""
