@@ -12,8 +12,9 @@ from distill_jobs.errors import UnsupportedModel
 class DenseDetector(nn.Module):
     """An ultralytics detection model, float32 and fused, that answers with its dense head alone.
 
-    The model given is copied and left as it was. End-to-end heads (YOLOv10, YOLO26) answer with their one-to-many
-    branch: INT8 collapses the class indices of the other one, and the handlers suppress anyway.
+    The model given is copied and left as it was. End-to-end heads (YOLOv10, YOLO26) answer with
+    their one-to-many branch: INT8 collapses the class indices of the other one, and the handlers
+    suppress anyway.
 
     Attributes:
         head_index: Place of the head in the model's layers; names its nodes in an ONNX graph.
@@ -26,16 +27,17 @@ class DenseDetector(nn.Module):
         stride = int(head.stride.max())
         if image_size <= 0 or image_size % stride:
             raise UnsupportedModel(
-                f"image_size: {image_size} is not a positive multiple of the model's stride {stride}; "
+                f"image_size: {image_size} is not a multiple of the model's stride {stride}; "
                 f"take {max(stride, round(image_size / stride) * stride)}"
             )
         self.image_size = image_size
         self.classes = int(head.nc)
-        self.model: Any = _fused(model)
-        self.head_index = len(self.model.model) - 1
+        fused = _fused(model)
+        self.model = fused
+        self.head_index = len(fused.model) - 1
         self.eval()  # the exporters put a module back into the mode they found it in
         with torch.no_grad():  # the anchors of this size become constants of the exported graph
-            self.model(torch.zeros(2, 3, image_size, image_size))
+            fused(torch.zeros(2, 3, image_size, image_size))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the dense head's answer.
@@ -44,7 +46,8 @@ class DenseDetector(nn.Module):
             images: float32 [N, 3, image_size, image_size], RGB, 0 to 1.
 
         Returns:
-            float32 [N, 4 + classes, anchors]: cx, cy, w, h in input pixels, then class scores 0 to 1.
+            float32 [N, 4 + classes, anchors]: cx, cy, w, h in input pixels, then class scores,
+            0 to 1.
         """
         answer: torch.Tensor = self.model(images)
         return answer
@@ -57,13 +60,13 @@ def _detect_head(model: nn.Module) -> Any:
     head = layers[-1] if isinstance(layers, nn.Sequential) else None
     if type(head).__name__ not in {"Detect", "v10Detect"} or not isinstance(head, Detect):
         raise UnsupportedModel(
-            f"the model ends in {type(head).__name__}, not in a detection head (Detect, v10Detect): "
-            "give a YOLO detection checkpoint"
+            f"the model ends in {type(head).__name__}, not in a detection head "
+            "(Detect, v10Detect): give a YOLO detection checkpoint"
         )
     return head
 
 
-def _fused(model: nn.Module) -> nn.Module:
+def _fused(model: nn.Module) -> Any:
     copied: Any = copy.deepcopy(model).float().cpu().eval()
     copied.requires_grad_(requires_grad=False)
     head = copied.model[-1]
@@ -71,5 +74,4 @@ def _fused(model: nn.Module) -> nn.Module:
         head.end2end = False  # before fusing, which removes the branch that is not in use
     head.export = True
     head.shape = None  # a cached grid may be of another image size
-    fused: nn.Module = copied.fuse(verbose=False)
-    return fused
+    return copied.fuse(verbose=False)

@@ -7,7 +7,6 @@ with the highest IoU, at ten IoU thresholds; the precision envelope is read at 1
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +14,7 @@ import numpy.typing as npt
 from distill_jobs.data.dataset import Sample
 from distill_jobs.environment import offline
 from distill_jobs.release.overlap import iou_matrix
-
-if TYPE_CHECKING:
-    from handlers.pipeline import Detections
+from handlers.pipeline import Detections
 
 # What the detections to be scored are asked with; a higher score floor costs recall and so mAP.
 SCORING_MIN_SCORE = 0.001
@@ -81,7 +78,7 @@ class ImageMatches:
 
 
 def evaluate(
-    detect: "Callable[[bytes], Detections]",
+    detect: Callable[[bytes], Detections],
     samples: Sequence[Sample],
     class_names: Sequence[str],
     *,
@@ -103,7 +100,7 @@ def evaluate(
         DataSetInvalid: A label does not fit.
     """
 
-    def answers() -> "Iterable[Detections]":
+    def answers() -> Iterable[Detections]:
         for sample in samples:
             yield detect(sample.image.read_bytes())
             on_image(1)
@@ -112,14 +109,14 @@ def evaluate(
 
 
 def score(
-    answers: "Iterable[Detections]", samples: Sequence[Sample], class_names: Sequence[str]
+    answers: Iterable[Detections], samples: Sequence[Sample], class_names: Sequence[str]
 ) -> Quality:
     """Score answers that were already given, one a sample and in their order."""
     matches = [match(answer, sample) for answer, sample in zip(answers, samples, strict=True)]
     return quality_of(matches, class_names)
 
 
-def match(answer: "Detections", sample: Sample) -> ImageMatches:
+def match(answer: Detections, sample: Sample) -> ImageMatches:
     """Compare one image's detections with its labels."""
     true_ids, true_boxes = sample.read_labels(answer.width, answer.height)
     order = np.argsort(-answer.scores, kind="stable")

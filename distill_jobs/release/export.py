@@ -8,12 +8,14 @@ from pathlib import Path
 
 import onnx
 import torch
+from torch.jit._trace import TracerWarning
 
 from distill_jobs.release.dense import DenseDetector
 
 INPUT_NAME = "images"
 OUTPUT_NAME = "predictions"
-# ONNX Runtime's CUDA provider hands Resize of opset 19 and above to the CPU, and static INT8 refuses 21.
+# ONNX Runtime's CUDA provider hands Resize of opset 19 and above to the CPU;
+# static INT8 refuses 21.
 OPSET = 17
 # Traced with two images: with one, an operator may take the batch axis for a broadcast.
 _TRACED_BATCH = 2
@@ -27,7 +29,8 @@ def export_onnx(module: DenseDetector, path: Path) -> Path:
         path: Where to; replaced in one step.
 
     Returns:
-        `path`. Its input is "images", float32 [N, 3, H, W]; its output "predictions", float32 [N, 4 + nc, anchors].
+        `path`. Its input is "images", float32 [N, 3, H, W]; its output "predictions", float32
+        [N, 4 + nc, anchors].
     """
     with whole_file(path) as partial, _no_export_noise():
         torch.onnx.export(
@@ -56,14 +59,16 @@ def export_torchscript(module: DenseDetector, path: Path) -> Path:
         `path`.
     """
     with whole_file(path) as partial, _no_export_noise(), torch.no_grad():
-        traced = torch.jit.trace(module, _example(module), check_trace=False)
+        traced = torch.jit.trace(  # type: ignore[no-untyped-call]  # torch annotates it not
+            module, _example(module), check_trace=False
+        )
         torch.jit.freeze(traced).save(str(partial))
     return path
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; on success it takes `path`'s place, else it is removed."""
+    """Give a path beside `path` to write to; it takes `path`'s place, or is removed on failure."""
     partial = path.with_name(f".{path.name}.partial")
     try:
         yield partial
@@ -76,17 +81,19 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _no_export_noise() -> Iterator[None]:
-    """Silence what torch 2.14 says of the two exporters this product uses on purpose, and nothing else."""
+    """Silence what torch 2.14 says of the two exporters we use on purpose, and nothing else.
+
+    The sizes that Python code reads while it is traced are fixed on purpose, all but the batch's,
+    which the parity check varies.
+    """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="`torch.jit", category=FutureWarning)
-        warnings.filterwarnings(
-            "ignore", message="The feature will be removed", category=DeprecationWarning
-        )
-        warnings.filterwarnings(
-            "ignore", message="You are using the legacy", category=DeprecationWarning
-        )
-        # The sizes that Python code reads while tracing are fixed on purpose, all but the batch, which parity checks.
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        for message, category in (
+            ("`torch.jit", FutureWarning),
+            ("The feature will be removed", DeprecationWarning),
+            ("You are using the legacy", DeprecationWarning),
+            ("", TracerWarning),
+        ):
+            warnings.filterwarnings("ignore", message=message, category=category)
         yield
 
 

@@ -22,7 +22,9 @@ def iou_matrix(first: Boxes, second: Boxes) -> npt.NDArray[np.float32]:
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
     shared = np.clip(sides, 0, None).prod(axis=-1)
     union = _areas(a) + _areas(b) - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0).astype(np.float32)
+    overlaps: npt.NDArray[np.float64] = np.zeros_like(shared)
+    np.divide(shared, union, out=overlaps, where=union > 0)
+    return overlaps.astype(np.float32)
 
 
 def pair_up(overlaps: npt.NDArray[np.float32], min_iou: float) -> tuple[Indices, Indices]:

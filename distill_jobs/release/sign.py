@@ -74,7 +74,8 @@ def sign(archive: Path, private_key: Path, signature: Path | None = None) -> Pat
     from model_signing import signing  # noqa: PLC0415 - slow to import, and only signing needs it
 
     try:
-        signer = signing.Config().use_elliptic_key_signer(private_key=private_key)
+        signer = signing.Config()  # type: ignore[no-untyped-call]  # annotated but for __init__
+        signer = signer.use_elliptic_key_signer(private_key=private_key)
         signer.sign(archive, partial)
         partial.replace(target)
     except (ValueError, OSError, TypeError) as error:
@@ -102,7 +103,8 @@ def verify(archive: Path, public_key: Path, signature: Path | None = None) -> No
     from model_signing import verifying  # noqa: PLC0415 - as above
 
     try:
-        checker = verifying.Config().use_elliptic_key_verifier(public_key=public_key)
+        checker = verifying.Config()  # type: ignore[no-untyped-call]  # as above
+        checker = checker.use_elliptic_key_verifier(public_key=public_key)
         checker.verify(archive, found)
     except Exception as error:  # the library raises what its parsers and OpenSSL raise
         raise SignatureError(

@@ -1,0 +1,70 @@
+"""PyTorch as a runtime of the handlers, and how long runtimes take."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from distill_jobs.release.dense import DenseDetector
+from distill_jobs.release.request import Latency
+from handlers.runtimes import Runtime
+
+_WARM_UP_RUNS = 3
+_MAX_RUNS = 60
+_MAX_SECONDS = 6.0
+
+
+class TorchRuntime:
+    """The checkpoint itself: the reference every exported file is held against."""
+
+    def __init__(self, module: DenseDetector) -> None:
+        self._module = module
+
+    def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Run the module once.
+
+        Args:
+            batch: float32 [N, 3, H, W].
+
+        Returns:
+            float32 [N, 4 + nc, anchors].
+        """
+        with torch.inference_mode():
+            answer: npt.NDArray[np.float32] = self._module(torch.from_numpy(batch)).numpy()
+        return answer
+
+
+@contextmanager
+def torch_threads_kept() -> Iterator[None]:
+    """Undo what a TorchScript runtime does to the threads of the whole process."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def measure_latency(runtime: Runtime, image: npt.NDArray[np.float32], *, threads: int) -> Latency:
+    """Time a runtime on one image.
+
+    Args:
+        runtime: What to time.
+        image: float32 [1, 3, H, W].
+        threads: How many it has, for the record.
+
+    Returns:
+        Median and 99th percentile of up to 60 runs, or of those that fit into 6 seconds.
+    """
+    for _ in range(_WARM_UP_RUNS):
+        runtime.run(image)
+    times_ms: list[float] = []
+    started = time.perf_counter()
+    while len(times_ms) < _MAX_RUNS and time.perf_counter() - started < _MAX_SECONDS:
+        before = time.perf_counter()
+        runtime.run(image)
+        times_ms.append(1e3 * (time.perf_counter() - before))
+    p50, p99 = np.percentile(times_ms, [50, 99])
+    return Latency(float(p50), float(p99), len(times_ms), threads)
