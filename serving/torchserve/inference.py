@@ -1,0 +1,206 @@
+"""Frames to TorchServe and detections back; the version is always pinned."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import orjson
+
+from serving.errors import (
+    BackendUnavailable,
+    BadImage,
+    DeadlineExceeded,
+    ImageTooLarge,
+    Overloaded,
+    StaleRoute,
+    UnderstudyError,
+    WorkerFailed,
+)
+from serving.store.values import ReleaseKey
+from serving.torchserve.management import is_token_refused
+from serving.torchserve.tokens import Token
+
+REPLY_VERSION = 1
+# TorchServe's own queue is full only when the gateway's limits are wrong for a moment.
+_RETRY_AFTER_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReply:
+    """What a worker answers to one frame.
+
+    Attributes:
+        width: Of the original image, pixels.
+        height: Of the original image, pixels.
+        boxes_xyxy_px: x1, y1, x2, y2 of each detection, flat, pixels of the original image.
+        scores: One a detection, 0 to 1, highest first.
+        class_ids: One a detection.
+        variant: Which of the card's variants answered.
+        decode_ms: From bytes to pixels.
+        preprocess_ms: From pixels to the tensor.
+        inference_ms: The model's run, of the whole batch.
+        postprocess_ms: From the head to the detections.
+        batch: How many frames the run held.
+    """
+
+    width: int
+    height: int
+    boxes_xyxy_px: tuple[float, ...]
+    scores: tuple[float, ...]
+    class_ids: tuple[int, ...]
+    variant: str
+    decode_ms: float
+    preprocess_ms: float
+    inference_ms: float
+    postprocess_ms: float
+    batch: int
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Read a reply.
+
+        Raises:
+            WorkerFailed: It is not what the contract says.
+        """
+        try:
+            said = orjson.loads(body)
+            if said["v"] != REPLY_VERSION:
+                raise WorkerFailed(f"the worker's reply is of version {said['v']}, not 1")
+            spent = said["ms"]
+            reply = cls(
+                width=said["width"],
+                height=said["height"],
+                boxes_xyxy_px=tuple(said["boxes"]),
+                scores=tuple(said["scores"]),
+                class_ids=tuple(said["classes"]),
+                variant=said["variant"],
+                decode_ms=spent["decode"],
+                preprocess_ms=spent["preprocess"],
+                inference_ms=spent["inference"],
+                postprocess_ms=spent["postprocess"],
+                batch=said["batch"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise WorkerFailed("the worker's reply is not one of this contract") from error
+        if not len(reply.boxes_xyxy_px) / 4 == len(reply.scores) == len(reply.class_ids):
+            raise WorkerFailed("the worker's reply has boxes, scores and classes of unequal length")
+        return reply
+
+
+class InferenceClient:
+    """TorchServe's prediction API over kept-alive connections; an async context manager.
+
+    How many frames go out at once is for the caller to bound.
+
+    Args:
+        url: Of the inference listener.
+        token: For it.
+    """
+
+    def __init__(self, url: str, token: Token) -> None:
+        self._url = url
+        self._token = token
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+        self._http = aiohttp.ClientSession(
+            self._url, connector=connector, auto_decompress=False, raise_for_status=False
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._http is not None:
+            await self._http.close()
+
+    async def predict(
+        self,
+        key: ReleaseKey,
+        image: bytes,
+        *,
+        min_score: float | None = None,
+        max_detections: int | None = None,
+        timeout_s: float,
+    ) -> WorkerReply:
+        """Have one frame answered.
+
+        Args:
+            key: Which version answers.
+            image: The encoded image.
+            min_score: Lowest score to return; None: the card's operating thresholds.
+            max_detections: At most this many; None: the card's limit.
+            timeout_s: How long to wait; TorchServe works on after that, unheard.
+
+        Raises:
+            BadImage: The worker cannot read the image.
+            ImageTooLarge: It has too many pixels or bytes.
+            StaleRoute: TorchServe does not know the version.
+            Overloaded: TorchServe's queue for it is full, or it has no worker now.
+            WorkerFailed: The worker raised, died or answered nonsense.
+            BackendUnavailable: TorchServe cannot be reached.
+            DeadlineExceeded: The time is over.
+        """
+        query: dict[str, str] = {}
+        if min_score is not None:
+            query["min_score"] = repr(min_score)
+        if max_detections is not None:
+            query["max_detections"] = str(max_detections)
+        path = f"/predictions/{key.model}/{key.version}"
+        status, body = await self._send(path, query, image, timeout_s)
+        if status == HTTPStatus.BAD_REQUEST and is_token_refused(
+            status, _json(body)
+        ):  # TorchServe was started anew
+            self._token.forget()
+            status, body = await self._send(path, query, image, timeout_s)
+        if status != HTTPStatus.OK:
+            raise _refusal(key, status, _json(body))
+        return WorkerReply.parse(body)
+
+    async def _send(
+        self, path: str, query: dict[str, str], image: bytes, timeout_s: float
+    ) -> tuple[int, bytes]:
+        if self._http is None:
+            raise BackendUnavailable("the inference client is closed")
+        headers = self._token.header() | {"Content-Type": "application/octet-stream"}
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            async with self._http.post(
+                path, params=query, data=image, headers=headers, timeout=timeout
+            ) as reply:
+                return reply.status, await reply.read()
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"no answer within {timeout_s * 1000:.0f} ms") from error
+        except aiohttp.ClientError as error:
+            raise BackendUnavailable("TorchServe cannot be reached") from error
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        said = orjson.loads(body)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _refusal(key: ReleaseKey, status: int, said: dict[str, Any]) -> UnderstudyError:
+    """Return what an answer that is not a detection stands for."""
+    error = said.get("error")
+    if isinstance(error, dict):  # the worker's own words on this one frame
+        kind = ImageTooLarge if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else BadImage
+        return kind(str(error.get("field", "image")), str(error.get("message", "not readable")))
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return ImageTooLarge("image", "image: larger than TorchServe takes")
+    if status == HTTPStatus.NOT_FOUND:
+        return StaleRoute(f"TorchServe does not run {key}")
+    if is_token_refused(status, said):
+        return BackendUnavailable("TorchServe refuses our token")
+    if said.get("type") == "ServiceUnavailableException":
+        return Overloaded(f"{key} has no free worker", retry_after_s=_RETRY_AFTER_S)
+    return WorkerFailed(f"a worker of {key} failed with {status}: {said.get('message', '')}")

@@ -1,0 +1,226 @@
+"""What an operator's wish becomes: models registered and unregistered in TorchServe."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from serving.errors import BackendUnavailable, WorkerFailed
+from serving.store.values import ReleaseKey
+from serving.torchserve.tokens import Token
+
+# A busy worker lets the queue fill while it works, so waiting for more only slows a lone request.
+_MAX_BATCH_DELAY_MS = 0
+_CALL_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One worker process.
+
+    Attributes:
+        id: TorchServe's name for it.
+        ready: Whether it takes requests.
+        pid: Process id; 0 while it starts.
+        memory_bytes: Resident, as TorchServe last saw it; 0 before.
+    """
+
+    id: str
+    ready: bool
+    pid: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A version that TorchServe runs.
+
+    Attributes:
+        key: Name and version.
+        archive: File name in TorchServe's store.
+        batch_size: Largest batch.
+        workers: Its processes.
+    """
+
+    key: ReleaseKey
+    archive: str
+    batch_size: int
+    workers: tuple[Worker, ...]
+
+    @property
+    def ready_workers(self) -> int:
+        """How many of the workers take requests."""
+        return sum(worker.ready for worker in self.workers)
+
+
+class ManagementClient:
+    """TorchServe's management API; an async context manager.
+
+    Args:
+        url: Of the management listener.
+        token: For it.
+        load_timeout_s: How long loading a version may take.
+    """
+
+    def __init__(self, url: str, token: Token, *, load_timeout_s: float = 300.0) -> None:
+        self._url = url
+        self._token = token
+        self._load_timeout_s = load_timeout_s
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._http = aiohttp.ClientSession(self._url)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._http is not None:
+            await self._http.close()
+
+    async def register(
+        self, key: ReleaseKey, archive: str, *, workers: int, batch_size: int
+    ) -> None:
+        """Load a version; returns when all its workers are ready.
+
+        In the query, not in a JSON body: TorchServe reads an absent `max_batch_delay` of a body as
+        -10000 and then forms no batches.
+
+        Args:
+            key: Name and version; the version must be the archive's own.
+            archive: File name in TorchServe's store.
+            workers: How many processes.
+            batch_size: Largest batch.
+
+        Raises:
+            WorkerFailed: It refused, or a worker did not come up.
+            BackendUnavailable: TorchServe cannot be reached.
+        """
+        query: dict[str, str | int] = {
+            "model_name": key.model,
+            "url": archive,
+            "initial_workers": workers,
+            "synchronous": "true",
+            "batch_size": batch_size,
+            "max_batch_delay": _MAX_BATCH_DELAY_MS,
+        }
+        await self._call("POST", "/models", query, timeout_s=self._load_timeout_s)
+
+    async def scale(self, key: ReleaseKey, workers: int) -> None:
+        """Give a version another number of workers; returns when they are ready.
+
+        Raises:
+            WorkerFailed: It refused, or a worker did not come up.
+            BackendUnavailable: TorchServe cannot be reached.
+        """
+        query: dict[str, str | int] = {"min_worker": workers, "max_worker": workers}
+        query["synchronous"] = "true"
+        await self._call("PUT", _path(key), query, timeout_s=self._load_timeout_s)
+
+    async def unregister(self, key: ReleaseKey) -> None:
+        """Remove a version at once: what it still holds is lost, so drain it before.
+
+        Raises:
+            WorkerFailed: It refused.
+            BackendUnavailable: TorchServe cannot be reached.
+        """
+        await self._call("DELETE", _path(key), absent_is_fine=True)
+
+    async def describe(self, key: ReleaseKey) -> Registration | None:
+        """Return what TorchServe says of a version, or None where it does not know it.
+
+        Raises:
+            WorkerFailed: It refused.
+            BackendUnavailable: TorchServe cannot be reached.
+        """
+        found = await self._call("GET", _path(key), absent_is_fine=True)
+        return None if found is None else _registration(found[0])
+
+    async def list(self) -> tuple[Registration, ...]:
+        """Return every version that TorchServe runs.
+
+        Raises:
+            WorkerFailed: It refused.
+            BackendUnavailable: TorchServe cannot be reached.
+        """
+        names: list[str] = []
+        page: str | None = "0"
+        while page is not None:
+            reply = await self._call("GET", "/models", {"limit": 100, "next_page_token": page})
+            names += [model["modelName"] for model in reply["models"]]
+            page = reply.get("nextPageToken")
+        found: list[Registration] = []
+        for name in names:
+            versions = await self._call("GET", f"/models/{name}/all", absent_is_fine=True)
+            found += [_registration(version) for version in versions or ()]
+        return tuple(found)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str | int] | None = None,
+        *,
+        timeout_s: float = _CALL_TIMEOUT_S,
+        absent_is_fine: bool = False,
+    ) -> Any:
+        for last in (False, True):
+            status, body = await self._send(method, path, query or {}, timeout_s)
+            if not is_token_refused(status, body) or last:
+                break
+            self._token.forget()
+        if status == HTTPStatus.NOT_FOUND and absent_is_fine:
+            return None
+        if status >= HTTPStatus.BAD_REQUEST:
+            said = body.get("message", "") if isinstance(body, dict) else str(body)
+            raise WorkerFailed(f"TorchServe refused {method} {path}: {said}")
+        return body
+
+    async def _send(
+        self, method: str, path: str, query: dict[str, str | int], timeout_s: float
+    ) -> tuple[int, Any]:
+        if self._http is None:
+            raise BackendUnavailable("the management client is closed")
+        try:
+            async with self._http.request(
+                method,
+                path,
+                params=query,
+                headers=self._token.header(),
+                timeout=aiohttp.ClientTimeout(total=timeout_s),
+            ) as reply:
+                return reply.status, await reply.json(content_type=None)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise BackendUnavailable(f"TorchServe did not answer {method} {path}") from error
+
+
+def is_token_refused(status: int, body: object) -> bool:
+    """Tell TorchServe's refusal of a token, which is a 400, from other bad requests."""
+    kind = body.get("type", "") if isinstance(body, dict) else ""
+    return status == HTTPStatus.BAD_REQUEST and kind == "InvalidKeyException"
+
+
+def _path(key: ReleaseKey) -> str:
+    return f"/models/{key.model}/{key.version}"
+
+
+def _registration(found: dict[str, Any]) -> Registration:
+    return Registration(
+        key=ReleaseKey(model=found["modelName"], version=found["modelVersion"]),
+        archive=found["modelUrl"],
+        batch_size=found["batchSize"],
+        workers=tuple(
+            Worker(
+                id=worker["id"],
+                ready=worker["status"] == "READY",
+                pid=max(0, worker.get("pid", 0)),
+                memory_bytes=max(0, worker.get("memoryUsage", 0)),
+            )
+            for worker in found["workers"]
+        ),
+    )

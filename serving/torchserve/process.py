@@ -1,0 +1,223 @@
+"""TorchServe as a child process: started, watched, started again, and never left behind."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import structlog
+
+from serving.errors import BackendUnavailable, ConfigurationError
+from serving.torchserve import tokens
+from serving.torchserve.config import Ports, TorchServeConfig, command, environment, write_files
+from serving.torchserve.tokens import Token
+
+_log = structlog.get_logger(__name__)
+
+_GUARD = Path(__file__).with_name("guard.py")
+_PING_INTERVAL_S = 0.05
+# A server that ran this long before it died did not die of its start.
+_STABLE_AFTER_S = 60.0
+_RESTART_DELAYS_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+class TorchServe:
+    """One TorchServe with its own ports, folders and tokens; use as an async context manager.
+
+    It dies with this process, however this process dies. When it dies alone it is started again,
+    empty, on the same ports; `on_restart` tells who has to fill it.
+
+    Args:
+        config: What the deployment has chosen.
+    """
+
+    def __init__(self, config: TorchServeConfig) -> None:
+        self.config = config
+        self._ports = _free_ports()
+        self._guard: asyncio.subprocess.Process | None = None
+        self._lifeline = -1
+        self._watcher: asyncio.Task[None] | None = None
+        self._callbacks: list[Callable[[], None]] = []
+        self._up = asyncio.Event()
+
+    @property
+    def inference_url(self) -> str:
+        """Where frames go."""
+        return f"http://127.0.0.1:{self._ports.inference}"
+
+    @property
+    def management_url(self) -> str:
+        """Where models are registered."""
+        return f"http://127.0.0.1:{self._ports.management}"
+
+    @property
+    def metrics_url(self) -> str:
+        """What Prometheus reads; it asks for no token."""
+        return f"http://127.0.0.1:{self._ports.metrics}/metrics"
+
+    @property
+    def inference_token(self) -> Token:
+        """A new reader of the token for `inference_url`."""
+        return Token(self.config.folder / tokens.FILE_NAME, "inference")
+
+    @property
+    def management_token(self) -> Token:
+        """A new reader of the token for `management_url`."""
+        return Token(self.config.folder / tokens.FILE_NAME, "management")
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the guard; TorchServe and its workers are below it."""
+        return None if self._guard is None else self._guard.pid
+
+    @property
+    def up(self) -> asyncio.Event:
+        """Set while it answers."""
+        return self._up
+
+    def on_restart(self, callback: Callable[[], None]) -> None:
+        """Call back each time it answers again, empty, after it had died."""
+        self._callbacks.append(callback)
+
+    async def __aenter__(self) -> Self:
+        """Start it.
+
+        Raises:
+            ConfigurationError: It cannot start: the message holds what it said last.
+        """
+        self.config.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        self._watcher = asyncio.create_task(self._watch(), name="torchserve")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop it; whatever it was still doing is lost, so drain before."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+        await self._stop()
+
+    async def _start(self) -> None:
+        # A worker's socket lies in it, and the path of a Unix socket may have no more than 107
+        # characters: the state folder's may be too long. The guard removes it.
+        temporary = Path(tempfile.mkdtemp(prefix="understudy-"))
+        folder = self.config.folder
+        (folder / tokens.FILE_NAME).unlink(missing_ok=True)
+        write_files(self.config, self._ports)
+        program = [sys.executable, "-I", "-S", str(_GUARD), str(temporary)]
+        # The read end becomes the guard's input, the write end closes when this process ends.
+        input_end, self._lifeline = os.pipe()
+        try:
+            with (folder / "console.log").open("ab") as console:
+                self._guard = await asyncio.create_subprocess_exec(
+                    *program,
+                    *command(self.config, temporary),
+                    stdin=input_end,
+                    stdout=console,
+                    stderr=console,
+                    cwd=folder,
+                    env=environment(self.config, temporary),
+                    start_new_session=True,  # a terminal's Ctrl-C is ours to handle, after a drain
+                )
+        finally:
+            os.close(input_end)
+        await self._answers(self._guard)
+        self._up.set()
+        _log.info("torchserve_up", inference=self.inference_url, pid=self._guard.pid)
+
+    async def _answers(self, guard: asyncio.subprocess.Process) -> None:
+        """Wait until the server answers a ping, or has ended, or has had its time."""
+        ended = asyncio.create_task(guard.wait())
+        try:
+            async with (
+                asyncio.timeout(self.config.start_timeout_s),
+                aiohttp.ClientSession() as http,
+            ):
+                while not ended.done() and not await self._ping(http):
+                    await asyncio.wait([ended], timeout=_PING_INTERVAL_S)
+        except TimeoutError:
+            raise ConfigurationError(
+                f"TorchServe did not answer within {self.config.start_timeout_s:g} s\n"
+                + self._last_words()
+            ) from None
+        finally:
+            ended.cancel()
+        if guard.returncode is not None:
+            raise ConfigurationError("TorchServe ended while it started\n" + self._last_words())
+
+    async def _ping(self, http: aiohttp.ClientSession) -> bool:
+        try:
+            headers = self.inference_token.header()
+            async with http.get(f"{self.inference_url}/ping", headers=headers) as reply:
+                return reply.status == 200
+        except (aiohttp.ClientError, BackendUnavailable):
+            return False
+
+    def _last_words(self) -> str:
+        """Return the end of what the server printed."""
+        lines: list[str] = []
+        for name in ("torchserve.log", "console.log"):
+            with contextlib.suppress(OSError):
+                text = (self.config.folder / name).read_text(errors="replace")
+                lines += text.splitlines()[-10:]
+        return "\n".join(lines)
+
+    async def _watch(self) -> None:
+        """Start it again whenever it ends, with growing pauses while it keeps dying."""
+        clock = asyncio.get_running_loop().time
+        failures = 0
+        while True:
+            started = clock()
+            if self._guard is not None:
+                code = await self._guard.wait()
+                self._up.clear()
+                _log.error("torchserve_ended", code=code, console=self._last_words())
+            failures = 0 if clock() - started > _STABLE_AFTER_S else failures
+            await asyncio.sleep(_RESTART_DELAYS_S[min(failures, len(_RESTART_DELAYS_S) - 1)])
+            failures += 1
+            await self._stop()
+            await self._start_again()
+
+    async def _start_again(self) -> None:
+        try:
+            await self._start()
+        except (ConfigurationError, OSError) as error:
+            _log.error("torchserve_restart_failed", error=str(error))
+            return
+        for callback in self._callbacks:
+            callback()
+
+    async def _stop(self) -> None:
+        """Cut the lifeline: the guard kills everything and ends."""
+        self._up.clear()
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+        if self._guard is not None:
+            await self._guard.wait()
+            self._guard = None
+
+
+def _free_ports() -> Ports:
+    """Return ports that nobody listens on now; another program may still be faster."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(5)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return Ports(*(one.getsockname()[1] for one in sockets))
