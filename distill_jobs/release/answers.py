@@ -1,0 +1,85 @@
+"""Asking a runtime about every check image, through the handlers' own pipeline."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from distill_jobs.data.dataset import Sample
+from distill_jobs.errors import DataSetInvalid
+from distill_jobs.release.evaluate import (
+    SCORING_MAX_DETECTIONS,
+    SCORING_MIN_SCORE,
+    score,
+)
+from distill_jobs.release.parity import Answers
+from handlers.card import Card
+from handlers.images import decode, letterbox
+from handlers.pipeline import BadFrame, Detections, Frame, Pipeline
+from handlers.runtimes import Runtime
+
+
+def detect_for_scoring(pipeline: Pipeline) -> Callable[[bytes], Detections]:
+    """Return a function from an encoded image to its detections with every score from 0.001.
+
+    It raises BadFrame where the image does not decode.
+    """
+
+    def detect(image: bytes) -> Detections:
+        (answer,) = pipeline.detect(
+            [Frame(image, min_score=SCORING_MIN_SCORE, max_detections=SCORING_MAX_DETECTIONS)]
+        )
+        if isinstance(answer, BadFrame):
+            raise answer
+        return answer
+
+    return detect
+
+
+def ask(
+    card: Card,
+    runtime: Runtime,
+    images: Sequence[Path],
+    samples: Sequence[Sample],
+    *,
+    on_image: Callable[[int], None],
+) -> Answers:
+    """Run a detector over the check images, one at a time.
+
+    Args:
+        card: How frames are fitted and boxes suppressed.
+        runtime: The detector.
+        images: Encoded images.
+        samples: Their labels, one an image; empty: the quality stays unmeasured.
+        on_image: Told 1 after each image.
+
+    Returns:
+        Its answers.
+
+    Raises:
+        DataSetInvalid: An image does not decode, or a label does not fit.
+    """
+    detect = detect_for_scoring(Pipeline(card, runtime))
+    detections = []
+    for image in images:
+        try:
+            detections.append(detect(image.read_bytes()))
+        except BadFrame as bad:
+            raise DataSetInvalid(image, bad.message) from bad
+        on_image(1)
+    quality = score(detections, samples, card.class_names) if samples else None
+    return Answers(tuple(detections), quality)
+
+
+def tensor_of(card: Card, image: Path) -> npt.NDArray[np.float32]:
+    """Return an image as the model takes it: float32 [3, H, W].
+
+    Raises:
+        DataSetInvalid: It does not decode.
+    """
+    try:
+        tensor, _ = letterbox(decode(image.read_bytes()), card.input)
+    except BadFrame as bad:
+        raise DataSetInvalid(image, bad.message) from bad
+    return tensor

@@ -1,0 +1,274 @@
+"""One release from start to end: export, check, gate, archive, sign.
+
+Nothing is in the model store until the last step; a failure before it leaves the work folder only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from distill_jobs import checkpoints
+from distill_jobs.errors import NoVariantLeft, ReleaseInvalid
+from distill_jobs.progress import Reporter
+from distill_jobs.release import archive, card, export, gate, golden, parity, quantize
+from distill_jobs.release.answers import ask, tensor_of
+from distill_jobs.release.dense import DenseDetector
+from distill_jobs.release.evaluate import Quality
+from distill_jobs.release.parity import Answers, Verdict
+from distill_jobs.release.request import (
+    Latency,
+    Lineage,
+    ReleaseRequest,
+    ReleaseResult,
+    VariantResult,
+)
+from distill_jobs.release.runtimes import TorchRuntime, measure_latency, torch_threads_kept
+from handlers.card import Card
+from handlers.pipeline import Pipeline
+from handlers.runtimes import Runtime, load_runtime
+from proto.wire.v1 import card_pb2
+
+__all__ = [
+    "Latency",
+    "Lineage",
+    "Quality",
+    "ReleaseRequest",
+    "ReleaseResult",
+    "VariantResult",
+    "build_release",
+]
+
+_RAW_CHECK_IMAGES = 8
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What every variant is checked with.
+
+    Attributes:
+        request: What was asked for.
+        module: The checkpoint, dense.
+        drafted: The card before the measurements.
+        card: The same as the handlers read it.
+        stage: Folder the weights go to.
+        reference: PyTorch's answers.
+        reporter: Told of progress.
+    """
+
+    request: ReleaseRequest
+    module: DenseDetector
+    drafted: card_pb2.Card
+    card: Card
+    stage: Path
+    reference: Answers
+    reporter: Reporter
+
+    @property
+    def thresholds(self) -> npt.NDArray[np.float32]:
+        return np.array(self.card.post_processing.operating_thresholds, np.float32)
+
+
+def build_release(request: ReleaseRequest, reporter: Reporter) -> ReleaseResult:
+    """Build, check, archive and sign a release.
+
+    Args:
+        request: What to build.
+        reporter: Told of stages and progress.
+
+    Returns:
+        What stands in the model store.
+
+    Raises:
+        ReleaseError: The request, the model, the gate, the archiver or the key says no.
+        CheckpointRefused: The checkpoint is no detector.
+        DataSetInvalid: An image or a label does not fit.
+    """
+    archive.refuse_taken(request.model_store, request.key)
+    bench = _prepare(request, reporter)
+    if request.teacher_quality is not None and bench.reference.quality is not None:
+        kept = gate.check_retention(bench.reference.quality, request.teacher_quality, request.gate)
+        reporter.note(f"{request.key} keeps {100 * kept:.1f}% of its teacher's mAP50")
+    passed, left_out = _check_variants(bench)
+    if not passed:
+        raise NoVariantLeft(left_out)
+    return _publish(bench, sorted(passed, key=lambda one: one.latency.p50_ms), left_out)
+
+
+def _prepare(request: ReleaseRequest, reporter: Reporter) -> _Bench:
+    model = checkpoints.load_detector(request.checkpoint)
+    module = DenseDetector(model, request.image_size)
+    names = request.class_names or checkpoints.class_names(model)
+    if len(names) != module.classes:
+        raise ReleaseInvalid(
+            "class_names", f"{len(names)} names for a head of {module.classes} classes"
+        )
+    drafted = card.draft(request, names)
+    read = card.as_handlers_read(drafted)
+    stage = request.work_dir / f"stage-{request.key}"
+    stage.mkdir(parents=True, exist_ok=True)
+    reporter.stage(f"{request.key}: PyTorch's answers", len(request.image_files))
+    reference = ask(
+        read,
+        TorchRuntime(module),
+        request.image_files,
+        request.samples,
+        on_image=reporter.advance,
+    )
+    return _Bench(request, module, drafted, read, stage, reference, reporter)
+
+
+def _check_variants(bench: _Bench) -> tuple[list[VariantResult], dict[str, str]]:
+    passed: list[VariantResult] = []
+    left_out: dict[str, str] = {}
+    for name in bench.request.exports:
+        reason = _cannot_make(bench.request, name)
+        result = None if reason else _make_and_check(bench, name)
+        if isinstance(result, VariantResult):
+            passed.append(result)
+            continue
+        left_out[name] = reason or str(result)
+        bench.reporter.note(f"{bench.request.key}: {name} is left out: {left_out[name]}")
+        (bench.stage / bench.card.variant(name).file).unlink(missing_ok=True)
+    return passed, left_out
+
+
+def _cannot_make(request: ReleaseRequest, name: str) -> str:
+    if not name.endswith("int8"):
+        return ""
+    if not request.calibration:
+        return "INT8 needs calibration images"
+    if not request.samples:
+        return "its mAP cannot be measured without labelled images"
+    if len(request.samples) < parity.MIN_HELD_OUT_IMAGES:
+        return (
+            f"{len(request.samples)} held-out images are too few to judge a reduced precision: "
+            f"give at least {parity.MIN_HELD_OUT_IMAGES}"
+        )
+    return ""
+
+
+def _make_and_check(bench: _Bench, name: str) -> VariantResult | str:
+    """Export one variant and hold it against PyTorch; returns why it was refused otherwise."""
+    request, variant = bench.request, bench.card.variant(name)
+    file = bench.stage / variant.file
+    _write(bench, name, file)
+    with torch_threads_kept():
+        runtime = load_runtime(bench.card, bench.stage, name)
+        raw = "" if variant.precision != "fp32" else _raw_fault(bench, runtime)
+        if raw:
+            return raw
+        bench.reporter.stage(f"{request.key}: {name}'s answers", len(request.image_files))
+        answers = ask(
+            bench.card,
+            runtime,
+            request.image_files,
+            request.samples,
+            on_image=bench.reporter.advance,
+        )
+        verdict = parity.judge(
+            variant.precision, bench.reference, answers, bench.thresholds, request.gate
+        )
+        if not verdict.passed:
+            return verdict.reason
+        del runtime  # its threads would take the processor from the one that is timed
+        return _timed(bench, name, answers, verdict)
+
+
+def _write(bench: _Bench, name: str, file: Path) -> None:
+    request = bench.request
+    if name.startswith("torchscript"):
+        export.export_torchscript(bench.module, file)
+    elif name.endswith("fp32"):
+        export.export_onnx(bench.module, file)
+    else:
+        images = request.calibration[: quantize.MAX_CALIBRATION_IMAGES]
+        bench.reporter.stage(f"{request.key}: calibrating INT8", len(images))
+        source = export.export_onnx(bench.module, request.work_dir / f"{request.key}.onnx")
+        quantize.quantize_int8(
+            source,
+            file,
+            calibration=(tensor_of(bench.card, image) for image in images),
+            head_index=bench.module.head_index,
+            on_image=bench.reporter.advance,
+        )
+
+
+def _raw_fault(bench: _Bench, runtime: Runtime) -> str:
+    images = islice(bench.request.image_files, _RAW_CHECK_IMAGES)
+    batch = np.stack([tensor_of(bench.card, image) for image in images])
+    return parity.raw_fault(TorchRuntime(bench.module), runtime, batch)
+
+
+def _timed(bench: _Bench, name: str, answers: Answers, verdict: Verdict) -> VariantResult:
+    request, file = bench.request, bench.card.variant(name).file
+    image = tensor_of(bench.card, request.image_files[0])[None]
+    runtime = load_runtime(bench.card, bench.stage, name, request.threads)
+    latency = measure_latency(runtime, image, threads=request.threads)
+    size = (bench.stage / file).stat().st_size
+    return VariantResult(
+        name, file, size, answers.quality, latency, verdict.matched.f1, verdict.strict.f1
+    )
+
+
+def _publish(
+    bench: _Bench, variants: Sequence[VariantResult], left_out: dict[str, str]
+) -> ReleaseResult:
+    request = bench.request
+    bench.reporter.stage(f"{request.key}: archive and signature", 1)
+    frames = golden.choose(
+        request.image_files,
+        bench.reference.detections,
+        Pipeline(bench.card, TorchRuntime(bench.module)),
+    )
+    measured = card.Measured(
+        bench.reference.quality,
+        checkpoints.parameter_count(bench.module),
+        checkpoints.digest(request.checkpoint),
+    )
+    finished = card.complete(
+        bench.drafted,
+        request,
+        measured=measured,
+        variants=variants,
+        tolerances=_tolerances(bench, variants, frames),
+        golden=frames,
+        digests=archive.stage(bench.stage, {frame.file: frame.image for frame in frames}),
+    )
+    (bench.stage / archive.CARD_NAME).write_text(card.as_json(finished), encoding="utf-8")
+    published = archive.publish(
+        bench.stage,
+        name=request.name,
+        version=request.version,
+        model_store=request.model_store,
+        signing_key=request.signing_key,
+    )
+    bench.reporter.advance(1)
+    return ReleaseResult(
+        archive=published.archive,
+        signature=published.signature,
+        card=finished,
+        quality=measured.quality,
+        variants=tuple(variants),
+        left_out=left_out,
+        file_bytes=published.archive.stat().st_size,
+        parameters=measured.parameters,
+        sha256=checkpoints.digest(published.archive),
+    )
+
+
+def _tolerances(
+    bench: _Bench, variants: Sequence[VariantResult], frames: Sequence[golden.Golden]
+) -> dict[str, card_pb2.Tolerance]:
+    tolerances = {}
+    with torch_threads_kept():
+        for variant in variants:
+            runtime = load_runtime(bench.card, bench.stage, variant.name)
+            precision = variant.name.split("-")[1]
+            tolerances[variant.name] = golden.tolerance(
+                frames, Pipeline(bench.card, runtime), precision
+            )
+    return tolerances
