@@ -3,6 +3,7 @@
 HandlerError
 ├── BadFrame          one frame cannot be answered; its batch-mates are
 ├── CardError         the card is absent, is no card, or asks for what this code cannot do
+├── BadSetting        an environment variable of the worker is out of its limits
 ├── RuntimeFailed     the weights do not load, or not on this machine
 └── BadModelOutput    the model answered what its card rules out: the whole batch fails
 """
@@ -34,6 +35,10 @@ class BadFrame(HandlerError):
 
 class CardError(HandlerError):
     """The card is absent, is no card, or asks for what this code cannot do."""
+
+
+class BadSetting(HandlerError):
+    """An environment variable of the worker is out of its limits."""
 
 
 class RuntimeFailed(HandlerError):

@@ -47,9 +47,9 @@ def inspect(data: bytes | bytearray) -> Announced:
         size = _walk_jpeg(data)
     elif data.startswith(_PNG):
         size = _walk_png(data)
-    elif data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+    elif data.startswith(b"RIFF") and b"WEBP".startswith(data[8:12]):
         size = _walk_webp(data)
-    elif any(start.startswith(data) for start in (_JPEG, _PNG, b"RIFF")):
+    elif any(start.startswith(data) for start in (_JPEG, _PNG, b"RIFF")):  # cut inside
         raise _truncated(data)
     else:
         raise _malformed("its first bytes are those of no JPEG, PNG or WebP")

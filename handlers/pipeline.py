@@ -66,7 +66,7 @@ class Pipeline:
         return cls(card, load_runtime(card, folder, variant, threads, gpu_id))
 
     def warm_up(self, batch_size: int = 1) -> None:
-        """Run a blank batch, so that a model that cannot run fails here and not on a frame.
+        """Run a blank frame, so that a model that cannot run fails here and not on a camera's.
 
         Args:
             batch_size: The largest batch to expect; its buffer is made now.
@@ -76,7 +76,7 @@ class Pipeline:
         """
         self._reserve(batch_size)
         self._buffer.fill(0)
-        self._run(self._buffer)
+        self._run(self._buffer[:1])
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections | BadFrame]:
         """Find the objects in each frame; the model runs once for all that are good.

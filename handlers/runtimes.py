@@ -57,12 +57,17 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; at the default it warns of each graph rewrite
         options.intra_op_num_threads = threads or 0
+        if gpu_id is not None:
+            onnxruntime.preload_dlls()  # CUDA's libraries lie in wheels, off the loader's path
         providers = _providers(gpu_id)
         self._session = _load(
             file, lambda: onnxruntime.InferenceSession(str(file), options, providers=providers)
         )
         if gpu_id is not None and "CUDAExecutionProvider" not in self._session.get_providers():
-            raise RuntimeFailed(f"{file.name}: ONNX Runtime cannot use CUDA device {gpu_id} here")
+            raise RuntimeFailed(
+                f"{file.name}: ONNX Runtime cannot use CUDA device {gpu_id} here; "
+                "mend its CUDA libraries or serve on the CPU (TorchServe: number_of_gpu=0)"
+            )
         _require_name(file, "input", tensor_name, self._session.get_inputs())
         _require_name(file, "output", output_name, self._session.get_outputs())
         self._tensor_name, self._output_names = tensor_name, [output_name]

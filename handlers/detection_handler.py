@@ -1,0 +1,89 @@
+"""The entry point of every archive: what TorchServe's worker loads and calls.
+
+TorchServe imports this file by its flat name and takes the one class defined in it.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from handlers.errors import BadSetting
+from handlers.messages import (
+    CONTENT_TYPE,
+    Context,
+    read_item,
+    status_of,
+    write_detections,
+    write_error,
+)
+from handlers.pipeline import BadFrame, Detections, Frame, Pipeline
+
+
+class DetectionHandler:
+    """Serves one variant of the archive it was loaded from.
+
+    The environment chooses: UNDERSTUDY_VARIANT one of the card's variants (default: its first),
+    UNDERSTUDY_THREADS the CPU threads of a run (default: the runtime's own choice).
+    """
+
+    _pipeline: Pipeline
+    _variant: str
+
+    def initialize(self, context: Context) -> None:
+        """Load the archive that TorchServe has extracted, and run it once.
+
+        Raises:
+            HandlerError: The card or the weights cannot be served; the worker then does not start.
+        """
+        properties = context.system_properties
+        folder = Path(properties["model_dir"])
+        variant = os.environ.get("UNDERSTUDY_VARIANT") or None
+        self._pipeline = Pipeline.load(folder, variant, _threads(), properties.get("gpu_id"))
+        self._pipeline.warm_up(properties.get("batch_size") or 1)
+        self._variant = self._pipeline.card.variant(variant).name
+
+    def handle(self, data: Sequence[Mapping[str, object]], context: Context) -> list[bytes]:
+        """Answer a batch.
+
+        A bad item gets its own status and reply. An error of the model itself is raised: TorchServe
+        answers the whole batch with 503 and logs it.
+
+        Args:
+            data: One mapping a request: "body" and the query's values.
+            context: Takes each item's status and media type.
+
+        Returns:
+            One JSON document an item, in order.
+        """
+        replies = []
+        for place, answer in enumerate(self._answers(data)):
+            context.set_response_content_type(place, CONTENT_TYPE)
+            if isinstance(answer, BadFrame):
+                code, phrase = status_of(answer)
+                context.set_response_status(code=code, phrase=phrase, idx=place)
+                replies.append(write_error(answer))
+            else:
+                reply = write_detections(answer, variant=self._variant, batch_size=len(data))
+                replies.append(reply)
+        return replies
+
+    def _answers(self, data: Sequence[Mapping[str, object]]) -> list[Detections | BadFrame]:
+        items = [_read(item) for item in data]
+        found = iter(self._pipeline.detect([item for item in items if isinstance(item, Frame)]))
+        return [next(found) if isinstance(item, Frame) else item for item in items]
+
+
+def _read(item: Mapping[str, object]) -> Frame | BadFrame:
+    try:
+        return read_item(item)
+    except BadFrame as bad:
+        return bad
+
+
+def _threads() -> int | None:
+    text = os.environ.get("UNDERSTUDY_THREADS", "")
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise BadSetting(f"UNDERSTUDY_THREADS: must be a whole number above 0, got {text!r}")
+    return int(text)

@@ -1,0 +1,117 @@
+"""What TorchServe hands a handler, and the JSON that goes back."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from handlers.errors import BadFrame
+from handlers.frames import Detections, Frame, invalid_field
+
+REPLY_VERSION = 1
+CONTENT_TYPE = "application/json"
+
+# By the error's code; every other bad frame is a 400.
+_STATUS = {"image_too_large": (413, "Payload Too Large")}
+_BAD_REQUEST = (400, "Bad Request")
+
+N = TypeVar("N", int, float)
+
+
+class Context(Protocol):
+    """The part of TorchServe's `ts.context.Context` that is used here."""
+
+    @property
+    def system_properties(self) -> Mapping[str, Any]:
+        """`model_dir`, `gpu_id`, `batch_size`..."""
+        ...
+
+    def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:
+        """Set the HTTP status of the batch's item `idx`."""
+
+    def set_response_content_type(self, idx: int, value: str) -> None:
+        """Set the media type of the batch's item `idx`."""
+
+
+def read_item(item: Mapping[str, object]) -> Frame:
+    """Read one item of a batch: the body and, beside it, the query's values.
+
+    Args:
+        item: "body" (or "data", as a multipart form names it), "min_score", "max_detections".
+
+    Raises:
+        BadFrame: "not_an_image" if the body came as text or JSON, "invalid_field" if a value of the
+            query is no number.
+    """
+    body = item.get("body", item.get("data", b""))
+    if not isinstance(body, bytes | bytearray):
+        raise BadFrame(
+            "not_an_image",
+            "image: came as text or JSON; send the encoded image itself, as image/jpeg, image/png, "
+            "image/webp or application/octet-stream",
+        )
+    return Frame(
+        body,
+        min_score=_query(item, "min_score", float, "a number"),
+        max_detections=_query(item, "max_detections", int, "a whole number"),
+    )
+
+
+def write_detections(found: Detections, *, variant: str, batch_size: int) -> bytes:
+    """Return the reply to a good frame.
+
+    Boxes are flat (x1, y1, x2, y2, x1...) in pixels of the upright original, to a hundredth; scores
+    to 1e-5, which moves none across a threshold given to as many places.
+
+    Args:
+        found: The detections.
+        variant: Who found them.
+        batch_size: How many frames arrived together.
+    """
+    return _json(
+        {
+            "v": REPLY_VERSION,
+            "width": found.width,
+            "height": found.height,
+            "boxes": np.round(found.boxes_xyxy_px.astype(np.float64), 2).ravel().tolist(),
+            "scores": np.round(found.scores.astype(np.float64), 5).tolist(),
+            "classes": found.class_ids.tolist(),
+            "variant": variant,
+            "ms": {
+                "decode": round(found.decode_ms, 3),
+                "preprocess": round(found.preprocess_ms, 3),
+                "inference": round(found.inference_ms, 3),
+                "postprocess": round(found.postprocess_ms, 3),
+            },
+            "batch": batch_size,
+        }
+    )
+
+
+def write_error(bad: BadFrame) -> bytes:
+    """Return the reply to a bad frame."""
+    error = {"code": bad.code, "message": bad.message, "field": bad.field}
+    return _json({"v": REPLY_VERSION, "error": error})
+
+
+def status_of(bad: BadFrame) -> tuple[int, str]:
+    """Return the HTTP status and phrase of a bad frame."""
+    return _STATUS.get(bad.code, _BAD_REQUEST)
+
+
+def _query(
+    item: Mapping[str, object], name: str, parse: Callable[[str], N], wanted: str
+) -> N | None:
+    value = item.get(name)
+    if value is None:
+        return None
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes | bytearray) else str(value)
+    try:
+        return parse(text)
+    except ValueError:
+        raise invalid_field(name, wanted, text) from None
+
+
+def _json(document: dict[str, object]) -> bytes:
+    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
