@@ -25,7 +25,7 @@ class UnsupportedMediaType(errors.RequestError):
     code = "unsupported_media_type"
 
 
-STATUS: dict[type[errors.UnderstudyError], HTTPStatus] = {
+STATUS: dict[type, HTTPStatus] = {
     errors.UnderstudyError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.RequestError: HTTPStatus.BAD_REQUEST,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
@@ -34,6 +34,7 @@ STATUS: dict[type[errors.UnderstudyError], HTTPStatus] = {
     errors.MissingCameraId: HTTPStatus.BAD_REQUEST,
     errors.UnknownRoute: HTTPStatus.NOT_FOUND,
     errors.UnknownArm: HTTPStatus.NOT_FOUND,
+    errors.UnknownKey: HTTPStatus.NOT_FOUND,
     errors.ImageTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.BadImage: HTTPStatus.BAD_REQUEST,
     errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
@@ -50,6 +51,7 @@ STATUS: dict[type[errors.UnderstudyError], HTTPStatus] = {
     errors.DeployFailed: HTTPStatus.BAD_GATEWAY,
     errors.RouteError: HTTPStatus.CONFLICT,
     errors.InvalidRoute: HTTPStatus.BAD_REQUEST,
+    errors.RouteConflict: HTTPStatus.CONFLICT,
     errors.NothingToRollBackTo: HTTPStatus.CONFLICT,
     errors.ConfigurationError: HTTPStatus.INTERNAL_SERVER_ERROR,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -70,7 +72,13 @@ async def error_answer(request: Request, error: Exception) -> Response:
     request_id = request_id_of(request)
     if not isinstance(error, errors.UnderstudyError):
         log.error("internal error", request_id=request_id, path=request.url.path, exc_info=error)
-    return _answer(request_id, STATUS.get(type(error), HTTPStatus(500)), info, _headers(error))
+    return _answer(request_id, status_of(error), info, _headers(error))
+
+
+def status_of(error: Exception) -> HTTPStatus:
+    """Return the table's status; 500 for an error that is not ours."""
+    known = (STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return next(known, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def _headers(error: Exception) -> dict[str, str]:

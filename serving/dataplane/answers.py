@@ -1,0 +1,73 @@
+"""A worker's reply as the wire's response."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proto.wire.v1 import detection_pb2 as wire
+from serving.dataplane.frames import Frame
+from serving.errors import WorkerFailed
+from serving.store.values import Arm, Release
+from serving.torchserve.inference import WorkerReply
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Where the time went, in seconds; `upstream_s` is the whole call to the worker."""
+
+    total_s: float
+    queue_s: float
+    upstream_s: float
+
+
+def answer(
+    reply: WorkerReply, frame: Frame, arm: Arm, release: Release, spent: Spent
+) -> wire.DetectResponse:
+    """Return the response, all but its request id.
+
+    Raises:
+        WorkerFailed: The reply holds a class that the release's card does not.
+    """
+    return wire.DetectResponse(
+        detections=_detections(reply, release),
+        image_size=wire.ImageSize(width=reply.width, height=reply.height),
+        camera_id=frame.camera_id,
+        frame_id=frame.frame_id,
+        answered_by=wire.AnsweredBy(
+            arm=arm.name,
+            model=release.key.model,
+            version=release.key.version,
+            variant=reply.variant,
+        ),
+        timings=wire.Timings(
+            total_ms=spent.total_s * 1000,
+            queue_ms=spent.queue_s * 1000,
+            upstream_ms=spent.upstream_s * 1000,
+            decode_ms=reply.decode_ms,
+            preprocess_ms=reply.preprocess_ms,
+            inference_ms=reply.inference_ms,
+            postprocess_ms=reply.postprocess_ms,
+        ),
+    )
+
+
+def _detections(reply: WorkerReply, release: Release) -> list[wire.Detection]:
+    corners = iter(reply.boxes_xyxy_px)
+    return [
+        wire.Detection(
+            box=wire.Box(x1=x1, y1=y1, x2=x2, y2=y2),
+            class_id=class_id,
+            label=_label(release.class_names, class_id, release),
+            score=score,
+        )
+        for x1, y1, x2, y2, class_id, score in zip(
+            corners, corners, corners, corners, reply.class_ids, reply.scores, strict=True
+        )
+    ]
+
+
+def _label(names: Sequence[str], class_id: int, release: Release) -> str:
+    if not 0 <= class_id < len(names):
+        raise WorkerFailed(
+            f"{release.key} answered class {class_id}, but its card names {len(names)} classes"
+        )
+    return names[class_id]

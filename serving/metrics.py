@@ -1,0 +1,167 @@
+"""What Prometheus reads; a registry for each app, so that two in one process do not mix."""
+
+import asyncio
+import platform
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    generate_latest,
+)
+from prometheus_client.metrics import MetricWrapperBase
+
+from serving.errors import describe
+from serving.store.values import ReleaseKey, Route
+
+_SECONDS = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075),
+    *(0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+_BATCH = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256)
+_RELEASE = ("model", "version")
+
+
+class Metrics:
+    """All series of a gateway; no label ever holds a camera, a frame or a key."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.request_seconds = Histogram(
+            "understudy_request_seconds",
+            "From a checked frame to its answer, waiting included",
+            ("route", "arm", *_RELEASE, "code"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.queue_seconds = self._release_histogram(
+            "understudy_queue_seconds", "Waiting in the gateway for a place at the release"
+        )
+        self.upstream_seconds = self._release_histogram(
+            "understudy_upstream_seconds", "The whole call to the worker"
+        )
+        self.stage_seconds = Histogram(
+            "understudy_worker_stage_seconds",
+            "A worker's own time by stage",
+            (*_RELEASE, "stage"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.batch_size = Histogram(
+            "understudy_worker_batch_size",
+            "Frames in the batch that answered",
+            _RELEASE,
+            buckets=_BATCH,
+            registry=self.registry,
+        )
+        self.answers = Counter(
+            "understudy_answers",
+            "Answers by the way in and the code: ok, or an error's",
+            ("api", "code"),
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "understudy_in_flight",
+            "Frames that wait for a release or are being answered by it",
+            _RELEASE,
+            registry=self.registry,
+        )
+        self.route_weight = Gauge(
+            "understudy_route_weight_percent",
+            "Share of the keys that an arm answers",
+            ("route", "arm", *_RELEASE),
+            registry=self.registry,
+        )
+        self.route_revision = Gauge(
+            "understudy_route_revision", "Newest route revision applied", registry=self.registry
+        )
+        Info("understudy_build", "This build", registry=self.registry).info(
+            {"version": version("understudy"), "python": platform.python_version()}
+        )
+
+    def _release_histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(name, text, _RELEASE, buckets=_SECONDS, registry=self.registry)
+
+    def show_routes(self, revision: int, routes: Iterable[Route]) -> None:
+        """Show the arms of the routes as they are now, and no others."""
+        self.route_revision.set(revision)
+        self.route_weight.clear()
+        for route in routes:
+            for arm in route.arms:
+                labels = (route.name, arm.name, arm.release.model, arm.release.version)
+                self.route_weight.labels(*labels).set(arm.weight)
+
+    @contextmanager
+    def request(self, route: str, arm: str, key: ReleaseKey) -> Iterator[None]:
+        """Time the block as one request, with the code it ended in."""
+        started, code = time.monotonic(), "ok"
+        try:
+            yield
+        except asyncio.CancelledError:
+            code = "cancelled"
+            raise
+        except Exception as error:
+            code = describe(error).code
+            raise
+        finally:
+            labels = (route, arm, key.model, key.version, code)
+            self.request_seconds.labels(*labels).observe(time.monotonic() - started)
+
+    def count_answer(self, api: str, error: BaseException | None) -> None:
+        """Count one answer.
+
+        Args:
+            api: The way in: "http", "grpc" or "stream".
+            error: None for a good answer.
+        """
+        if error is None:
+            code = "ok"
+        elif isinstance(error, Exception):
+            code = describe(error).code
+        else:
+            code = "cancelled"
+        self.answers.labels(api, code).inc()
+
+    def show_reply(
+        self, key: ReleaseKey, *, upstream_s: float, batch: int, stages_ms: dict[str, float]
+    ) -> None:
+        """Count a worker's reply.
+
+        Args:
+            key: Who answered.
+            upstream_s: The whole call, in seconds.
+            batch: Frames in the batch.
+            stages_ms: The worker's times by stage, in milliseconds.
+        """
+        labels = (key.model, key.version)
+        self.upstream_seconds.labels(*labels).observe(upstream_s)
+        self.batch_size.labels(*labels).observe(batch)
+        for stage, taken_ms in stages_ms.items():
+            self.stage_seconds.labels(*labels, stage).observe(taken_ms / 1000)
+
+    def forget(self, key: ReleaseKey) -> None:
+        """Remove every series of a release."""
+        labels = {"model": key.model, "version": key.version}
+        for metric in self._by_release():
+            metric.remove_by_labels(labels)
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _by_release(self) -> tuple[MetricWrapperBase, ...]:
+        return (
+            self.request_seconds,
+            self.queue_seconds,
+            self.upstream_seconds,
+            self.stage_seconds,
+            self.batch_size,
+            self.in_flight,
+            self.route_weight,
+        )
