@@ -68,3 +68,22 @@ async def move(
     moved = found.model_copy(update={"state": to, "reason": reason, "updated": datetime.now(UTC)})
     await put(connection, moved)
     return moved
+
+
+async def resize(connection: AsyncConnection, key: ReleaseKey, workers: int) -> Release:
+    """Write on how many workers a release runs.
+
+    Raises:
+        ReleaseNotFound: No release has this name and version.
+    """
+    found = await _found(connection, key)
+    resized = found.model_copy(update={"workers": workers, "updated": datetime.now(UTC)})
+    await put(connection, resized)
+    return resized
+
+
+async def _found(connection: AsyncConnection, key: ReleaseKey) -> Release:
+    found = await one(connection, key)
+    if found is None:
+        raise ReleaseNotFound(f"no release {key} here: `understudy deploy` its archive")
+    return found

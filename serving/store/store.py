@@ -109,6 +109,15 @@ class Store:
         async with self._write() as connection:
             return await releases.move(connection, key, to, expect, reason)
 
+    async def resize_release(self, key: ReleaseKey, workers: int) -> Release:
+        """Write on how many workers a release runs; its state stays as it is.
+
+        Raises:
+            ReleaseNotFound: No release has this name and version.
+        """
+        async with self._write() as connection:
+            return await releases.resize(connection, key, workers)
+
     async def join_gateway(self, gateway_id: str) -> None:
         """Add a gateway: before it first reads the routes, so that no drain overlooks it."""
         async with self._write() as connection:

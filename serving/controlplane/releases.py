@@ -1,0 +1,41 @@
+"""The states of a release and the arrows between them.
+
+staged -> loading -> warming -> ready -> live <-> standby -> draining -> retired
+   |         |          |         |       |                     ^
+   +---------+----------+-> failed|       +---------------------+
+                                  +---------------------------->+
+
+A retired or failed release begins again at staged.
+"""
+
+from serving.store.store import Store
+from serving.store.values import Release, ReleaseKey, ReleaseState
+
+ARROWS: dict[ReleaseState, frozenset[ReleaseState]] = {
+    ReleaseState.STAGED: frozenset({ReleaseState.LOADING, ReleaseState.FAILED}),
+    ReleaseState.LOADING: frozenset({ReleaseState.WARMING, ReleaseState.FAILED}),
+    ReleaseState.WARMING: frozenset({ReleaseState.READY, ReleaseState.FAILED}),
+    ReleaseState.READY: frozenset({ReleaseState.LIVE, ReleaseState.DRAINING}),
+    ReleaseState.LIVE: frozenset({ReleaseState.STANDBY, ReleaseState.DRAINING}),
+    ReleaseState.STANDBY: frozenset({ReleaseState.LIVE, ReleaseState.DRAINING}),
+    ReleaseState.DRAINING: frozenset({ReleaseState.RETIRED}),
+    ReleaseState.RETIRED: frozenset({ReleaseState.STAGED}),
+    ReleaseState.FAILED: frozenset({ReleaseState.STAGED}),
+}
+
+ON_THE_WAY = frozenset({ReleaseState.STAGED, ReleaseState.LOADING, ReleaseState.WARMING})
+"""A deploy is at it, or was when the process ended."""
+
+LOADED = frozenset({ReleaseState.READY, ReleaseState.LIVE, ReleaseState.STANDBY})
+"""Answers at once: a route may name it."""
+
+
+async def advance(store: Store, key: ReleaseKey, to: ReleaseState, reason: str = "") -> Release:
+    """Move a release along an arrow.
+
+    Raises:
+        ReleaseNotFound: No such release.
+        ReleaseBusy: No arrow leads from its state to `to`.
+    """
+    before = frozenset(state for state, after in ARROWS.items() if to in after)
+    return await store.move_release(key, to, expect=before, reason=reason)
