@@ -21,7 +21,7 @@ def offline() -> None:
     os.environ["YOLO_OFFLINE"] = "1"
     os.environ["YOLO_AUTOINSTALL"] = "false"
     # Its console output; a run turns the logger up again and sends it to the run's log.
-    os.environ.setdefault("YOLO_VERBOSE", "false")
+    os.environ["YOLO_VERBOSE"] = "false"
     if "YOLO_CONFIG_DIR" not in os.environ:
         folder = tempfile.mkdtemp(prefix="understudy-ultralytics-")
         os.environ["YOLO_CONFIG_DIR"] = folder

@@ -1,0 +1,185 @@
+"""A run's last steps: each model measured, and archived where the job says so."""
+
+import json
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from distill_jobs.checkpoints import digest
+from distill_jobs.data.dataset import Dataset
+from distill_jobs.job import Job
+from distill_jobs.progress import Reporter
+from distill_jobs.release import archive
+from distill_jobs.release.answers import ask
+from distill_jobs.release.build import build_release
+from distill_jobs.release.card import as_handlers_read, draft
+from distill_jobs.release.dense import DenseDetector
+from distill_jobs.release.evaluate import ClassQuality, Quality
+from distill_jobs.release.request import Lineage, ReleaseRequest, ReleaseResult
+from distill_jobs.release.runtimes import TorchRuntime
+from distill_jobs.release.sign import signature_of
+from distill_jobs.run_folder import RunFolder
+
+Role = Literal["teacher", "student"]
+_CALIBRATION_IMAGES = 128
+
+
+def release_key(job: Job, role: str) -> str | None:
+    """Return NAME-VERSION of a model's archive, or None when the job releases nothing."""
+    if job.archive is None:
+        return None
+    name = job.archive.teacher_name if role == "teacher" else job.archive.student_name
+    return f"{name}-{job.version}"
+
+
+def refuse_taken(job: Job, model_store: Path) -> None:
+    """Fail before the training, not after it, where an archive's name is taken.
+
+    Raises:
+        ReleaseExists: The model store has this name and version already.
+    """
+    for role in ("teacher", "student"):
+        key = release_key(job, role)
+        if key is not None:
+            archive.refuse_taken(model_store, key)
+
+
+def measure_or_release(
+    folder: RunFolder, job: Job, dataset: Dataset, role: Role, reporter: Reporter
+) -> dict[str, Any]:
+    """Measure a model on the held-out split and, where the job says so, archive and sign it.
+
+    Args:
+        folder: Of the run; the model's checkpoint lies in it.
+        job: The run's job.
+        dataset: Its data: the test split is held out, or val where there is none.
+        role: Which model.
+        reporter: Told of progress.
+
+    Returns:
+        The step's figures.
+    """
+    request = _request(folder, job, dataset, role)
+    if job.archive is None:
+        return _quality_figures(_measure(request, reporter))
+    return _release_figures(build_release(request, reporter))
+
+
+def _request(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> ReleaseRequest:
+    split = "test" if "test" in dataset.splits else "val"
+    key = release_key(job, role) or f"{job.name}-{role}-{job.version}"
+    return ReleaseRequest(
+        checkpoint=folder.checkpoint(role),
+        name=key.removesuffix(f"-{job.version}"),
+        version=job.version,
+        role=role,
+        image_size=job.image_size,
+        model_store=Path(folder.place("model_store")),
+        signing_key=Path(folder.place("signing_key")),
+        work_dir=folder.path / "release" / role,
+        licences=job.licences,
+        exports=job.exports,
+        class_names=dataset.class_names,
+        samples=dataset.split(split),
+        calibration=tuple(one.image for one in dataset.split("train")[:_CALIBRATION_IMAGES]),
+        data=job.data.path.parent.name if job.data.path else "scenes",
+        split=split,
+        gate=job.gate,
+        teacher_quality=_teacher_quality(folder) if role == "student" else None,
+        lineage=_lineage(folder, job, role),
+    )
+
+
+def _lineage(folder: RunFolder, job: Job, role: Role) -> Lineage:
+    is_student = role == "student"
+    return Lineage(
+        teacher=(release_key(job, "teacher") or "") if is_student else "",
+        teacher_sha256=digest(folder.checkpoint("teacher")) if is_student else "",
+        data_lock_sha256=digest(folder.data_lock),
+        job=job.name,
+        job_sha256=digest(folder.job_file),
+        seed=job.seed,
+    )
+
+
+def withdraw_unfinished(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> None:
+    """Remove the archive of this very checkpoint that a killed attempt of this step published.
+
+    Archives are immutable and the step refuses to overwrite one; but killed between publishing
+    and its marker, it must be able to finish. Anything that is not surely its own stays.
+    """
+    request = _request(folder, job, dataset, role)
+    published = archive.path_in(request.model_store, request.key)
+    if job.archive is None or not published.exists():
+        return
+    try:
+        with zipfile.ZipFile(published) as parts:
+            lineage = json.loads(parts.read("card.json"))["lineage"]
+    except (KeyError, ValueError, zipfile.BadZipFile):
+        return
+    ours = (digest(request.checkpoint), request.lineage.job_sha256)
+    if (lineage["checkpoint_sha256"], lineage["job_sha256"]) == ours:
+        signature_of(published).unlink(missing_ok=True)
+        published.unlink()
+
+
+def _measure(request: ReleaseRequest, reporter: Reporter) -> Quality:
+    from distill_jobs.checkpoints import load_detector  # noqa: PLC0415  # a job that only trains
+
+    reporter.stage(f"measure {request.role}", len(request.samples))
+    module = DenseDetector(load_detector(request.checkpoint), request.image_size)
+    card = as_handlers_read(draft(request, request.class_names or ()))
+    answers = ask(
+        card,
+        TorchRuntime(module),
+        request.image_files,
+        request.samples,
+        on_image=reporter.advance,
+    )
+    if answers.quality is None:
+        raise RuntimeError("labelled samples were asked about and no quality came back")
+    return answers.quality
+
+
+def _quality_figures(quality: Quality | None) -> dict[str, Any]:
+    if quality is None:
+        return {}
+    return {
+        "map50": quality.map50,
+        "map50_95": quality.map50_95,
+        "images": quality.images,
+        "quality": asdict(quality),
+    }
+
+
+def _release_figures(result: ReleaseResult) -> dict[str, Any]:
+    variants = [
+        {
+            "name": one.name,
+            "file_bytes": one.file_bytes,
+            "map50": one.quality.map50 if one.quality else None,
+            "map50_95": one.quality.map50_95 if one.quality else None,
+            "p50_ms": one.latency.p50_ms,
+            "p99_ms": one.latency.p99_ms,
+            "matched_f1": one.matched_f1,
+        }
+        for one in result.variants
+    ]
+    return {
+        **_quality_figures(result.quality),
+        "archive": str(result.archive),
+        "signature": str(result.signature),
+        "archive_bytes": result.file_bytes,
+        "sha256": result.sha256,
+        "variants": variants,
+        "left_out": result.left_out,
+    }
+
+
+def _teacher_quality(folder: RunFolder) -> Quality | None:
+    figures = (folder.figures("release-teacher") or {}).get("quality")
+    if figures is None:
+        return None
+    classes = tuple(ClassQuality(**one) for one in figures["per_class"])
+    return Quality(**{**figures, "per_class": classes})

@@ -1,0 +1,206 @@
+"""A job's steps in order; each leaves a marker, so that a killed run goes on where it was."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from distill_jobs.checkpoints import digest, load_detector, parameter_count
+from distill_jobs.data import scenes
+from distill_jobs.data.dataset import Dataset
+from distill_jobs.data.lock import check_lock, write_lock
+from distill_jobs.data.staging import stage, write_description
+from distill_jobs.environment import PROJECT_ROOT, offline
+from distill_jobs.errors import TrainingFailed
+from distill_jobs.job import Distillation, Job, Scenes, Student, Teacher, Training
+from distill_jobs.progress import Reporter
+from distill_jobs.results import RunResult, read_result
+from distill_jobs.run_folder import RunFolder
+
+__all__ = ["RunResult", "resume", "run_job"]
+
+
+def run_job(
+    job_file: Path,
+    run_dir: Path,
+    *,
+    reporter: Reporter,
+    model_store: Path | None = None,
+    signing_key: Path | None = None,
+) -> RunResult:
+    """Run a job from its file to signed archives.
+
+    Args:
+        job_file: YAML.
+        run_dir: New folder for everything the run writes but the archives.
+        reporter: Told of progress.
+        model_store: Gets the archives; the project's `model_store/` when None.
+        signing_key: Private key, PEM, made if missing; the user's own when None.
+
+    Returns:
+        Paths and figures.
+
+    Raises:
+        JobError: The job file, the data, a checkpoint, the training or the gate says no; the run
+            can be resumed where that makes sense.
+    """
+    offline()
+    from distill_jobs.release.sign import default_key  # noqa: PLC0415  # after offline()
+    from distill_jobs.releasing import refuse_taken  # noqa: PLC0415  # likewise
+
+    job = Job.load(job_file)
+    store = (model_store or PROJECT_ROOT / "model_store").resolve()
+    refuse_taken(job, store)
+    places = {
+        "model_store": str(store),
+        "signing_key": str((signing_key or default_key()).absolute()),
+    }
+    folder = RunFolder.create(run_dir.absolute(), job_file, places)
+    return _go_on(folder, reporter)
+
+
+def resume(run_dir: Path, *, reporter: Reporter) -> RunResult:
+    """Go on with a run that was killed or failed; finished steps are not done again.
+
+    A training goes on from its last epoch's checkpoint. Ultralytics keeps no random state and
+    stores weights in half precision, so the result is as good as, but not the same as, that of a
+    run that was never stopped.
+
+    Raises:
+        DataChanged: The data is not what the run locked.
+        JobError: As `run_job`.
+    """
+    offline()
+    return _go_on(RunFolder.open(run_dir.absolute()), reporter)
+
+
+def _go_on(folder: RunFolder, reporter: Reporter) -> RunResult:
+    with folder.alone():
+        job = folder.job()
+        dataset = _data_step(folder, job, reporter)
+        _teacher_step(folder, job, reporter)
+        if job.student is not None and job.training is not None:
+            _student_step(folder, job, reporter)
+        _release_steps(folder, job, dataset, reporter)
+    return read_result(folder)
+
+
+def _data_step(folder: RunFolder, job: Job, reporter: Reporter) -> Dataset:
+    """Draw or check the data; returns the whole data set, held-out split included."""
+    if folder.figures("data") is not None:
+        dataset = Dataset.load(job.data.path or folder.data / "data.yaml")
+        check_lock(folder.data_lock, dataset)
+        return dataset
+    with folder.step("data") as figures:
+        if job.data.scenes is not None:
+            dataset = _draw(folder, job.data.scenes, job.seed, reporter)
+        else:
+            dataset = _take_in(folder, job, reporter)
+        write_lock(folder.data_lock, dataset)
+        figures.update({name: len(samples) for name, samples in dataset.splits.items()})
+        figures["classes"] = list(dataset.class_names)
+    return dataset
+
+
+def _draw(folder: RunFolder, wanted: Scenes, seed: int, reporter: Reporter) -> Dataset:
+    counts = {"train": wanted.train, "val": wanted.val, "test": wanted.test}
+    reporter.stage("draw scenes", sum(counts.values()))
+    folder.clear(folder.data)
+    for split, count in counts.items():
+        for _ in scenes.write_split(folder.data, split, count, wanted.size, seed):
+            reporter.advance()
+    return write_description(folder.data, scenes.CLASS_NAMES, tuple(counts))
+
+
+def _take_in(folder: RunFolder, job: Job, reporter: Reporter) -> Dataset:
+    reporter.stage("check the data", 3)
+    dataset = Dataset.load(job.data.path or Path())
+    reporter.advance()
+    dataset.check_labels()
+    reporter.advance()
+    stage(dataset, folder.data)
+    reporter.advance()
+    return dataset
+
+
+def _teacher_step(folder: RunFolder, job: Job, reporter: Reporter) -> None:
+    if folder.figures("teacher") is not None:
+        return
+    with folder.step("teacher") as figures:
+        if job.teacher.train is not None:
+            figures["train_seconds"] = _train(folder, job, job.teacher, job.teacher.train, reporter)
+        elif job.teacher.weights is not None:
+            load_detector(job.teacher.weights)
+            shutil.copyfile(job.teacher.weights, folder.checkpoint("teacher"))
+            figures["train_seconds"] = 0.0
+        figures.update(_describe(folder, "teacher"))
+
+
+def _student_step(folder: RunFolder, job: Job, reporter: Reporter) -> None:
+    if folder.figures("student") is not None or job.student is None or job.training is None:
+        return
+    with folder.step("student") as figures:
+        figures["train_seconds"] = _train(
+            folder, job, job.student, job.training, reporter, distillation=job.distillation
+        )
+        figures.update(_describe(folder, "student"))
+
+
+def _train(
+    folder: RunFolder,
+    job: Job,
+    network: Teacher | Student,
+    training: Training,
+    reporter: Reporter,
+    *,
+    distillation: Distillation | None = None,
+) -> float:
+    """Train one model; returns the seconds that it took in this process."""
+    from distill_jobs.training.train import TrainRequest, train  # noqa: PLC0415  # after offline()
+
+    role = "teacher" if isinstance(network, Teacher) else "student"
+    request = TrainRequest(
+        title=f"train {role}" if distillation is None else f"distil {role}",
+        network=network,
+        training=training,
+        data=Dataset.load(folder.data / "data.yaml"),
+        image_size=job.image_size,
+        seed=job.seed,
+        folder=folder.training(role),
+        log=folder.log,
+        output=folder.checkpoint(role),
+        teacher=folder.checkpoint("teacher") if distillation is not None else None,
+        distillation=distillation,
+    )
+    start = time.monotonic()
+    train(request, reporter)
+    return round(time.monotonic() - start, 1)
+
+
+def _describe(folder: RunFolder, role: str) -> dict[str, Any]:
+    checkpoint = folder.checkpoint(role)
+    if not checkpoint.exists():
+        raise TrainingFailed(f"{role}: no checkpoint came out of its training; see {folder.log}")
+    return {
+        "parameters": parameter_count(load_detector(checkpoint)),
+        "sha256": digest(checkpoint),
+        "checkpoint_bytes": checkpoint.stat().st_size,
+    }
+
+
+def _release_steps(folder: RunFolder, job: Job, dataset: Dataset, reporter: Reporter) -> None:
+    from distill_jobs.releasing import (  # noqa: PLC0415  # after offline()
+        Role,
+        measure_or_release,
+        withdraw_unfinished,
+    )
+
+    roles: tuple[Role, ...] = ("teacher", "student") if job.student else ("teacher",)
+    for role in roles:
+        step = f"release-{role}"
+        if folder.figures(step) is None:
+            killed_before = folder.begun(step)
+            with folder.step(step) as figures:
+                if killed_before:
+                    withdraw_unfinished(folder, job, dataset, role)
+                figures.update(measure_or_release(folder, job, dataset, role, reporter))

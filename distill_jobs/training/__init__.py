@@ -1,0 +1,1 @@
+"""Training: ultralytics' own trainer, with a frozen teacher beside the student."""

@@ -1,0 +1,1 @@
+"""What a student can take from its teacher, one pure function a file."""
