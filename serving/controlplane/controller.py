@@ -32,7 +32,7 @@ from serving.store.values import (
     RouteRevision,
 )
 from serving.torchserve.inference import InferenceClient
-from serving.torchserve.management import ManagementClient
+from serving.torchserve.management import ManagementClient, Registration
 
 _log = structlog.get_logger(__name__)
 
@@ -212,6 +212,14 @@ class Controller:
         async with self._routing:
             await self._settle()
         await self._reconciler.reconcile()
+
+    async def running(self) -> tuple[Registration, ...]:
+        """Return what TorchServe really runs now.
+
+        Raises:
+            UpstreamError: TorchServe cannot be reached.
+        """
+        return await self._management.list()
 
     async def drained(self) -> None:
         """Wait until every drain of this moment has ended."""

@@ -27,12 +27,14 @@ def verify(archive: Path, signature: Path, trusted_keys: Sequence[Path]) -> Path
     Raises:
         ArchiveRejected: None of them did, or the archive was altered since.
     """
-    if not trusted_keys:
+    present = [key for key in trusted_keys if key.is_file()]
+    if not present:
+        looked_for = ", ".join(map(str, trusted_keys)) or "none is set"
         raise ArchiveRejected(
-            f"{archive.name}: this server trusts no signing key yet; give it the signer's public "
-            "key (`understudy release sign` writes signing-key.pub.pem) and start it again"
+            f"{archive.name}: this server has no trusted signing key ({looked_for}): give it the "
+            "signer's public key; `understudy release sign` writes signing-key.pub.pem"
         )
-    for key in trusted_keys:
+    for key in present:
         if _signed_by(archive, signature, key):
             return key
     names = ", ".join(key.name for key in trusted_keys)

@@ -57,11 +57,7 @@ async def move(
         ReleaseNotFound: No release has this name and version.
         ReleaseBusy: Its state is not one of `expect`.
     """
-    found = await one(connection, key)
-    if found is None:
-        raise ReleaseNotFound(
-            f"no release {key} was deployed here: `understudy deploy` its archive"
-        )
+    found = await _found(connection, key)
     if found.state not in expect:
         wanted = ", ".join(sorted(expect))
         raise ReleaseBusy(f"release {key} is {found.state}; this needs it to be {wanted}")

@@ -24,6 +24,16 @@ class ReleaseKey(Frozen):
     def __str__(self) -> str:
         return f"{self.model}-{self.version}"
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read "MODEL-VERSION"; the version is what follows the last dash.
+
+        Raises:
+            ValueError: It does not read so (pydantic's ValidationError is one).
+        """
+        model, _, version = text.rpartition("-")
+        return cls(model=model, version=version)
+
 
 class Arm(Frozen):
     """One side of a route.

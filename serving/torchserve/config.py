@@ -17,6 +17,9 @@ TOKEN_EXPIRATION_MIN = 5_256_000
 _INHERITED = ("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "TZ")
 _INHERITED_PREFIXES = ("NVIDIA_", "ORT_")
 
+# What a request holds beside the image: its query and its headers.
+_REQUEST_ROOM_BYTES = 64 * 1024
+
 _PROPERTIES = "config.properties"
 _LOGGING = "log4j2.xml"
 
@@ -61,7 +64,7 @@ class TorchServeConfig:
     Attributes:
         archives: The folder of private copies; TorchServe loads from nowhere else. Absolute.
         folder: Its working folder, private: tokens, configuration and logs. Absolute.
-        max_image_bytes: Largest request body.
+        max_image_bytes: Largest encoded image.
         response_timeout_s: A worker that takes longer for one batch is killed and started again.
         job_queue_size: Requests that wait inside TorchServe, a model; queueing is the gateway's
             work, so this only has to be larger than what the gateway lets through.
@@ -97,7 +100,7 @@ def properties(config: TorchServeConfig, ports: Ports) -> str:
         "token_expiration_min": TOKEN_EXPIRATION_MIN,
         "install_py_dep_per_model": "false",
         "enable_envvars_config": "false",
-        "max_request_size": config.max_image_bytes,
+        "max_request_size": config.max_image_bytes + _REQUEST_ROOM_BYTES,
         "default_response_timeout": config.response_timeout_s,
         "job_queue_size": config.job_queue_size,
         "metrics_mode": "prometheus",

@@ -1,0 +1,225 @@
+"""The admin API: what the console, the command line and scripts move the deployment with."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import ValidationError
+
+from serving import keys
+from serving.api.admin_models import (
+    AuditLog,
+    DeployRequest,
+    KeyInfo,
+    KeyRequest,
+    NewKey,
+    PromoteRequest,
+    ReleaseInfo,
+    RollbackRequest,
+    RouteInfo,
+    RouteRequest,
+    RunningInfo,
+    StatusInfo,
+)
+from serving.api.auth import requires
+from serving.controlplane.controller import Controller
+from serving.errors import ReleaseNotFound, UnknownRoute, UpstreamError
+from serving.keys import Authenticator
+from serving.store.store import Store
+from serving.store.values import ApiKey, ReleaseKey, Scope
+
+PREFIX = "/admin/v1"
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Caller = Callable[[Request], Awaitable[ApiKey]]
+
+
+def admin_router(controller: Controller, store: Store, authenticator: Authenticator) -> APIRouter:
+    """Return the admin API's routes; every one asks for a key.
+
+    Args:
+        controller: Moves releases and routes.
+        store: Read directly where nothing moves.
+        authenticator: Checks keys: scope operate for releases and routes, admin for keys.
+    """
+    router = APIRouter(prefix=PREFIX)
+    operator = requires(authenticator, Scope.OPERATE)
+    router.include_router(_releases(controller, store, operator))
+    router.include_router(_routes(controller, store, operator))
+    router.include_router(_status(controller, store, operator))
+    router.include_router(_keys(store, requires(authenticator, Scope.ADMIN)))
+    return router
+
+
+def _releases(controller: Controller, store: Store, operator: Caller) -> APIRouter:
+    router = APIRouter(prefix="/releases", tags=["releases"])
+
+    @router.get("")
+    async def list_releases(_: Annotated[ApiKey, Depends(operator)]) -> list[ReleaseInfo]:
+        """Every release this deployment was ever handed, the oldest first."""
+        return [ReleaseInfo.of(release) for release in await store.releases()]
+
+    @router.get("/{release}")
+    async def show_release(release: str, _: Annotated[ApiKey, Depends(operator)]) -> ReleaseInfo:
+        """One release."""
+        found = await store.release(_release_key(release))
+        if found is None:
+            raise _no_release(release)
+        return ReleaseInfo.of(found)
+
+    @router.post("", status_code=HTTPStatus.CREATED)
+    async def deploy(
+        wanted: DeployRequest, caller: Annotated[ApiKey, Depends(operator)]
+    ) -> ReleaseInfo:
+        """Verify, load and warm an archive; answers when it is ready, or says why it is not."""
+        release = await controller.deploy(
+            Path(wanted.path),
+            workers=wanted.workers,
+            batch_size=wanted.batch_size,
+            who=caller.name,
+        )
+        return ReleaseInfo.of(release)
+
+    @router.delete("/{release}", status_code=HTTPStatus.ACCEPTED)
+    async def retire(
+        release: str, caller: Annotated[ApiKey, Depends(operator)], why: str = ""
+    ) -> ReleaseInfo:
+        """Drain and remove a release that no route names; answers while it drains."""
+        key = _release_key(release)
+        return ReleaseInfo.of(await controller.retire(key, who=caller.name, why=why))
+
+    return router
+
+
+def _routes(controller: Controller, store: Store, operator: Caller) -> APIRouter:
+    router = APIRouter(prefix="/routes", tags=["routes"])
+
+    @router.get("")
+    async def list_routes(_: Annotated[ApiKey, Depends(operator)]) -> list[RouteInfo]:
+        """Every route as it stands."""
+        return [RouteInfo.of(revision) for revision in (await store.routes()).values()]
+
+    @router.get("/{name}")
+    async def show_route(name: str, _: Annotated[ApiKey, Depends(operator)]) -> RouteInfo:
+        """One route as it stands."""
+        found = (await store.routes()).get(name)
+        if found is None:
+            raise _no_route(name)
+        return RouteInfo.of(found)
+
+    @router.put("/{name}")
+    async def set_route(
+        name: str, wanted: RouteRequest, caller: Annotated[ApiKey, Depends(operator)]
+    ) -> RouteInfo:
+        """Give a route another state, or make it."""
+        added = await controller.set_route(
+            wanted.route(name),
+            who=caller.name,
+            why=wanted.why,
+            expected_revision=wanted.expected_revision,
+        )
+        return RouteInfo.of(added)
+
+    @router.post("/{name}/promote")
+    async def promote(
+        name: str, wanted: PromoteRequest, caller: Annotated[ApiKey, Depends(operator)]
+    ) -> RouteInfo:
+        """Give one arm everything; the others stay on the route with nothing."""
+        who, why = caller.name, wanted.why
+        return RouteInfo.of(await controller.promote(name, wanted.arm, who=who, why=why))
+
+    @router.post("/{name}/rollback")
+    async def rollback(
+        name: str, wanted: RollbackRequest, caller: Annotated[ApiKey, Depends(operator)]
+    ) -> RouteInfo:
+        """Go back to the newest earlier revision that differs and can answer at once."""
+        added = await controller.rollback(
+            name, who=caller.name, why=wanted.why, revision=wanted.revision
+        )
+        return RouteInfo.of(added)
+
+    @router.get("/{name}/history")
+    async def history(
+        name: str, _: Annotated[ApiKey, Depends(operator)], limit: Limit = 50
+    ) -> list[RouteInfo]:
+        """A route's revisions, newest first."""
+        revisions = await store.history(name, limit)
+        if not revisions:
+            raise _no_route(name)
+        return [RouteInfo.of(revision) for revision in revisions]
+
+    return router
+
+
+def _keys(store: Store, admin: Caller) -> APIRouter:
+    router = APIRouter(prefix="/keys", tags=["keys"])
+
+    @router.get("")
+    async def list_keys(_: Annotated[ApiKey, Depends(admin)]) -> list[KeyInfo]:
+        """Every key, revoked ones too, without the secrets."""
+        return [KeyInfo.of(key) for key in await store.keys()]
+
+    @router.post("", status_code=HTTPStatus.CREATED)
+    async def create_key(wanted: KeyRequest, caller: Annotated[ApiKey, Depends(admin)]) -> NewKey:
+        """Make a key; its text is in this answer and nowhere else."""
+        days = wanted.expires_in_days
+        expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
+        key, text = keys.mint(wanted.name, wanted.scope, expires=expires)
+        await store.add_key(key)
+        await store.audit(caller.name, "key.create", key.id, f"{key.name}, scope {key.scope}")
+        return NewKey(**KeyInfo.of(key).model_dump(), key=text)
+
+    @router.delete("/{key_id}")
+    async def revoke_key(key_id: str, caller: Annotated[ApiKey, Depends(admin)]) -> KeyInfo:
+        """Revoke a key; it takes effect within a second."""
+        key = await store.revoke_key(key_id)
+        await store.audit(caller.name, "key.revoke", key.id, key.name)
+        return KeyInfo.of(key)
+
+    return router
+
+
+def _status(controller: Controller, store: Store, operator: Caller) -> APIRouter:
+    router = APIRouter(tags=["status"])
+
+    @router.get("/status")
+    async def status(_: Annotated[ApiKey, Depends(operator)]) -> StatusInfo:
+        """The deployment at a glance."""
+        try:
+            running = tuple(RunningInfo.of(one) for one in await controller.running())
+        except UpstreamError:
+            running = None
+        routes = await store.routes()
+        return StatusInfo(
+            revision=max((one.revision for one in routes.values()), default=0),
+            routes=tuple(RouteInfo.of(one) for one in routes.values()),
+            releases=tuple(ReleaseInfo.of(one) for one in await store.releases()),
+            running=running,
+            draining=tuple(sorted(map(str, controller.draining))),
+            gateways=tuple(await store.gateways()),
+        )
+
+    @router.get("/audit")
+    async def audit(_: Annotated[ApiKey, Depends(operator)], limit: Limit = 100) -> AuditLog:
+        """Who did what, newest first."""
+        return AuditLog(entries=tuple(await store.audit_log(limit)))
+
+    return router
+
+
+def _release_key(text: str) -> ReleaseKey:
+    try:
+        return ReleaseKey.parse(text)
+    except ValidationError as error:
+        raise _no_release(text) from error
+
+
+def _no_release(text: str) -> ReleaseNotFound:
+    return ReleaseNotFound(f"release: no release {text!r} here, as in student-1.0")
+
+
+def _no_route(name: str) -> UnknownRoute:
+    return UnknownRoute("route", f"route: no route {name!r}; set it with `understudy route set`")

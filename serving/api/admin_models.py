@@ -1,0 +1,222 @@
+"""What the admin API takes and gives."""
+
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from serving.errors import InvalidRoute
+from serving.store.values import (
+    NAME_PATTERN,
+    ApiKey,
+    Arm,
+    AuditEntry,
+    GatewayStatus,
+    Release,
+    ReleaseKey,
+    ReleaseState,
+    Route,
+    RouteRevision,
+    Scope,
+)
+from serving.torchserve.management import Registration
+
+
+class Message(BaseModel):
+    """Unknown fields are refused: a misspelt one would else be a silent default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DeployRequest(Message):
+    """Which archive to deploy."""
+
+    path: str = Field(
+        description="NAME-VERSION.mar in the server's model store, or a path below it",
+        examples=["student-1.0.mar"],
+    )
+    workers: int = Field(default=1, ge=1, le=64, description="worker processes")
+    batch_size: int = Field(default=8, ge=1, le=256, description="largest batch")
+
+
+class ReleaseInfo(Message):
+    """A release as it stands."""
+
+    release: str = Field(examples=["student-1.0"])
+    role: Literal["teacher", "student"]
+    state: ReleaseState
+    reason: str
+    workers: int
+    batch_size: int
+    quality_measured: bool
+    class_names: tuple[str, ...]
+    sha256: str
+    created: datetime
+    updated: datetime
+
+    @classmethod
+    def of(cls, release: Release) -> Self:
+        """Return what is told of a release."""
+        values = release.model_dump(exclude={"key", "operating_thresholds"})
+        return cls(release=str(release.key), **values)
+
+
+class ArmInfo(Message):
+    """One arm of a route."""
+
+    name: str = Field(pattern=NAME_PATTERN, examples=["student"])
+    release: str = Field(description="MODEL-VERSION", examples=["student-1.0"])
+    weight: float = Field(description="percent; a route's weights sum to 100", examples=[100.0])
+
+
+class RouteRequest(Message):
+    """A route's wanted state."""
+
+    arms: tuple[ArmInfo, ...]
+    sticky: Literal["camera", "none"] = "camera"
+    timeout_s: float = 10.0
+    why: str = Field(default="", max_length=1000)
+    expected_revision: int | None = Field(
+        default=None, description="refuse when the route is at another revision by now"
+    )
+
+    def route(self, name: str) -> Route:
+        """Return the route that is asked for.
+
+        Raises:
+            InvalidRoute: It breaks a rule; the first one is told.
+        """
+        try:
+            arms = tuple(
+                Arm(name=arm.name, release=_key(arm), weight=arm.weight) for arm in self.arms
+            )
+            return Route(name=name, arms=arms, sticky=self.sticky, timeout_s=self.timeout_s)
+        except ValidationError as error:
+            first = error.errors()[0]
+            message = first["msg"].removeprefix("Value error, ")
+            field = ".".join(map(str, first["loc"])) or message.partition(":")[0]
+            prefix = "" if message.startswith(field) else f"{field}: "
+            raise InvalidRoute(field, f"{prefix}{message}") from error
+
+
+class RouteInfo(Message):
+    """One revision of a route."""
+
+    name: str
+    revision: int
+    arms: tuple[ArmInfo, ...]
+    sticky: Literal["camera", "none"]
+    timeout_s: float
+    at: datetime
+    who: str
+    why: str
+
+    @classmethod
+    def of(cls, revision: RouteRevision) -> Self:
+        """Return what is told of a revision."""
+        route = revision.route
+        return cls(
+            name=route.name,
+            revision=revision.revision,
+            arms=tuple(
+                ArmInfo(name=arm.name, release=str(arm.release), weight=arm.weight)
+                for arm in route.arms
+            ),
+            sticky=route.sticky,
+            timeout_s=route.timeout_s,
+            at=revision.at,
+            who=revision.who,
+            why=revision.why,
+        )
+
+
+class PromoteRequest(Message):
+    """Which arm gets everything."""
+
+    arm: str
+    why: str = Field(default="", max_length=1000)
+
+
+class RollbackRequest(Message):
+    """How far to go back."""
+
+    revision: int | None = Field(default=None, description="none: the newest that differs")
+    why: str = Field(default="", max_length=1000)
+
+
+class KeyRequest(Message):
+    """A key to make."""
+
+    name: str = Field(min_length=1, max_length=100, examples=["gate camera 3"])
+    scope: Scope = Scope.DETECT
+    expires_in_days: int | None = Field(default=None, ge=1, le=3650)
+
+
+class KeyInfo(Message):
+    """A key, without its secret."""
+
+    id: str
+    name: str
+    scope: Scope
+    created: datetime
+    expires: datetime | None
+    revoked: datetime | None
+
+    @classmethod
+    def of(cls, key: ApiKey) -> Self:
+        """Return what is told of a key."""
+        return cls(**key.model_dump(exclude={"salt", "hash"}))
+
+
+class NewKey(KeyInfo):
+    """A key that was just made; its text is told here and never again."""
+
+    key: str
+
+
+class RunningInfo(Message):
+    """What TorchServe runs."""
+
+    release: str
+    batch_size: int
+    workers: int
+    ready_workers: int
+    memory_bytes: int
+
+    @classmethod
+    def of(cls, registration: Registration) -> Self:
+        """Return what is told of a registration."""
+        return cls(
+            release=str(registration.key),
+            batch_size=registration.batch_size,
+            workers=len(registration.workers),
+            ready_workers=registration.ready_workers,
+            memory_bytes=sum(worker.memory_bytes for worker in registration.workers),
+        )
+
+
+class StatusInfo(Message):
+    """The deployment at a glance; `running` is null while TorchServe does not answer."""
+
+    revision: int
+    routes: tuple[RouteInfo, ...]
+    releases: tuple[ReleaseInfo, ...]
+    running: tuple[RunningInfo, ...] | None
+    draining: tuple[str, ...]
+    gateways: tuple[GatewayStatus, ...]
+
+
+class AuditLog(Message):
+    """The newest entries, newest first."""
+
+    entries: tuple[AuditEntry, ...]
+
+
+def _key(arm: ArmInfo) -> ReleaseKey:
+    field = f"arms.{arm.name}.release"
+    try:
+        return ReleaseKey.parse(arm.release)
+    except ValueError as error:
+        raise InvalidRoute(
+            field, f"{field}: {arm.release!r} is not MODEL-VERSION, as in student-1.0"
+        ) from error
