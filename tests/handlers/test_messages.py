@@ -1,0 +1,108 @@
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handlers.frames import Detections
+from handlers.images import BadFrame
+from handlers.messages import read_item, status_of, write_detections, write_error
+
+
+def found(boxes: list[list[float]], scores: list[float], classes: list[int]) -> Detections:
+    return Detections(
+        boxes_xyxy_px=np.array(boxes, np.float32).reshape(-1, 4),
+        scores=np.array(scores, np.float32),
+        class_ids=np.array(classes, np.int64),
+        width=640,
+        height=480,
+        decode_ms=1.23456,
+        preprocess_ms=0.5,
+        inference_ms=30.0,
+        postprocess_ms=0.25,
+    )
+
+
+def test_a_body_without_options_leaves_them_to_the_card() -> None:
+    frame = read_item({"body": bytearray(b"image")})
+
+    assert (frame.image, frame.min_score, frame.max_detections) == (b"image", None, None)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, bytes.decode])
+def test_options_are_read_as_torchserve_passes_them(kind: Any) -> None:
+    frame = read_item({"data": b"image", "min_score": kind(b"0.3"), "max_detections": kind(b"50")})
+
+    assert (frame.image, frame.min_score, frame.max_detections) == (b"image", 0.3, 50)
+
+
+@pytest.mark.parametrize(
+    ("query", "complaint"),
+    [
+        ({"min_score": b"abc"}, "min_score: must be a number, got 'abc'"),
+        ({"min_score": b""}, "min_score: must be a number, got ''"),
+        ({"min_score": b"\xff"}, "min_score: must be a number"),
+        ({"max_detections": b"2.5"}, "max_detections: must be a whole number, got '2.5'"),
+        ({"max_detections": b"many"}, "max_detections: must be a whole number, got 'many'"),
+    ],
+)
+def test_an_option_that_is_no_number_is_named(query: dict[str, bytes], complaint: str) -> None:
+    with pytest.raises(BadFrame) as caught:
+        read_item({"body": b"image"} | query)
+
+    assert caught.value.message.startswith(complaint)
+    assert caught.value.code == "invalid_field"
+    assert {caught.value.field} == set(query)
+
+
+@pytest.mark.parametrize("body", ["text", {"image": "base64"}, ["list"], 7])
+def test_a_body_that_came_as_text_or_json_is_refused(body: object) -> None:
+    with pytest.raises(BadFrame, match="send the encoded image itself") as caught:
+        read_item({"body": body})
+
+    assert (caught.value.code, caught.value.field) == ("not_an_image", "image")
+
+
+def test_an_item_without_a_body_is_empty() -> None:
+    assert read_item({}).image == b""
+
+
+def test_a_reply_is_flat_short_and_versioned() -> None:
+    answer = found([[1.234567, 2, 3, 4], [5, 6, 7, 8.006]], [0.912345678, 0.5], [3, 0])
+
+    reply = write_detections(answer, variant="onnxruntime-fp32", batch_size=8)
+
+    assert json.loads(reply) == {
+        "v": 1,
+        "width": 640,
+        "height": 480,
+        "boxes": [1.23, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.01],
+        "scores": [0.91235, 0.5],
+        "classes": [3, 0],
+        "variant": "onnxruntime-fp32",
+        "ms": {"decode": 1.235, "preprocess": 0.5, "inference": 30.0, "postprocess": 0.25},
+        "batch": 8,
+    }
+    assert b" " not in reply
+
+
+def test_nothing_found_is_empty_lists() -> None:
+    reply = json.loads(write_detections(found([], [], []), variant="v", batch_size=1))
+
+    assert reply["boxes"] == reply["scores"] == reply["classes"] == []
+
+
+def test_a_bad_frame_is_told_why() -> None:
+    reply = write_error(BadFrame("truncated_image", "image: ends early", "image"))
+
+    assert json.loads(reply) == {
+        "v": 1,
+        "error": {"code": "truncated_image", "message": "image: ends early", "field": "image"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("image_too_large", 413), ("not_an_image", 400), ("invalid_field", 400)]
+)
+def test_the_status_follows_the_code(code: str, status: int) -> None:
+    assert status_of(BadFrame(code, ""))[0] == status
