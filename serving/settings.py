@@ -30,8 +30,6 @@ class Settings(BaseSettings):
         admin_port: For operators.
         image_limit_bytes: Largest encoded image.
         waiting_room: Frames that may wait for each release before 429.
-        workers: Worker processes of a release that names no number.
-        batch_size: Largest batch of a release that names none.
         stop_timeout_s: How long requests under way may take after SIGTERM.
         auth: False: nobody needs a key (--no-auth).
         ready_file: Written when everything listens, JSON with the actual ports.
@@ -51,8 +49,6 @@ class Settings(BaseSettings):
     # TorchServe's own default limit is 6,553,500 bytes, query and headers included.
     image_limit_bytes: int = Field(default=6 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     waiting_room: int = Field(default=128, ge=0, le=10_000)
-    workers: int = Field(default=1, ge=1, le=64)
-    batch_size: int = Field(default=8, ge=1, le=256)
     stop_timeout_s: float = Field(default=30.0, gt=0, le=600)
     auth: bool = True
     ready_file: Path | None = None
@@ -72,6 +68,11 @@ class Settings(BaseSettings):
     @classmethod
     def _all_absolute(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
         return tuple(path.expanduser().absolute() for path in value)
+
+    @property
+    def archives(self) -> Path:
+        """Where the private copies of archives lie."""
+        return self.state_dir / "archives"
 
     @property
     def store_url(self) -> str:

@@ -50,10 +50,24 @@ def create_http(
     # No documentation pages: they would load their scripts from elsewhere.
     app = FastAPI(title="Understudy", docs_url=None, redoc_url=None, openapi_url=None)
     answer_errors(app)
-    detect = openapi.detect_operation(gateway.limits.image_bytes)
+    _add_detect(app, gateway, authenticator, metrics)
+    _add_probes(app, metrics, not_ready)
+    description = _description(app)
 
-    @app.post("/v1/detect", openapi_extra=detect, response_class=Response, status_code=200)
-    async def detect_frame(request: Request) -> Response:
+    @app.get("/openapi.json", include_in_schema=False)
+    async def describe() -> dict[str, Any]:
+        return description
+
+    return app
+
+
+def _add_detect(
+    app: FastAPI, gateway: Gateway, authenticator: Authenticator, metrics: Metrics
+) -> None:
+    operation = openapi.detect_operation(gateway.limits.image_bytes)
+
+    @app.post("/v1/detect", openapi_extra=operation, response_class=Response)
+    async def detect(request: Request) -> Response:
         error: BaseException | None = None
         try:
             return await _detect(request, gateway, authenticator)
@@ -66,6 +80,8 @@ def create_http(
         finally:
             metrics.count_answer("http", error)
 
+
+def _add_probes(app: FastAPI, metrics: Metrics, not_ready: Callable[[], str | None]) -> None:
     @app.get("/livez", summary="The process runs")
     async def livez() -> dict[str, str]:
         return {"status": "alive"}
@@ -79,13 +95,6 @@ def create_http(
     @app.get("/metrics", summary="For Prometheus", response_class=Response)
     async def show_metrics() -> Response:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    @app.get("/openapi.json", include_in_schema=False)
-    async def describe() -> dict[str, Any]:
-        return description
-
-    description = _description(app)
-    return app
 
 
 def _description(app: FastAPI) -> dict[str, Any]:

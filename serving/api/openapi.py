@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 
 from proto.wire.v1 import detection_pb2 as wire
 from serving.api.uploads import HEADERS, IMAGE_TYPES, MULTIPART
@@ -94,7 +94,7 @@ def detect_operation(limit_bytes: int) -> Schema:
     }
 
 
-def message_schema(message: Descriptor) -> Schema:
+def message_schema(message: Any) -> Schema:
     """Return the JSON schema of a message's proto3 JSON."""
     fields = {field.json_name: _field_schema(field) for field in message.fields}
     return {"type": "object", "properties": fields}

@@ -56,8 +56,6 @@ class DataPlane:
             limits=limits,
         )
         self._store = store
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Gateway]:
@@ -75,22 +73,13 @@ class DataPlane:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._store.leave_gateway(self.id)
 
-    async def idle(self) -> None:
-        """Wait until no release owes an answer."""
-        await self._idle.wait()
-
     def _beat(self) -> tuple[int, dict[str, int]]:
         return self.routes.table.revision, self._in_flight.counts()
 
     def _counted(self, key: ReleaseKey, count: int) -> None:
         self._seen.add(key)
         self._metrics.in_flight.labels(key.model, key.version).set(count)
-        if count:
-            self._idle.clear()
-            return
-        if not self._in_flight.counts():
-            self._idle.set()
-        if not self.routes.table.names(key):
+        if count == 0 and not self.routes.table.names(key):
             # A drain is waiting for just this.
             self._heartbeat.soon()
 

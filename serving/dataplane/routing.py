@@ -63,4 +63,4 @@ def forced(route: Route, name: str) -> Arm:
         if arm.name == name:
             return arm
     known = ", ".join(arm.name for arm in route.arms)
-    raise UnknownArm("arm", f"arm: {name!r} is not one of route {route.name!r}'s arms: {known}")
+    raise UnknownArm("arm", f"arm: route {route.name!r} has no arm {name!r}, only {known}")

@@ -1,0 +1,51 @@
+"""A file that says where a running server listens: awaited by scripts, the demo and tests."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Addresses(BaseModel):
+    """Where everything is.
+
+    Attributes:
+        http_url: For cameras.
+        grpc_address: For cameras, HOST:PORT.
+        admin_url: For operators.
+        metrics_url: The gateway's, for Prometheus.
+        torchserve_metrics_url: TorchServe's own.
+        admin_key_file: Where the first start wrote the admin key.
+        pid: Process id.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    http_url: str
+    grpc_address: str
+    admin_url: str
+    metrics_url: str
+    torchserve_metrics_url: str
+    admin_key_file: Path
+    pid: int
+
+
+@contextmanager
+def ready_file(path: Path | None, addresses: Addresses) -> Iterator[None]:
+    """Keep the file there, whole from its first moment, for as long as the block runs."""
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half_written = path.with_name(f".{path.name}.{os.getpid()}")
+    with half_written.open("w") as file:
+        file.write(addresses.model_dump_json(indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    half_written.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,106 @@
+"""The command `understudy serve`."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+from pydantic import ValidationError
+
+from serving.errors import ConfigurationError
+from serving.ready_file import Addresses
+from serving.settings import Settings
+
+
+def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
+    state_dir: Annotated[
+        Path | None, typer.Option(help="Store, keys, private archives. [~/.understudy/serve]")
+    ] = None,
+    model_store: Annotated[
+        Path | None, typer.Option(help="Where archives are deployed from. [./model_store]")
+    ] = None,
+    trusted_key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Public key that may have signed an archive; may be given more than once. "
+            "[~/.understudy/signing-key.pub.pem]"
+        ),
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1]")] = None,
+    http_port: Annotated[
+        int | None, typer.Option(help="Cameras over HTTP; 0: any free. [8080]", min=0, max=65535)
+    ] = None,
+    grpc_port: Annotated[
+        int | None, typer.Option(help="Cameras over gRPC; 0: any free. [8090]", min=0, max=65535)
+    ] = None,
+    admin_port: Annotated[
+        int | None, typer.Option(help="Operators; 0: any free. [8081]", min=0, max=65535)
+    ] = None,
+    ready_file: Annotated[
+        Path | None,
+        typer.Option(help="Write the addresses here, as JSON, once everything listens."),
+    ] = None,
+    auth: Annotated[
+        bool | None,
+        typer.Option("--auth/--no-auth", help="--no-auth: nobody needs a key. [--auth]"),
+    ] = None,
+) -> None:
+    """Start TorchServe, the controller and the gateway, and serve until SIGTERM or Ctrl-C.
+
+    Every option is also an environment variable: UNDERSTUDY_HTTP_PORT, UNDERSTUDY_STATE_DIR... An
+    option wins. The first start writes an admin key to STATE_DIR/admin.key, readable by you alone.
+
+    Stopping answers what is under way first; a second Ctrl-C hurries.
+
+    Example:
+        understudy serve --http-port 0 --ready-file ready.json
+    """
+    given: dict[str, Any] = {
+        "state_dir": state_dir,
+        "model_store": model_store,
+        "trusted_keys": tuple(trusted_key) if trusted_key else None,
+        "host": host,
+        "http_port": http_port,
+        "grpc_port": grpc_port,
+        "admin_port": admin_port,
+        "ready_file": ready_file,
+        "auth": auth,
+    }
+    try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+        _run(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(map(str, first["loc"]))
+        typer.echo(f"error: {name} (UNDERSTUDY_{name.upper()}): {first['msg']}", err=True)
+        raise typer.Exit(2) from None
+    except ConfigurationError as error:
+        typer.echo(f"error: {error.message}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _run(settings: Settings) -> None:
+    # Here, so that `--help` needs no server.
+    import uvloop  # noqa: PLC0415
+
+    from serving.app import serve as serve_until_stopped  # noqa: PLC0415
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve_until_stopped(settings, _announce))
+
+
+def _announce(addresses: Addresses) -> None:
+    typer.echo(
+        f"HTTP     {addresses.http_url}/v1/detect\n"
+        f"gRPC     {addresses.grpc_address}\n"
+        f"admin    {addresses.admin_url}\n"
+        f"metrics  {addresses.metrics_url} and {addresses.torchserve_metrics_url}\n"
+        f"key      {addresses.admin_key_file}"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(serve)
