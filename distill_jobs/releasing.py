@@ -1,6 +1,7 @@
 """A run's last steps: each model measured, and archived where the job says so."""
 
 import json
+import warnings
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -63,7 +64,11 @@ def measure_or_release(
     request = _request(folder, job, dataset, role)
     if job.archive is None:
         return _quality_figures(_measure(request, reporter))
-    return _release_figures(build_release(request, reporter))
+    with warnings.catch_warnings():
+        # torch 2.14 deprecates the TorchScript that the job asks for; its user cannot act on it.
+        warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
+        return _release_figures(build_release(request, reporter))
 
 
 def _request(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> ReleaseRequest:

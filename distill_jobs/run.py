@@ -45,16 +45,16 @@ def run_job(
             can be resumed where that makes sense.
     """
     offline()
-    from distill_jobs.release.sign import default_key  # noqa: PLC0415  # after offline()
+    from distill_jobs.release.sign import default_key, ensure_key  # noqa: PLC0415  # heavy
     from distill_jobs.releasing import refuse_taken  # noqa: PLC0415  # likewise
 
     job = Job.load(job_file)
+    key = (signing_key or default_key()).absolute()
     store = (model_store or PROJECT_ROOT / "model_store").resolve()
     refuse_taken(job, store)
-    places = {
-        "model_store": str(store),
-        "signing_key": str((signing_key or default_key()).absolute()),
-    }
+    if job.archive is not None:
+        ensure_key(key)  # now, rather than after an hour of training
+    places = {"model_store": str(store), "signing_key": str(key)}
     folder = RunFolder.create(run_dir.absolute(), job_file, places)
     return _go_on(folder, reporter)
 
