@@ -49,14 +49,14 @@ class DetectionHandler:
         answers the whole batch with 503 and logs it.
 
         Args:
-            data: One mapping a request: "body" and the query's values.
-            context: Takes each item's status and media type.
+            data: One mapping a request: see `read_item`.
+            context: Has each item's headers, takes its status and media type.
 
         Returns:
             One JSON document an item, in order.
         """
         replies = []
-        for place, answer in enumerate(self._answers(data)):
+        for place, answer in enumerate(self._answers(data, context)):
             context.set_response_content_type(place, CONTENT_TYPE)
             if isinstance(answer, BadFrame):
                 code, phrase = status_of(answer)
@@ -67,15 +67,19 @@ class DetectionHandler:
                 replies.append(reply)
         return replies
 
-    def _answers(self, data: Sequence[Mapping[str, object]]) -> list[Detections | BadFrame]:
-        items = [_read(item) for item in data]
+    def _answers(
+        self, data: Sequence[Mapping[str, object]], context: Context
+    ) -> list[Detections | BadFrame]:
+        items = [
+            _read(item, context.get_all_request_header(place)) for place, item in enumerate(data)
+        ]
         found = iter(self._pipeline.detect([item for item in items if isinstance(item, Frame)]))
         return [next(found) if isinstance(item, Frame) else item for item in items]
 
 
-def _read(item: Mapping[str, object]) -> Frame | BadFrame:
+def _read(item: Mapping[str, object], headers: Mapping[str, object]) -> Frame | BadFrame:
     try:
-        return read_item(item)
+        return read_item(item, headers)
     except BadFrame as bad:
         return bad
 

@@ -27,6 +27,10 @@ class Context(Protocol):
         """`model_dir`, `gpu_id`, `batch_size`..."""
         ...
 
+    def get_all_request_header(self, idx: int) -> Mapping[str, object]:
+        """Return the headers of the batch's item `idx`, their names as they were sent."""
+        ...
+
     def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:
         """Set the HTTP status of the batch's item `idx`."""
 
@@ -34,15 +38,19 @@ class Context(Protocol):
         """Set the media type of the batch's item `idx`."""
 
 
-def read_item(item: Mapping[str, object]) -> Frame:
-    """Read one item of a batch: the body and, beside it, the query's values.
+def read_item(item: Mapping[str, object], headers: Mapping[str, object]) -> Frame:
+    """Read one item of a batch.
+
+    TorchServe drops the query of /predictions, so there options come as headers; a multipart form,
+    and the endpoints that keep the query, bring them as fields of the item.
 
     Args:
-        item: "body" (or "data", as a multipart form names it), "min_score", "max_detections".
+        item: "body" (or "data", as a form may name it), perhaps "min_score", "max_detections".
+        headers: Perhaps X-Min-Score and X-Max-Detections, in any case.
 
     Raises:
-        BadFrame: "not_an_image" if the body came as text or JSON, "invalid_field" if a value of the
-            query is no number.
+        BadFrame: "not_an_image" if the body came as text or JSON, "invalid_field" if an option is
+            no number.
     """
     body = item.get("body", item.get("data", b""))
     if not isinstance(body, bytes | bytearray):
@@ -51,10 +59,13 @@ def read_item(item: Mapping[str, object]) -> Frame:
             "image: came as text or JSON; send the encoded image itself, as image/jpeg, image/png, "
             "image/webp or application/octet-stream",
         )
+    sent = {name.lower(): value for name, value in headers.items()}
+    min_score = item.get("min_score", sent.get("x-min-score"))
+    max_detections = item.get("max_detections", sent.get("x-max-detections"))
     return Frame(
         body,
-        min_score=_query(item, "min_score", float, "a number"),
-        max_detections=_query(item, "max_detections", int, "a whole number"),
+        min_score=_number("min_score", min_score, float, "a number"),
+        max_detections=_number("max_detections", max_detections, int, "a whole number"),
     )
 
 
@@ -100,10 +111,7 @@ def status_of(bad: BadFrame) -> tuple[int, str]:
     return _STATUS.get(bad.code, _BAD_REQUEST)
 
 
-def _query(
-    item: Mapping[str, object], name: str, parse: Callable[[str], N], wanted: str
-) -> N | None:
-    value = item.get(name)
+def _number(name: str, value: object, parse: Callable[[str], N], wanted: str) -> N | None:
     if value is None:
         return None
     text = value.decode("utf-8", "replace") if isinstance(value, bytes | bytearray) else str(value)

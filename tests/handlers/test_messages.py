@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,47 +25,58 @@ def found(boxes: list[list[float]], scores: list[float], classes: list[int]) -> 
 
 
 def test_a_body_without_options_leaves_them_to_the_card() -> None:
-    frame = read_item({"body": bytearray(b"image")})
+    frame = read_item({"body": bytearray(b"image")}, {"Content-Type": "image/png"})
 
     assert (frame.image, frame.min_score, frame.max_detections) == (b"image", None, None)
 
 
+@pytest.mark.parametrize("cased", [str, str.lower, str.upper])
+def test_options_come_as_headers_in_any_case(cased: Callable[[str], str]) -> None:
+    headers = {cased("X-Min-Score"): "0.3", cased("X-Max-Detections"): "50"}
+
+    frame = read_item({"body": b"image"}, headers)
+
+    assert (frame.min_score, frame.max_detections) == (0.3, 50)
+
+
 @pytest.mark.parametrize("kind", [bytes, bytearray, bytes.decode])
-def test_options_are_read_as_torchserve_passes_them(kind: Any) -> None:
-    frame = read_item({"data": b"image", "min_score": kind(b"0.3"), "max_detections": kind(b"50")})
+def test_options_come_as_fields_of_a_form_which_win(kind: Callable[[bytes], object]) -> None:
+    item = {"data": b"image", "min_score": kind(b"0.3"), "max_detections": kind(b"50")}
+
+    frame = read_item(item, {"X-Min-Score": "0.9", "min_score": {"content-type": ""}})
 
     assert (frame.image, frame.min_score, frame.max_detections) == (b"image", 0.3, 50)
 
 
 @pytest.mark.parametrize(
-    ("query", "complaint"),
+    ("option", "complaint"),
     [
-        ({"min_score": b"abc"}, "min_score: must be a number, got 'abc'"),
-        ({"min_score": b""}, "min_score: must be a number, got ''"),
+        ({"X-Min-Score": "abc"}, "min_score: must be a number, got 'abc'"),
+        ({"X-Min-Score": ""}, "min_score: must be a number, got ''"),
         ({"min_score": b"\xff"}, "min_score: must be a number"),
-        ({"max_detections": b"2.5"}, "max_detections: must be a whole number, got '2.5'"),
+        ({"X-Max-Detections": "2.5"}, "max_detections: must be a whole number, got '2.5'"),
         ({"max_detections": b"many"}, "max_detections: must be a whole number, got 'many'"),
     ],
 )
-def test_an_option_that_is_no_number_is_named(query: dict[str, bytes], complaint: str) -> None:
+def test_an_option_that_is_no_number_is_named(option: dict[str, Any], complaint: str) -> None:
     with pytest.raises(BadFrame) as caught:
-        read_item({"body": b"image"} | query)
+        read_item({"body": b"image"} | option, option)
 
     assert caught.value.message.startswith(complaint)
     assert caught.value.code == "invalid_field"
-    assert {caught.value.field} == set(query)
+    assert caught.value.field == complaint.split(":", maxsplit=1)[0]
 
 
 @pytest.mark.parametrize("body", ["text", {"image": "base64"}, ["list"], 7])
 def test_a_body_that_came_as_text_or_json_is_refused(body: object) -> None:
     with pytest.raises(BadFrame, match="send the encoded image itself") as caught:
-        read_item({"body": body})
+        read_item({"body": body}, {})
 
     assert (caught.value.code, caught.value.field) == ("not_an_image", "image")
 
 
 def test_an_item_without_a_body_is_empty() -> None:
-    assert read_item({}).image == b""
+    assert read_item({}, {}).image == b""
 
 
 def test_a_reply_is_flat_short_and_versioned() -> None:
