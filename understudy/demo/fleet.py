@@ -52,6 +52,7 @@ class Fleet:
         frames: Encoded images, sent in turn; each camera starts elsewhere.
         period_s: Time between a camera's frames.
         deadline_s: What the client gives the gateway to answer.
+        noted: Told of each frame when it is known what came of it.
 
     Attributes:
         sent: Every frame so far and what came of it.
@@ -59,12 +60,19 @@ class Fleet:
     """
 
     def __init__(
-        self, asks: dict[str, Ask], frames: Sequence[bytes], *, period_s: float, deadline_s: float
+        self,
+        asks: dict[str, Ask],
+        frames: Sequence[bytes],
+        *,
+        period_s: float,
+        deadline_s: float,
+        noted: Callable[[Sent], None] = lambda _: None,
     ) -> None:
         self._asks = asks
         self._frames = frames
         self._period_s = period_s
         self._deadline_s = deadline_s
+        self._noted = noted
         self._stopping = asyncio.Event()
         self._changed = asyncio.Condition()
         self.last_arm: dict[str, str] = {}
@@ -141,4 +149,5 @@ class Fleet:
             self.sent.append(sent)
             if sent.outcome is Outcome.DETECTIONS:
                 self.last_arm[sent.camera_id] = sent.arm
+            self._noted(sent)
             self._changed.notify_all()

@@ -1,0 +1,38 @@
+"""The `understudy` command: one tree of sub-commands over all islands."""
+
+import typer
+
+from distill_jobs.cli import job_app
+from distill_jobs.release.cli import release_app
+from serving.cli import deploy, key_app, route_app
+from serving.serve_cli import serve
+from understudy.camera_cli import camera
+from understudy.demo_cli import demo
+from understudy.doctor import doctor
+
+app = typer.Typer(
+    name="understudy",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Distil a small YOLO student from a heavy teacher, prove it, serve it beside the teacher,
+    and swap it in while cameras watch.
+
+    New here? [bold]understudy doctor[/bold] says what this machine lacks,
+    [bold]understudy demo[/bold] shows the whole way in eight minutes.""",
+)
+app.command(rich_help_panel="Start here")(demo)
+app.command(rich_help_panel="Start here")(doctor)
+app.add_typer(job_app, name="job", rich_help_panel="Make a student")
+app.add_typer(release_app, name="release", rich_help_panel="Make a student")
+app.command(rich_help_panel="Serve")(serve)
+app.command(rich_help_panel="Serve")(deploy)
+app.add_typer(route_app, name="route", rich_help_panel="Serve")
+app.add_typer(key_app, name="key", rich_help_panel="Serve")
+app.command(rich_help_panel="Serve")(camera)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

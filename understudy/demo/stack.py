@@ -1,0 +1,117 @@
+"""`understudy serve` as a child, and the admin calls that are made of it."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from serving.ready_file import Addresses
+
+DEPLOY_TIMEOUT_S = 180.0
+START_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 60.0
+
+
+class StackFailed(Exception):
+    """The server did not start, or an admin call was refused."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running deployment.
+
+    Attributes:
+        addresses: Where it listens.
+        key: The admin key.
+    """
+
+    addresses: Addresses
+    key: str
+
+    async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Make an admin call and return what it answers.
+
+        Raises:
+            StackFailed: It was refused; the message is the server's.
+        """
+        headers = {"Authorization": f"Bearer {self.key}"}
+        url = f"{self.addresses.admin_url}/admin/v1{path}"
+        async with httpx.AsyncClient(timeout=DEPLOY_TIMEOUT_S) as client:
+            reply = await client.request(method, url, json=body, headers=headers)
+        if reply.is_error:
+            raise StackFailed(f"{method} {path}: {reply.json()['error']['message']}")
+        return reply.json()
+
+
+@asynccontextmanager
+async def serving(
+    state_dir: Path, model_store: Path, log: Path, *, options: tuple[str, ...] = ()
+) -> AsyncIterator[Stack]:
+    """Run `understudy serve` on free ports for as long as the block runs.
+
+    Args:
+        state_dir: Of the server: store, admin key, archives.
+        model_store: Where archives are deployed from.
+        log: Gets what the server prints.
+        options: More of `understudy serve`.
+
+    Yields:
+        The running deployment, ready for deploys.
+
+    Raises:
+        StackFailed: The server ended, or was not ready in time; the message holds its last words.
+    """
+    ready_file = state_dir / "ready.json"
+    places = ("--state-dir", state_dir, "--model-store", model_store, "--ready-file", ready_file)
+    ports = ("--http-port", "0", "--grpc-port", "0", "--admin-port", "0")
+    command = [sys.executable, "-m", "understudy", "serve", *map(str, places), *ports, *options]
+    with log.open("wb") as errors:
+        child = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+        )
+    try:
+        await _announced(child, log)
+        addresses = Addresses.model_validate_json(ready_file.read_bytes())
+        key = addresses.admin_key_file.read_text(encoding="utf-8").strip()
+        yield Stack(addresses, key)
+    finally:
+        await _stop(child)
+
+
+async def _announced(child: asyncio.subprocess.Process, log: Path) -> None:
+    """Wait for the line that the server prints when everything listens."""
+    if child.stdout is None:
+        raise RuntimeError("the child's output is piped")
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            line = await child.stdout.readline()
+    except TimeoutError:
+        line = b""
+    if not line:
+        raise StackFailed(f"understudy serve did not start; it said last:\n{_last_words(log)}")
+
+
+async def _stop(child: asyncio.subprocess.Process) -> None:
+    if child.returncode is not None:
+        return
+    child.send_signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await child.communicate()
+    except TimeoutError:
+        child.kill()
+        await child.wait()
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(lines[-15:])

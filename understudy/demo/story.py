@@ -1,0 +1,216 @@
+"""The demo's steps in order: the job, the deployment, the performance, the report."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+
+from distill_jobs.progress import Reporter
+from distill_jobs.release.sign import default_key, public_key_of, signature_of
+from distill_jobs.results import ModelResult, RunResult, read_model
+from distill_jobs.run import run_job
+from distill_jobs.run_folder import RunFolder
+from understudy.demo import figures, pictures
+from understudy.demo.cast import ARMS, release_name
+from understudy.demo.fleet import Outcome
+from understudy.demo.performance import Load, Performance, perform
+from understudy.demo.stack import Stack, serving
+
+PICTURES = 3
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where the demo plays.
+
+    Attributes:
+        job_file: What is distilled.
+        folder: Gets the run, the server's state, pictures and the report; replaced.
+        model_store: Gets the archives; those of the demo before are replaced.
+        load: How hard the cameras press.
+    """
+
+    job_file: Path
+    folder: Path
+    model_store: Path
+    load: Load = field(default_factory=Load)
+
+    @property
+    def run_dir(self) -> Path:
+        """The job's run."""
+        return self.folder / "job"
+
+    @property
+    def report_file(self) -> Path:
+        """All the figures."""
+        return self.folder / "report.json"
+
+
+class Clock:
+    """How long each part took, in order."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Time a part."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - start, 1)
+
+
+async def play(stage: Stage, reporter: Reporter) -> figures.Report:
+    """Play the whole demo.
+
+    Args:
+        stage: Where.
+        reporter: Told of progress.
+
+    Returns:
+        The report, which also lies in `stage.report_file`.
+
+    Raises:
+        JobError: The job said no.
+        StackFailed: The server did.
+        TimeoutError: A swap did not reach the cameras.
+    """
+    clock = Clock()
+    _clear(stage)
+    with clock.part("job"):
+        result = run_job(
+            stage.job_file, stage.run_dir, reporter=reporter, model_store=stage.model_store
+        )
+    if result.student is None:
+        raise ValueError(f"{stage.job_file}: the demo needs a job with a student")
+    models = {"teacher": result.teacher, "student": result.student}
+    releases = {arm: release_name(model) for arm, model in models.items()}
+    images = sorted((result.data.parent / "images" / "test").iterdir())
+    frames = [image.read_bytes() for image in images]
+    trusted = ("--trusted-key", str(public_key_of(default_key())))
+    log = stage.folder / "serve.log"
+    with clock.part("serve"):
+        reporter.stage("serve: start, deploy", 1 + len(releases))
+        async with serving(
+            stage.folder / "state", stage.model_store, log, options=trusted
+        ) as stack:
+            reporter.advance()
+            for release in releases.values():
+                await stack.call("POST", "/releases", {"path": f"{release}.mar"})
+                reporter.advance()
+            _tell_addresses(stack, reporter)
+            performance = await perform(stack, releases, frames, stage.load, reporter)
+            await pictures.side_by_side(stack, images, stage.folder / "pictures", PICTURES)
+            await _keep_metrics(stack, stage.folder / "metrics.txt")
+    report = _report(result, models, performance, stage, clock)
+    report.write(stage.report_file)
+    return report
+
+
+def _clear(stage: Stage) -> None:
+    """Remove what the demo before left: the archives that its run released, and its folder."""
+    if stage.run_dir.exists():
+        folder = RunFolder.open(stage.run_dir)
+        for role in ARMS:
+            model = read_model(folder, role)
+            if model is not None and model.archive is not None:
+                signature_of(model.archive).unlink(missing_ok=True)
+                model.archive.unlink(missing_ok=True)
+    shutil.rmtree(stage.folder, ignore_errors=True)
+    stage.folder.mkdir(parents=True)
+
+
+def _tell_addresses(stack: Stack, reporter: Reporter) -> None:
+    addresses = stack.addresses
+    reporter.note(f"cameras    {addresses.http_url}/v1/detect and gRPC {addresses.grpc_address}")
+    reporter.note(f"metrics    {addresses.metrics_url} (the gateway's)")
+    reporter.note(f"           {addresses.torchserve_metrics_url} (TorchServe's)")
+
+
+async def _keep_metrics(stack: Stack, path: Path) -> None:
+    """Save what the metrics said at the end: the server goes away with the demo."""
+    addresses = stack.addresses
+    headers = {"Authorization": f"Bearer {stack.key}"}
+    async with httpx.AsyncClient(headers=headers) as client:
+        for number, url in enumerate((addresses.metrics_url, addresses.torchserve_metrics_url)):
+            reply = await client.get(url)
+            reply.raise_for_status()
+            mode = "ab" if number else "wb"
+            with path.open(mode) as file:
+                file.write(f"# {url}\n".encode() + reply.content)
+
+
+def _arm(
+    model: ModelResult, release: str, arm: str, performance: Performance
+) -> figures.ArmFigures:
+    served = model.variants[0]
+    p50, p99 = figures.latency_ms(performance.shared, arm)
+    return figures.ArmFigures(
+        archive=f"{release}.mar",
+        variant=served.name,
+        parameters=model.parameters,
+        weights_bytes=served.file_bytes,
+        memory_bytes=performance.memory_bytes[arm],
+        map50=served.map50 or 0.0,
+        map50_95=served.map50_95 or 0.0,
+        model_p50_ms=served.p50_ms,
+        model_p99_ms=served.p99_ms,
+        served_p50_ms=p50,
+        served_p99_ms=p99,
+        requests=sum(one.arm == arm for one in performance.sent),
+    )
+
+
+def _report(
+    result: RunResult,
+    models: dict[str, ModelResult],
+    performance: Performance,
+    stage: Stage,
+    clock: Clock,
+) -> figures.Report:
+    arms = {
+        arm: _arm(model, release_name(model), arm, performance) for arm, model in models.items()
+    }
+    return figures.Report(
+        teacher=arms["teacher"],
+        student=arms["student"],
+        retention_map50=arms["student"].map50 / arms["teacher"].map50,
+        requests=len(performance.sent),
+        failed=figures.count(performance.sent, Outcome.FAILED),
+        hung=figures.count(performance.sent, Outcome.HUNG),
+        strays=performance.strays,
+        errors=figures.errors(performance.sent),
+        swap_seconds=performance.swap_s,
+        rollback_seconds=performance.rollback_s,
+        cameras=stage.load.cameras,
+        seconds=clock.seconds,
+        machine=figures.machine(),
+        finished=figures.now(),
+    )
+
+
+def tell(report: figures.Report, stage: Stage, console: Console) -> None:
+    """Print what a person wants to know of a report, on 80 columns."""
+    console.print()
+    console.print(figures.table(report))
+    console.print()
+    for line in (
+        f"{report.requests} frames of {report.cameras} cameras: {report.failed} failed, "
+        f"{report.hung} hung, {report.strays} answered by the wrong arm",
+        f"swap to the student in {report.swap_seconds:.2f} s, "
+        f"back to the teacher in {report.rollback_seconds:.2f} s",
+        f"report     {stage.report_file}",
+        f"pictures   {stage.folder / 'pictures'}",
+        f"metrics    {stage.folder / 'metrics.txt'} (as they stood; the server has stopped)",
+        f"archives   {report.teacher.archive}, {report.student.archive} in {stage.model_store}",
+    ):
+        console.print(line, highlight=False, soft_wrap=True)
+    for error, number in report.errors.items():
+        console.print(f"[red]{number} x {error}[/red]", soft_wrap=True)
