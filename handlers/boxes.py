@@ -4,6 +4,10 @@ A dense head answers every anchor with a box and one sigmoid score a class. Ever
 class whose score reaches its threshold is a candidate: ultralytics' validator does the same
 (`multi_label=True`), and with per-class thresholds it is the only rule under which each class keeps
 its own: an anchor whose best class is just under its threshold still counts for its second.
+
+Measured with yolov8n on the 128 COCO val images: mAP50-95 0.433 at min_score 0.001 (ultralytics'
+validator on the same square input: 0.433; best class only: 0.427), while at the thresholds that
+serve it costs nothing: 359 boxes instead of 357 over 64 images at 0.25, the same 218 at 0.5.
 """
 
 from dataclasses import dataclass
