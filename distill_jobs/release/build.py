@@ -3,6 +3,7 @@
 Nothing is in the model store until the last step; a failure before it leaves the work folder only.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -52,6 +53,7 @@ class _Bench:
     Attributes:
         request: What was asked for.
         module: The checkpoint, dense.
+        parameters: Of the checkpoint, before its batch norms were folded away.
         drafted: The card before the measurements.
         card: The same as the handlers read it.
         stage: Folder the weights go to.
@@ -61,6 +63,7 @@ class _Bench:
 
     request: ReleaseRequest
     module: DenseDetector
+    parameters: int
     drafted: card_pb2.Card
     card: Card
     stage: Path
@@ -100,7 +103,10 @@ def build_release(request: ReleaseRequest, reporter: Reporter) -> ReleaseResult:
 
 def _prepare(request: ReleaseRequest, reporter: Reporter) -> _Bench:
     model = checkpoints.load_detector(request.checkpoint)
-    module = DenseDetector(model, request.image_size)
+    module, parameters = (
+        DenseDetector(model, request.image_size),
+        checkpoints.parameter_count(model),
+    )
     names = request.class_names or checkpoints.class_names(model)
     if len(names) != module.classes:
         raise ReleaseInvalid(
@@ -109,7 +115,8 @@ def _prepare(request: ReleaseRequest, reporter: Reporter) -> _Bench:
     drafted = card.draft(request, names)
     read = card.as_handlers_read(drafted)
     stage = request.work_dir / f"stage-{request.key}"
-    stage.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(stage, ignore_errors=True)  # of an earlier try: its files are not this release's
+    stage.mkdir(parents=True)
     reporter.stage(f"{request.key}: PyTorch's answers", len(request.image_files))
     reference = ask(
         read,
@@ -118,7 +125,7 @@ def _prepare(request: ReleaseRequest, reporter: Reporter) -> _Bench:
         request.samples,
         on_image=reporter.advance,
     )
-    return _Bench(request, module, drafted, read, stage, reference, reporter)
+    return _Bench(request, module, parameters, drafted, read, stage, reference, reporter)
 
 
 def _check_variants(bench: _Bench) -> tuple[list[VariantResult], dict[str, str]]:
@@ -226,7 +233,7 @@ def _publish(
     )
     measured = card.Measured(
         bench.reference.quality,
-        checkpoints.parameter_count(bench.module),
+        bench.parameters,
         checkpoints.digest(request.checkpoint),
     )
     finished = card.complete(

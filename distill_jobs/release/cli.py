@@ -1,0 +1,276 @@
+"""`understudy release`: archive a checkpoint, sign an archive, check a signature."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from distill_jobs.errors import JobError
+
+if TYPE_CHECKING:
+    from distill_jobs.release.request import ReleaseRequest, ReleaseResult
+
+release_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="""Make, sign and check archives.
+
+    A job does all of this by itself; these commands are for a checkpoint that is trained already
+    and for archives that come from elsewhere.""",
+)
+
+
+class Role(StrEnum):
+    """Which part a model plays."""
+
+    TEACHER = "teacher"
+    STUDENT = "student"
+
+
+_Archive = Annotated[Path, typer.Argument(metavar="ARCHIVE.mar", help="The archive.")]
+_Key = Annotated[
+    Path | None,
+    typer.Option(
+        help="Private key (PEM, EC P-256), made if missing. "
+        "Default: signing-key.pem in UNDERSTUDY_HOME, else in ~/.understudy."
+    ),
+]
+
+
+@release_app.command()
+def build(
+    checkpoint: Annotated[Path, typer.Option(help="Ultralytics detection checkpoint, .pt.")],
+    name: Annotated[str, typer.Option(help="Of the model: a-z, 0-9, '.', '_', '-'.")],
+    version: Annotated[str, typer.Option(help="1, 1.0 or 1.0.0.")] = "1.0",
+    role: Annotated[Role, typer.Option(help="Which part it plays.")] = Role.STUDENT,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="data.yaml of labelled images: measures the quality, allows INT8."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split to measure on; never one trained on.")] = "val",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Measure on the first so many images only.")
+    ] = None,
+    calibration_split: Annotated[
+        str, typer.Option(help="Split whose images INT8 is fitted to.")
+    ] = "train",
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder of images to check exports on without --data: unmeasured."),
+    ] = None,
+    image_size: Annotated[int, typer.Option(min=32, help="Side of the input, pixels.")] = 640,
+    exports: Annotated[
+        str, typer.Option(help="Variants to try, with commas between.")
+    ] = "onnxruntime-fp32,onnxruntime-int8,torchscript-fp32",
+    model_store: Annotated[Path, typer.Option(help="Gets the archive.")] = Path("model_store"),
+    key: _Key = None,
+    data_licence: Annotated[str, typer.Option(help="Licence of the training data.")] = "unknown",
+    weights_licence: Annotated[str, typer.Option(help="Of the weights.")] = "AGPL-3.0-or-later",
+    threads: Annotated[int, typer.Option(min=1, help="Of a runtime while it is timed.")] = 1,
+    work_dir: Annotated[
+        Path | None, typer.Option(help="Keeps the exports and report. Default: a temporary folder.")
+    ] = None,
+) -> None:
+    """Archive a checkpoint without training: export, check against PyTorch, measure, sign.
+
+    With [bold]--data[/bold] the quality is measured and an INT8 variant is tried: it is kept if at
+    least 97% of its detections match (F1, 100 images or more) and its mAP50-95 falls by half a
+    point at most. Without, give [bold]--images[/bold]: the exports are still checked, the card says
+    [bold]unmeasured[/bold], and INT8 is left out.
+
+    Example:
+        understudy release build --checkpoint yolov8n.pt --name coco-n --version 1.0
+        --data coco256/data.yaml --data-licence CC-BY-4.0
+    """
+    with _told_plainly(), contextlib.ExitStack() as stack:
+        folder = work_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        request = _request(
+            checkpoint=checkpoint,
+            name=name,
+            version=version,
+            role=role,
+            sources=_Sources(data, split, limit, calibration_split, images),
+            image_size=image_size,
+            exports=exports,
+            model_store=model_store,
+            signing_key=_key(key),
+            licences=(weights_licence, data_licence),
+            threads=threads,
+            work_dir=folder,
+        )
+        _show(_build(request))
+
+
+@release_app.command()
+def sign(archive: _Archive, key: _Key = None) -> None:
+    """Sign an archive: writes ARCHIVE.mar.sig beside it.
+
+    The key pair is made on first use; give its public half, signing-key.pub.pem, to whoever
+    deploys. Nothing leaves this machine.
+
+    Example:
+        understudy release sign model_store/coco-n-1.0.mar
+    """
+    with _told_plainly():
+        from distill_jobs.release import sign as signing  # noqa: PLC0415 - keeps --help fast
+
+        private_key = _key(key)
+        signature = signing.sign(archive, private_key)
+        _say(f"signed: {signature}")
+        _say(f"public key: {signing.public_key_of(private_key)}")
+
+
+@release_app.command()
+def verify(
+    archive: _Archive,
+    public_key: Annotated[
+        Path | None, typer.Option(help="Default: signing-key.pub.pem of this user.")
+    ] = None,
+    signature: Annotated[Path | None, typer.Option(help="Default: ARCHIVE.mar.sig.")] = None,
+) -> None:
+    """Check that an archive is what the key's holder signed; exit status 2 if not.
+
+    Example:
+        understudy release verify model_store/coco-n-1.0.mar
+    """
+    with _told_plainly():
+        from distill_jobs.release import sign as signing  # noqa: PLC0415 - keeps --help fast
+
+        known = public_key or signing.public_key_of(signing.default_key())
+        signing.verify(archive, known, signature)
+        _say(f"good: {archive} is what the holder of {known} signed")
+
+
+class _Sources:
+    """Where a release's images come from."""
+
+    def __init__(
+        self,
+        data: Path | None,
+        split: str,
+        limit: int | None,
+        calibration_split: str,
+        images: Path | None,
+    ) -> None:
+        self.data, self.split, self.limit = data, split, limit
+        self.calibration_split, self.images = calibration_split, images
+
+
+def _request(
+    *,
+    checkpoint: Path,
+    name: str,
+    version: str,
+    role: Role,
+    sources: _Sources,
+    image_size: int,
+    exports: str,
+    model_store: Path,
+    signing_key: Path,
+    licences: tuple[str, str],
+    threads: int,
+    work_dir: Path,
+) -> "ReleaseRequest":
+    from distill_jobs.data.dataset import Dataset  # noqa: PLC0415 - keeps --help fast
+    from distill_jobs.job import Licences  # noqa: PLC0415 - likewise
+    from distill_jobs.release.request import ReleaseRequest  # noqa: PLC0415 - likewise
+
+    dataset = Dataset.load(sources.data) if sources.data else None
+    samples = dataset.split(sources.split)[: sources.limit] if dataset else ()
+    calibration = (
+        tuple(sample.image for sample in dataset.split(sources.calibration_split))
+        if dataset and sources.calibration_split in dataset.splits
+        else ()
+    )
+    return ReleaseRequest(
+        checkpoint=checkpoint,
+        name=name,
+        version=version,
+        role="teacher" if role is Role.TEACHER else "student",
+        image_size=image_size,
+        model_store=model_store,
+        signing_key=signing_key,
+        work_dir=work_dir,
+        licences=Licences(weights=licences[0], data=licences[1]),
+        exports=tuple(part.strip() for part in exports.split(",") if part.strip()),
+        class_names=dataset.class_names if dataset else None,
+        samples=samples,
+        images=_images_in(sources.images),
+        calibration=calibration,
+        data=sources.data.resolve().parent.name if sources.data else "",
+        split=sources.split if sources.data else "",
+        threads=threads,
+    )
+
+
+def _images_in(folder: Path | None) -> tuple[Path, ...]:
+    from distill_jobs.data.dataset import IMAGE_SUFFIXES  # noqa: PLC0415 - keeps --help fast
+    from distill_jobs.errors import ReleaseInvalid  # noqa: PLC0415 - beside it
+
+    if folder is None:
+        return ()
+    found = sorted(file for file in folder.glob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+    if not found:
+        raise ReleaseInvalid("images", f"{folder} holds no image ({', '.join(IMAGE_SUFFIXES)})")
+    return tuple(found)
+
+
+def _build(request: "ReleaseRequest") -> "ReleaseResult":
+    from distill_jobs.progress import RichReporter  # noqa: PLC0415 - keeps --help fast
+    from distill_jobs.release import report  # noqa: PLC0415 - likewise
+    from distill_jobs.release.build import build_release  # noqa: PLC0415 - imports torch
+
+    with RichReporter() as reporter:
+        result = build_release(request, reporter)
+    report.write_json(result, request.work_dir / "report.json")
+    return result
+
+
+def _key(private_key: Path | None) -> Path:
+    from distill_jobs.release import sign as signing  # noqa: PLC0415 - keeps --help fast
+
+    return signing.ensure_key(private_key or signing.default_key())
+
+
+def _show(result: "ReleaseResult") -> None:
+    table = Table("variant", "MB", "mAP50", "mAP50-95", "F1", "p50 ms", "p99 ms")
+    for variant in result.variants:
+        quality = variant.quality
+        scores = (f"{quality.map50:.3f}", f"{quality.map50_95:.3f}") if quality else ("-", "-")
+        table.add_row(
+            variant.name,
+            f"{variant.file_bytes / 1e6:.1f}",
+            *scores,
+            f"{variant.matched_f1:.3f}",
+            f"{variant.latency.p50_ms:.1f}",
+            f"{variant.latency.p99_ms:.1f}",
+        )
+    Console().print(table)
+    for name, reason in result.left_out.items():
+        _say(f"left out: {name}: {reason}")
+    if result.quality is None:
+        _say("quality: unmeasured")
+    _say(f"archive: {result.archive} ({result.file_bytes / 1e6:.1f} MB)")
+    _say(f"signature: {result.signature}")
+
+
+def _say(text: str) -> None:
+    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Turn an error of ours into its message and exit status 2."""
+    try:
+        yield
+    except JobError as error:
+        console = Console(stderr=True)
+        console.print("[red]error:[/red]", end=" ")
+        console.print(error.message, markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from error
