@@ -34,7 +34,8 @@ def begin(job, run_dir):
 
 
 def curves(folder: RunFolder, role: str) -> list[dict[str, str]]:
-    return list(csv.DictReader((folder.training(role) / "curves.csv").open()))
+    text = (folder.training(role) / "curves.csv").read_text()
+    return list(csv.DictReader(text.splitlines()))
 
 
 @pytest.mark.slow
@@ -132,7 +133,8 @@ def test_the_real_job_runs_with_the_network_cut(tmp_path):
     assert run.returncode == 0, run.stderr
     result = read_result(RunFolder.open(tmp_path / "run"))
     assert result.student is not None
-    assert (result.teacher.parameters, result.student.parameters) == (11_136_761, 3_011_433)
+    # Three classes; ultralytics keeps the width of the pretrained head's hidden layers.
+    assert (result.teacher.parameters, result.student.parameters) == (11_136_761, 3_138_489)
     rows = curves(RunFolder(tmp_path / "run"), "student")
     assert float(rows[0]["train/class_distill"]) > 0
     assert float(rows[0]["train/box_distill"]) > 0
