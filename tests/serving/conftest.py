@@ -1,12 +1,18 @@
 """Real archives for real servers: a tiny ONNX detector in everything a release consists of."""
 
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import onnx
 import pytest
+import pytest_asyncio
+from deployment import Deployment, deployed
 from onnx import TensorProto, helper, numpy_helper
 
 from distill_jobs.release import archive as packing
@@ -14,6 +20,10 @@ from distill_jobs.release import sign
 from distill_jobs.release.card import as_json
 from handlers.pipeline import BadFrame, Frame, Pipeline
 from proto.wire.v1 import card_pb2
+from serving.torchserve.config import TorchServeConfig
+from serving.torchserve.inference import InferenceClient
+from serving.torchserve.management import ManagementClient
+from serving.torchserve.process import TorchServe
 
 IMAGE_SIZE = 64
 CLASS_NAMES = ("cell", "plate")
@@ -106,8 +116,7 @@ class ArchiveBuilder:
             busy: See `detector`.
             change_card: Changes the card before it is packed and signed.
         """
-        stage = self._folder / f"{model_store.name}-{name}-{version}"
-        stage.mkdir(parents=True)
+        stage = Path(tempfile.mkdtemp(dir=self._folder))
         onnx.save(detector(boxes, busy=busy), stage / "student.onnx")
         image = frame_image()
         card = _card(name, version)
@@ -192,3 +201,54 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> ArchiveBuilder:
 def image() -> bytes:
     """A small JPEG."""
     return frame_image(seed=1)
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A running TorchServe and its clients.
+
+    Attributes:
+        server: The process.
+        management: Speaks to it.
+        inference: Speaks to it.
+    """
+
+    server: TorchServe
+    management: ManagementClient
+    inference: InferenceClient
+
+
+@asynccontextmanager
+async def open_backend(folder: Path, **config: Any) -> AsyncIterator[Backend]:
+    """Start a TorchServe of its own in `folder`."""
+    (folder / "archives").mkdir(parents=True)
+    chosen = TorchServeConfig(archives=folder / "archives", folder=folder / "torchserve", **config)
+    async with (
+        TorchServe(chosen) as server,
+        ManagementClient(server.management_url, server.management_token) as management,
+        InferenceClient(server.inference_url, server.inference_token) as inference,
+    ):
+        yield Backend(server, management, inference)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def backend(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Backend]:
+    """One TorchServe for all tests; a controller that starts empties it of what others left."""
+    async with open_backend(tmp_path_factory.mktemp("backend")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def served(
+    tmp_path_factory: pytest.TempPathFactory, archives: ArchiveBuilder
+) -> Iterator[Deployment]:
+    """One whole deployment for all tests that change nothing of it.
+
+    Its default route splits the cameras between teacher and student; route "solo" has one arm.
+    """
+    with deployed(tmp_path_factory.mktemp("served"), archives) as running:
+        running.deploy("teacher")
+        running.deploy("student")
+        running.set_route("solo", student=100)
+        running.set_route(teacher=50, student=50)
+        yield running

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from serving.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("STATE_DIR", "MODEL_STORE", "TRUSTED_KEYS", "HTTP_PORT", "AUTH", "READY_FILE"):
+        monkeypatch.delenv(f"UNDERSTUDY_{name}", raising=False)
+    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
+
+
+def test_everything_has_a_default_below_one_home(tmp_path: Path) -> None:
+    settings = Settings()
+
+    assert settings.state_dir == tmp_path / "serve"
+    assert settings.trusted_keys == (tmp_path / "signing-key.pub.pem",)
+    assert (settings.host, settings.http_port, settings.auth) == ("127.0.0.1", 8080, True)
+    assert settings.store_url == f"sqlite+aiosqlite:///{tmp_path}/serve/store.sqlite3"
+
+
+def test_the_environment_sets_and_an_argument_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_HTTP_PORT", "9000")
+    monkeypatch.setenv("UNDERSTUDY_AUTH", "false")
+
+    assert Settings().http_port == 9000
+    assert Settings().auth is False
+    assert Settings(http_port=0).http_port == 0
+
+
+def test_trusted_keys_are_written_as_in_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_TRUSTED_KEYS", "/a/one.pem:/b/two.pem")
+
+    assert Settings().trusted_keys == (Path("/a/one.pem"), Path("/b/two.pem"))
+
+
+def test_paths_are_absolute_since_torchserve_runs_elsewhere() -> None:
+    assert Settings(model_store=Path("model_store")).model_store == Path.cwd() / "model_store"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("http_port", 70000), ("image_limit_bytes", 0), ("waiting_room", -1), ("stop_timeout_s", 0)],
+)
+def test_a_value_beyond_its_limit_is_refused(name: str, value: int) -> None:
+    with pytest.raises(ValidationError, match=name):
+        Settings(**{name: value})
+
+
+def test_an_unknown_setting_is_refused() -> None:
+    with pytest.raises(ValidationError, match="htpp_port"):
+        Settings(htpp_port=1)
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().http_port = 1  # type: ignore[misc] # that is what is shown
