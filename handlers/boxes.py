@@ -94,7 +94,7 @@ def suppress(candidates: Candidates, iou_threshold: float, max_detections: int) 
     while True:
         # score_threshold: the real ones have been applied, class by class.
         kept = cv2.dnn.NMSBoxesBatched(
-            corners_and_sizes[:block],  # type: ignore[arg-type]  # arrays are taken, says no stub
+            corners_and_sizes[:block],  # type: ignore[arg-type]  # takes arrays, unlike its stub
             candidates.scores[:block],  # type: ignore[arg-type]
             class_ids[:block],  # type: ignore[arg-type]
             score_threshold=-1.0,

@@ -16,7 +16,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 
 # In entropy-coded data FF is followed by 00 (a stuffed byte) or a restart marker; what else follows
-# is the next marker. FF FF is a fill byte: the last FF is the marker's own. (FF+ says the same and is
+# is the next marker. FF FF is a fill byte: the last FF is the marker's own. (FF+ would say the same
 # twenty times slower: only a plain first byte lets the search skip ahead.)
 _NEXT_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _TEM, _SOI, _EOI, _SOS = 0x01, 0xD8, 0xD9, 0xDA
