@@ -147,33 +147,32 @@ class InferenceClient:
             BackendUnavailable: TorchServe cannot be reached.
             DeadlineExceeded: The time is over.
         """
-        query: dict[str, str] = {}
+        # As headers: TorchServe does not hand a handler the query.
+        options: dict[str, str] = {}
         if min_score is not None:
-            query["min_score"] = repr(min_score)
+            options["X-Min-Score"] = repr(min_score)
         if max_detections is not None:
-            query["max_detections"] = str(max_detections)
+            options["X-Max-Detections"] = str(max_detections)
         path = f"/predictions/{key.model}/{key.version}"
-        status, body = await self._send(path, query, image, timeout_s)
+        status, body = await self._send(path, options, image, timeout_s)
         if status == HTTPStatus.BAD_REQUEST and is_token_refused(
             status, _json(body)
         ):  # TorchServe was started anew
             self._token.forget()
-            status, body = await self._send(path, query, image, timeout_s)
+            status, body = await self._send(path, options, image, timeout_s)
         if status != HTTPStatus.OK:
             raise _refusal(key, status, _json(body))
         return WorkerReply.parse(body)
 
     async def _send(
-        self, path: str, query: dict[str, str], image: bytes, timeout_s: float
+        self, path: str, options: dict[str, str], image: bytes, timeout_s: float
     ) -> tuple[int, bytes]:
         if self._http is None:
             raise BackendUnavailable("the inference client is closed")
-        headers = self._token.header() | {"Content-Type": "application/octet-stream"}
+        headers = self._token.header() | {"Content-Type": "application/octet-stream"} | options
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
-            async with self._http.post(
-                path, params=query, data=image, headers=headers, timeout=timeout
-            ) as reply:
+            async with self._http.post(path, data=image, headers=headers, timeout=timeout) as reply:
                 return reply.status, await reply.read()
         except TimeoutError as error:
             raise DeadlineExceeded(f"no answer within {timeout_s * 1000:.0f} ms") from error
