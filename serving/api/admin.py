@@ -48,7 +48,8 @@ def admin_router(controller: Controller, store: Store, authenticator: Authentica
     router = APIRouter(prefix=PREFIX)
     operator = requires(authenticator, Scope.OPERATE)
     router.include_router(_releases(controller, store, operator))
-    router.include_router(_routes(controller, store, operator))
+    router.include_router(_routes(store, operator))
+    router.include_router(_route_changes(controller, operator))
     router.include_router(_status(controller, store, operator))
     router.include_router(_keys(store, requires(authenticator, Scope.ADMIN)))
     return router
@@ -94,7 +95,7 @@ def _releases(controller: Controller, store: Store, operator: Caller) -> APIRout
     return router
 
 
-def _routes(controller: Controller, store: Store, operator: Caller) -> APIRouter:
+def _routes(store: Store, operator: Caller) -> APIRouter:
     router = APIRouter(prefix="/routes", tags=["routes"])
 
     @router.get("")
@@ -109,6 +110,22 @@ def _routes(controller: Controller, store: Store, operator: Caller) -> APIRouter
         if found is None:
             raise _no_route(name)
         return RouteInfo.of(found)
+
+    @router.get("/{name}/history")
+    async def history(
+        name: str, _: Annotated[ApiKey, Depends(operator)], limit: Limit = 50
+    ) -> list[RouteInfo]:
+        """A route's revisions, newest first."""
+        revisions = await store.history(name, limit)
+        if not revisions:
+            raise _no_route(name)
+        return [RouteInfo.of(revision) for revision in revisions]
+
+    return router
+
+
+def _route_changes(controller: Controller, operator: Caller) -> APIRouter:
+    router = APIRouter(prefix="/routes", tags=["routes"])
 
     @router.put("/{name}")
     async def set_route(
@@ -140,16 +157,6 @@ def _routes(controller: Controller, store: Store, operator: Caller) -> APIRouter
             name, who=caller.name, why=wanted.why, revision=wanted.revision
         )
         return RouteInfo.of(added)
-
-    @router.get("/{name}/history")
-    async def history(
-        name: str, _: Annotated[ApiKey, Depends(operator)], limit: Limit = 50
-    ) -> list[RouteInfo]:
-        """A route's revisions, newest first."""
-        revisions = await store.history(name, limit)
-        if not revisions:
-            raise _no_route(name)
-        return [RouteInfo.of(revision) for revision in revisions]
 
     return router
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +69,6 @@ class ArchiveStore:
         self._max_archive_bytes = max_archive_bytes
         self._limits = limits
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left_over in self._folder.glob(".incoming-*"):  # a kill in the middle of a copy
-            shutil.rmtree(left_over, ignore_errors=True)
 
     def take(self, path: Path) -> Archive:
         """Copy an archive here, verify the copy and keep it; on a refusal nothing is kept.
@@ -118,6 +117,14 @@ class ArchiveStore:
     def remove(self, sha256: str) -> None:
         """Remove a private copy, if it is there."""
         self.path(sha256).unlink(missing_ok=True)
+
+    def sweep(self, keep: AbstractSet[str]) -> None:
+        """Remove every private copy but these digests': what a kill at a bad moment has left."""
+        for left_over in self._folder.glob(".incoming-*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        for copy in self._folder.glob("*.mar"):
+            if copy.stem not in keep:
+                copy.unlink(missing_ok=True)
 
     def _in_model_store(self, path: Path) -> Path:
         # Resolved: a link in the model store must not lead to any file of this machine.

@@ -63,6 +63,9 @@ class Reconciler:
                 for release in wanted.values()
                 if release.state in LOADED and not _is(running.get(release.key), release)
             ]
+            # A deploy copies its archive under this lock, so no copy is on its way in now.
+            kept = frozenset(release.sha256 for release in wanted.values())
+            await asyncio.to_thread(self._archives.sweep, kept)
             await self._fill(missing)
 
     async def _fill(self, missing: list[Release]) -> None:

@@ -55,6 +55,10 @@ class Registration:
         return sum(worker.ready for worker in self.workers)
 
 
+class DefaultVersion(WorkerFailed):
+    """TorchServe keeps the default version of a model while there are others (403)."""
+
+
 class ManagementClient:
     """TorchServe's management API; an async context manager.
 
@@ -129,7 +133,13 @@ class ManagementClient:
             WorkerFailed: It refused.
             BackendUnavailable: TorchServe cannot be reached.
         """
-        await self._call("DELETE", _path(key), absent_is_fine=True)
+        try:
+            await self._call("DELETE", _path(key), absent_is_fine=True)
+        except DefaultVersion:
+            # Nobody is ever sent to a default, so any other version may be it.
+            others = [one.key for one in await self._versions(key.model) if one.key != key]
+            await self._call("PUT", f"{_path(others[0])}/set-default")
+            await self._call("DELETE", _path(key), absent_is_fine=True)
 
     async def describe(self, key: ReleaseKey) -> Registration | None:
         """Return what TorchServe says of a version, or None where it does not know it.
@@ -156,9 +166,12 @@ class ManagementClient:
             page = reply.get("nextPageToken")
         found: list[Registration] = []
         for name in names:
-            versions = await self._call("GET", f"/models/{name}/all", absent_is_fine=True)
-            found += [_registration(version) for version in versions or ()]
+            found += await self._versions(name)
         return tuple(found)
+
+    async def _versions(self, name: str) -> tuple[Registration, ...]:
+        versions = await self._call("GET", f"/models/{name}/all", absent_is_fine=True)
+        return tuple(_registration(version) for version in versions or ())
 
     async def _call(
         self,
@@ -178,7 +191,8 @@ class ManagementClient:
             return None
         if status >= HTTPStatus.BAD_REQUEST:
             said = body.get("message", "") if isinstance(body, dict) else str(body)
-            raise WorkerFailed(f"TorchServe refused {method} {path}: {said}")
+            kind = DefaultVersion if status == HTTPStatus.FORBIDDEN else WorkerFailed
+            raise kind(f"TorchServe refused {method} {path}: {said}")
         return body
 
     async def _send(

@@ -1,0 +1,102 @@
+"""The admin API as the command line sees it: one call, and errors that say how to mend them."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from serving.keys import ADMIN_KEY_FILE
+
+URL_VARIABLE = "UNDERSTUDY_ADMIN_URL"
+KEY_VARIABLE = "UNDERSTUDY_KEY"
+DEFAULT_URL = "http://127.0.0.1:8081"
+# Loading a large release on many workers takes its time.
+_TIMEOUT_S = 600.0
+
+
+class AdminError(Exception):
+    """The server refused, or was not reached.
+
+    Attributes:
+        message: What is wrong and what to do.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class AdminClient:
+    """Calls the admin API.
+
+    Args:
+        url: Where it listens.
+        key: An API key; None where the server asks for none.
+        transport: Another way to reach it.
+    """
+
+    def __init__(
+        self, url: str, key: str | None, *, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._url = url
+        self._http = httpx.Client(
+            base_url=f"{url.rstrip('/')}/admin/v1",
+            headers=headers,
+            timeout=_TIMEOUT_S,
+            transport=transport,
+            trust_env=False,  # a proxy has no business between an operator and this machine
+        )
+
+    def __enter__(self) -> "AdminClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, **query: str | int
+    ) -> Any:
+        """Call the API and return what it answers.
+
+        Args:
+            method: "GET", "POST"...
+            path: Below /admin/v1.
+            body: Sent as JSON.
+            query: Of the URL.
+
+        Raises:
+            AdminError: It refused, or cannot be reached.
+        """
+        try:
+            reply = self._http.request(method, path, json=body, params=query)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise AdminError(
+                f"no server answers at {self._url} ({error}): start one with `understudy serve`, "
+                f"or set {URL_VARIABLE} (--url) to where its admin API listens"
+            ) from error
+        if reply.is_success:
+            return reply.json()
+        raise AdminError(_explain(reply))
+
+
+def find_key(state_dir: Path) -> str | None:
+    """Return the key to use: UNDERSTUDY_KEY, else the admin key of a server on this machine."""
+    if key := os.environ.get(KEY_VARIABLE):
+        return key
+    try:
+        return (state_dir / ADMIN_KEY_FILE).read_text().strip()
+    except OSError:
+        return None
+
+
+def _explain(reply: httpx.Response) -> str:
+    try:
+        error = reply.json()["error"]
+        message, request_id = error["message"], error.get("requestId", "")
+    except (ValueError, KeyError, TypeError):
+        return f"the server answered {reply.status_code} and nothing that can be read"
+    if reply.status_code == httpx.codes.UNAUTHORIZED:
+        message += f"\nOn this machine, set {KEY_VARIABLE} to a key."
+    return f"{message}\n(request {request_id})" if reply.is_server_error else message

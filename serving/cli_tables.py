@@ -1,0 +1,73 @@
+"""What the commands print: tables that fit 80 columns."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from rich.table import Table
+
+_STATE_STYLES = {
+    "live": "bold green",
+    "standby": "green",
+    "ready": "cyan",
+    "failed": "bold red",
+    "draining": "yellow",
+}
+
+
+def releases(found: Iterable[Mapping[str, Any]]) -> Table:
+    """Return a table of releases."""
+    table = _table("Release", "Role", "State", "Workers", "Batch", "Moved")
+    for one in found:
+        state = f"[{_STATE_STYLES.get(one['state'], 'dim')}]{one['state']}[/]"
+        counts = (str(one["workers"]), str(one["batch_size"]))
+        table.add_row(one["release"], one["role"], state, *counts, _when(one["updated"]))
+    return table
+
+
+def routes(found: Iterable[Mapping[str, Any]]) -> Table:
+    """Return a table of routes, a line an arm."""
+    table = _table("Route", "Arm", "Release", "Weight", "Revision", "Set by")
+    for one in found:
+        for place, arm in enumerate(one["arms"]):
+            first = place == 0
+            table.add_row(
+                one["name"] if first else "",
+                arm["name"],
+                arm["release"],
+                f"{arm['weight']:g}%",
+                str(one["revision"]) if first else "",
+                one["who"] if first else "",
+            )
+    return table
+
+
+def history(found: Iterable[Mapping[str, Any]]) -> Table:
+    """Return a table of a route's revisions."""
+    table = _table("Revision", "When", "Who", "Arms", "Why")
+    for one in found:
+        arms = "\n".join(f"{arm['name']}={arm['release']}:{arm['weight']:g}" for arm in one["arms"])
+        table.add_row(str(one["revision"]), _when(one["at"]), one["who"], arms, one["why"])
+    return table
+
+
+def keys(found: Iterable[Mapping[str, Any]]) -> Table:
+    """Return a table of API keys."""
+    table = _table("Id", "Name", "Scope", "Made", "Ends")
+    for one in found:
+        ends = f"[red]revoked {_when(one['revoked'])}[/]" if one["revoked"] else None
+        ends = ends or (_when(one["expires"]) if one["expires"] else "never")
+        table.add_row(one["id"], one["name"], one["scope"], _when(one["created"]), ends)
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        # What must be copied is never cut; words may wrap.
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _when(text: str) -> str:
+    return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M}"

@@ -1,0 +1,237 @@
+"""Releases and routes, with a real TorchServe and a real store."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.errors import (
+    ArchiveRejected,
+    DeployFailed,
+    InvalidRoute,
+    NothingToRollBackTo,
+    ReleaseBusy,
+    ReleaseConflict,
+    RouteConflict,
+    UnknownArm,
+    UnknownRoute,
+)
+from serving.store.values import Arm, ReleaseKey, ReleaseState, Route
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
+
+OTHER_BOXES = ((30, 30, 20, 20, 0.7, 0.01), (50, 10, 10, 10, 0.01, 0.01))
+
+
+def key(text: str) -> ReleaseKey:
+    return ReleaseKey.parse(text)
+
+
+def route(**arms: tuple[str, float]) -> Route:
+    return Route(
+        arms=tuple(
+            Arm(name=name, release=key(release), weight=weight)
+            for name, (release, weight) in arms.items()
+        )
+    )
+
+
+async def states(plane: Any) -> dict[str, str]:
+    return {str(one.key): one.state.value for one in await plane.store.releases()}
+
+
+async def deploy(plane: Any, name: str, version: str, **options: Any) -> Path:
+    path: Path = await asyncio.to_thread(plane.build, name, version, **options)
+    await plane.controller.deploy(path, who="test")
+    return path
+
+
+async def test_a_release_goes_from_deploy_through_standby_to_retired(
+    plane: Any, image: bytes
+) -> None:
+    controller, store = plane.controller, plane.store
+    for version in ("1.0", "1.1", "1.2"):
+        await deploy(plane, "student", version)
+    assert await states(plane) == dict.fromkeys(
+        ["student-1.0", "student-1.1", "student-1.2"], "ready"
+    )
+
+    # A gateway that has applied every revision, and holds frames of the first version.
+    await store.join_gateway("gateway")
+    first = await controller.set_route(
+        route(student=("student-1.0", 100)), who="ann", why="the first"
+    )
+    held = asyncio.gather(
+        *(
+            plane.backend.inference.predict(key("student-1.0"), image, timeout_s=30)
+            for _ in range(20)
+        )
+    )
+    await store.heartbeat("gateway", first.revision, {"student-1.0": 20})
+
+    await controller.set_route(route(student=("student-1.1", 100)), who="ann", why="newer")
+    assert (await states(plane))["student-1.0"] == "standby"
+
+    last = await controller.set_route(route(student=("student-1.2", 100)), who="ann", why="newest")
+    assert await states(plane) == {
+        "student-1.0": "draining",
+        "student-1.1": "standby",
+        "student-1.2": "live",
+    }
+    await store.heartbeat("gateway", last.revision, {"student-1.0": 20})
+    assert not await store.drained(key("student-1.0"), last.revision, 30)
+    assert await plane.backend.management.describe(key("student-1.0")) is not None
+
+    replies = await held
+    assert [reply.class_ids for reply in replies] == [(0, 1)] * 20
+    await store.heartbeat("gateway", last.revision, {})
+    await controller.drained()
+
+    assert (await states(plane))["student-1.0"] == "retired"
+    assert await plane.backend.management.describe(key("student-1.0")) is None
+    retired = await store.release(key("student-1.0"))
+    assert not plane.archives.path(retired.sha256).exists()
+    entries = [(one.who, one.action, one.subject) for one in await store.audit_log()]
+    assert ("ann", "route.set", "default") in entries
+    assert ("controller", "release.retired", "student-1.0") in entries
+
+
+async def test_rollback_is_instant_and_says_when_a_redeploy_is_needed(plane: Any) -> None:
+    controller = plane.controller
+    await deploy(plane, "student", "1.0")
+    await deploy(plane, "student", "1.1", boxes=OTHER_BOXES)
+    await controller.set_route(route(student=("student-1.0", 100)), who="ann", why="")
+    with pytest.raises(NothingToRollBackTo, match="no earlier"):
+        await controller.rollback("default", who="ann")
+    await controller.set_route(route(student=("student-1.1", 100)), who="ann", why="")
+
+    started = time.monotonic()
+    back = await controller.rollback("default", who="ann", why="it sees ghosts")
+    took_s = time.monotonic() - started
+
+    assert took_s < 1.0
+    assert back.route == route(student=("student-1.0", 100))
+    assert back.why == "rollback to revision 1: it sees ghosts"
+    assert await states(plane) == {"student-1.0": "live", "student-1.1": "standby"}
+
+    await controller.retire(key("student-1.1"), who="ann")
+    await controller.drained()
+    with pytest.raises(NothingToRollBackTo, match=r"needs student-1\.1.*redeploy"):
+        await controller.rollback("default", who="ann", revision=2)
+
+
+async def test_promote_gives_one_arm_everything(plane: Any) -> None:
+    controller = plane.controller
+    await deploy(plane, "teacher", "1.0")
+    await deploy(plane, "student", "1.0")
+    split = route(teacher=("teacher-1.0", 50), student=("student-1.0", 50))
+    await controller.set_route(split, who="ann", why="half")
+
+    promoted = await controller.promote("default", "student", who="ann", why="good")
+
+    assert [(arm.name, arm.weight) for arm in promoted.route.arms] == [
+        ("teacher", 0.0),
+        ("student", 100.0),
+    ]
+    assert await states(plane) == {"teacher-1.0": "live", "student-1.0": "live"}
+    with pytest.raises(UnknownArm):
+        await controller.promote("default", "understudy", who="ann", why="")
+    with pytest.raises(UnknownRoute):
+        await controller.promote("night", "student", who="ann", why="")
+
+
+async def test_a_route_takes_only_what_is_loaded_and_only_at_the_expected_revision(
+    plane: Any,
+) -> None:
+    controller = plane.controller
+    with pytest.raises(InvalidRoute, match=r"student-1\.0 was never deployed") as refused:
+        await controller.set_route(route(student=("student-1.0", 100)), who="ann", why="")
+    assert refused.value.field == "arms.student.release"
+    assert await plane.store.routes() == {}
+
+    await deploy(plane, "student", "1.0")
+    wanted = route(student=("student-1.0", 100))
+    first = await controller.set_route(wanted, who="ann", why="", expected_revision=0)
+    again = await controller.set_route(wanted, who="ann", why="")
+    assert again == first
+    with pytest.raises(RouteConflict):
+        await controller.set_route(wanted, who="bob", why="", expected_revision=0)
+    with pytest.raises(ReleaseBusy, match="live"):
+        await controller.retire(key("student-1.0"), who="ann")
+
+
+async def test_deploying_twice_is_once_and_another_archive_is_a_conflict(
+    plane: Any, archives: Any, tmp_path: Path
+) -> None:
+    path = await deploy(plane, "student", "1.0")
+    before = await plane.backend.management.describe(key("student-1.0"))
+
+    again = await plane.controller.deploy(path, who="test")
+    assert again.state is ReleaseState.READY
+    assert await plane.backend.management.describe(key("student-1.0")) == before
+    with pytest.raises(ReleaseBusy, match="batch_size"):
+        await plane.controller.deploy(path, batch_size=2, who="test")
+
+    other = await asyncio.to_thread(
+        archives.build, tmp_path / "other", "student", "1.0", boxes=OTHER_BOXES
+    )
+    for name in (path.name, path.name + ".sig"):
+        (other.parent / name).replace(path.parent / name)
+    with pytest.raises(ReleaseConflict, match="new version"):
+        await plane.controller.deploy(path, who="test")
+    assert len(list(plane.archives.path("x").parent.iterdir())) == 1
+
+
+async def test_a_release_gets_more_workers_without_being_loaded_again(plane: Any) -> None:
+    path = await deploy(plane, "student", "1.0")
+    scaled = await plane.controller.deploy(path, workers=2, who="test")
+    found = await plane.backend.management.describe(key("student-1.0"))
+    assert scaled.workers == 2
+    assert found.ready_workers == 2
+
+
+async def test_a_failed_warm_up_leaves_what_serves_and_nothing_else(
+    plane: Any, image: bytes
+) -> None:
+    await deploy(plane, "student", "1.0")
+    await plane.controller.set_route(route(student=("student-1.0", 100)), who="ann", why="")
+
+    def elsewhere(card: Any) -> None:
+        for detection in card.golden_frames[0].detections:
+            detection.x1 -= 10
+
+    path = await asyncio.to_thread(plane.build, "student", "1.1", change_card=elsewhere)
+    with pytest.raises(DeployFailed, match=r"F1 0\.000"):
+        await plane.controller.deploy(path, who="test")
+
+    failed = await plane.store.release(key("student-1.1"))
+    assert failed.state is ReleaseState.FAILED
+    assert "golden frames" in failed.reason
+    assert [str(one.key) for one in await plane.backend.management.list()] == ["student-1.0"]
+    assert not plane.archives.path(failed.sha256).exists()
+    with pytest.raises(InvalidRoute, match="is failed"):
+        await plane.controller.set_route(route(student=("student-1.1", 100)), who="ann", why="")
+    reply = await plane.backend.inference.predict(key("student-1.0"), image, timeout_s=10)
+    assert reply.class_ids == (0, 1)
+
+
+async def test_an_archive_that_does_not_load_fails_with_its_reason(plane: Any) -> None:
+    def broken(card: Any) -> None:
+        card.input.tensor_name = "pictures"
+
+    path = await asyncio.to_thread(plane.build, "student", "1.0", change_card=broken)
+    with pytest.raises(DeployFailed, match=r"student-1\.0"):
+        await plane.controller.deploy(path, who="test")
+    assert await states(plane) == {"student-1.0": "failed"}
+    assert await plane.backend.management.list() == ()
+
+
+async def test_a_rejected_archive_leaves_no_trace(plane: Any) -> None:
+    path = await asyncio.to_thread(plane.build, "student", "1.0")
+    path.with_name(path.name + ".sig").unlink()
+    with pytest.raises(ArchiveRejected, match="unsigned"):
+        await plane.controller.deploy(path, who="test")
+    assert await plane.store.releases() == []
+    assert list(plane.archives.path("x").parent.iterdir()) == []
