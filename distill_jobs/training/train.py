@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ultralytics.nn.tasks import torch_safe_load
+from ultralytics.utils.torch_utils import strip_optimizer
 
 from distill_jobs.checkpoints import load_detector
 from distill_jobs.data.dataset import Dataset
@@ -70,27 +72,16 @@ def train(request: TrainRequest, reporter: Reporter) -> None:
         epoch = _last_epoch(last)
         if epoch is None and request.folder.exists():
             shutil.rmtree(request.folder)  # killed before its first checkpoint: start over
-        if epoch is None or 0 <= epoch < request.training.epochs - 1:
+        if epoch is None or epoch < request.training.epochs - 1:
             _run(request, reporter, resume=last if epoch is not None else None)
-        elif epoch >= 0:
-            _strip(request.folder)
-    _collect(request)
+        _collect(request)
 
 
 def _last_epoch(last: Path) -> int | None:
-    """Return the 0-based epoch of a checkpoint, -1 when it is finished, None without one."""
+    """Return the 0-based epoch that a checkpoint was written after, None without one."""
     if not last.is_file():
         return None
-    from ultralytics.nn.tasks import torch_safe_load  # noqa: PLC0415  # beside its only use
-
     return int(torch_safe_load(str(last))[0]["epoch"])
-
-
-def _strip(folder: Path) -> None:
-    from ultralytics.utils.torch_utils import strip_optimizer  # noqa: PLC0415  # likewise
-
-    for name in ("last.pt", "best.pt"):
-        strip_optimizer(folder / "weights" / name)
 
 
 def _run(request: TrainRequest, reporter: Reporter, *, resume: Path | None) -> None:
@@ -169,7 +160,10 @@ def _collect(request: TrainRequest) -> None:
             f"{request.title} left no checkpoint: its losses were never finite. Lower `lr0`; the "
             f"whole story is in {request.log}"
         )
-    write_atomically(request.output, best.read_bytes())
+    stripped = request.folder / "weights" / "stripped.pt"
+    strip_optimizer(best, str(stripped))  # the EMA's student alone, in FP16
+    write_atomically(request.output, stripped.read_bytes())
+    stripped.unlink()
     results = request.folder / "results.csv"
     if results.exists():
         _write_curves(request, results)

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.nn.tasks import load_checkpoint
-from ultralytics.utils.torch_utils import strip_optimizer, unwrap_model
+from ultralytics.utils.torch_utils import unwrap_model
 
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.job import Distillation
@@ -127,10 +127,10 @@ class LessonTrainer(DetectionTrainer):
         return saved
 
     def final_eval(self) -> None:
-        """Strip the checkpoints to plain FP16 detectors; the release measures them."""
-        for path in (self.last, self.best):
-            if path.exists():
-                strip_optimizer(path)
+        """Leave the checkpoints as they are: the job strips a copy, and the release measures it.
+
+        Ultralytics would strip them in place, where a kill could leave half a file.
+        """
 
 
 def _half_written(path: Path) -> Path:

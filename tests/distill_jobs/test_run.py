@@ -9,7 +9,7 @@ from job_processes import can_cut_network, job_without_network, killed_at, witho
 from distill_jobs.checkpoints import load_detector, parameter_count
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.environment import PROJECT_ROOT, data_root
-from distill_jobs.errors import DataChanged, JobError, RunFolderInvalid, WrongTask
+from distill_jobs.errors import DataChanged, HeadsDiffer, JobError, RunFolderInvalid, WrongTask
 from distill_jobs.progress import Silent
 from distill_jobs.results import read_result
 from distill_jobs.run import resume, run_job
@@ -170,6 +170,21 @@ def test_a_teacher_of_the_wrong_task_leaves_no_checkpoint(write_job, data_set, t
         begin(job, tmp_path / "run")
 
     assert not list((tmp_path / "run").rglob("*.pt"))
+
+
+@pytest.mark.slow
+@needs_data
+def test_a_teacher_of_other_classes_is_refused(write_job, tmp_path):
+    job = write_job(
+        (
+            "architecture: yolov8n\n  width: 0.125\n"
+            "  train: {epochs: 1, batch: 8, optimizer: AdamW, lr0: 0.002, warmup_epochs: 0}",
+            f"weights: {data_root()}/weights/yolov8n.pt",
+        ),
+    )
+
+    with pytest.raises(HeadsDiffer, match=r"the teacher knows 80 classes \(person, bicycle, car"):
+        begin(job, tmp_path / "run")
 
 
 def test_an_archive_name_that_is_taken_is_refused_before_the_training(write_job, tmp_path):

@@ -15,8 +15,9 @@ def giou_box_distillation(
 
     It compares decoded boxes, so teacher and student may differ in how they encode them.
 
-    GIoU: Rezatofighi et al., "Generalized Intersection over Union", CVPR 2019, algorithm 1. The
-    weight max_c σ(t) at each anchor follows BCKD (ICCV 2023), section 3.3.
+    The idea is the IoU-based localisation distillation of Yang et al. (BCKD), ICCV 2023; the
+    weight here is how sure the teacher is, max_c σ(t). GIoU, which has a gradient where boxes do
+    not overlap: Rezatofighi et al., "Generalized Intersection over Union", CVPR 2019, algorithm 1.
 
     Args:
         student_boxes: float [N, A, 4], corners x1, y1, x2, y2; any unit, the same for both.

@@ -14,12 +14,13 @@ def binary_class_distillation(
 
         L = Σ_a,c |σ(t) − σ(s)| · BCE(σ(s), σ(t)) / max(1, Σ_a max_c σ(t))
 
-    The first factor is the weight of the paper's equation 6: where both agree nothing is learnt.
+    The first factor is the paper's weight: where both agree nothing is learnt.
     The denominator counts the anchors at which the teacher sees something, so the many empty ones
     do not thin the loss out; its floor of 1 keeps an image without objects from blowing it up.
 
     Yang et al., "Bridging Cross-task Protocol Inconsistency for Distillation in Dense Object
-    Detection" (BCKD), ICCV 2023, section 3.2.
+    Detection" (BCKD), ICCV 2023, binary classification
+    distillation loss.
 
     Args:
         student_logits: float [N, C, A], before the sigmoid.
