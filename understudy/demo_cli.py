@@ -35,6 +35,7 @@ def demo(
     from distill_jobs.progress import RichReporter
 
     offline()
+    from serving.admin_client import AdminError
     from understudy.demo.performance import Load
     from understudy.demo.stack import StackFailed
     from understudy.demo.story import Stage, play, tell
@@ -49,7 +50,7 @@ def demo(
     try:
         with RichReporter(console) as reporter:
             report = asyncio.run(play(stage, reporter))
-    except (JobError, StackFailed, TimeoutError) as error:
+    except (AdminError, JobError, StackFailed, TimeoutError) as error:
         console.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
     tell(report, stage, console)

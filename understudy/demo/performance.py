@@ -75,7 +75,7 @@ async def perform(
 
     Raises:
         TimeoutError: A swap did not reach the cameras.
-        StackFailed: The server refused a change of the route.
+        AdminError: The server refused a change of the route.
     """
     await stack.call("PUT", "/routes/default", route(releases, 50, "demo: half and half"))
     async with _fleet(stack, frames, load, reporter) as fleet:

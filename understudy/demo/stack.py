@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
+from serving.admin_client import AdminClient
 from serving.ready_file import Addresses
 
-DEPLOY_TIMEOUT_S = 180.0
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 60.0
 
 
 class StackFailed(Exception):
-    """The server did not start, or an admin call was refused."""
+    """The server did not start."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +36,13 @@ class Stack:
         """Make an admin call and return what it answers.
 
         Raises:
-            StackFailed: It was refused; the message is the server's.
+            AdminError: It was refused; the message is the server's.
         """
-        headers = {"Authorization": f"Bearer {self.key}"}
-        url = f"{self.addresses.admin_url}/admin/v1{path}"
-        async with httpx.AsyncClient(timeout=DEPLOY_TIMEOUT_S) as client:
-            reply = await client.request(method, url, json=body, headers=headers)
-        if reply.is_error:
-            raise StackFailed(f"{method} {path}: {reply.json()['error']['message']}")
-        return reply.json()
+        return await asyncio.to_thread(self._call, method, path, body)
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
+        with AdminClient(self.addresses.admin_url, self.key) as client:
+            return client.call(method, path, body)
 
 
 @asynccontextmanager

@@ -79,7 +79,8 @@ async def play(stage: Stage, reporter: Reporter) -> figures.Report:
 
     Raises:
         JobError: The job said no.
-        StackFailed: The server did.
+        StackFailed: The server did not start.
+        AdminError: It refused a deploy or a route.
         TimeoutError: A swap did not reach the cameras.
     """
     clock = Clock()
@@ -107,7 +108,7 @@ async def play(stage: Stage, reporter: Reporter) -> figures.Report:
                 reporter.advance()
             _tell_addresses(stack, reporter)
             performance = await perform(stack, releases, frames, stage.load, reporter)
-            await pictures.side_by_side(stack, images, stage.folder / "pictures", PICTURES)
+            await pictures.write_side_by_side(stack, images, stage.folder / "pictures", PICTURES)
             await _keep_metrics(stack, stage.folder / "metrics.txt")
     report = _report(result, models, performance, stage, clock)
     report.write(stage.report_file)

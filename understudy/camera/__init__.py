@@ -1,0 +1,1 @@
+"""A camera that replays a file through the gateway."""
