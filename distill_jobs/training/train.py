@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from ultralytics.nn.tasks import torch_safe_load
-from ultralytics.utils.torch_utils import strip_optimizer
 
 from distill_jobs.checkpoints import load_detector
 from distill_jobs.data.dataset import Dataset
@@ -22,6 +21,7 @@ from distill_jobs.job import Distillation, Student, Teacher, Training
 from distill_jobs.progress import Reporter
 from distill_jobs.training.console import logged_to
 from distill_jobs.training.networks import find_origin
+from distill_jobs.training.plain import write_plain_checkpoint
 from distill_jobs.training.schedule import teacher_weight
 from distill_jobs.training.trainer import Lesson, LessonTrainer
 
@@ -160,10 +160,7 @@ def _collect(request: TrainRequest) -> None:
             f"{request.title} left no checkpoint: its losses were never finite. Lower `lr0`; the "
             f"whole story is in {request.log}"
         )
-    stripped = request.folder / "weights" / "stripped.pt"
-    strip_optimizer(best, str(stripped))  # the EMA's student alone, in FP16
-    write_atomically(request.output, stripped.read_bytes())
-    stripped.unlink()
+    write_plain_checkpoint(best, request.output)
     results = request.folder / "results.csv"
     if results.exists():
         _write_curves(request, results)

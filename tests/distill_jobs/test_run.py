@@ -71,7 +71,7 @@ def test_a_run_killed_again_and_again_finishes_and_repeats_nothing(write_job, tm
 
 
 @pytest.mark.slow
-def test_the_students_checkpoint_is_a_plain_detector(write_job, tmp_path):
+def test_the_students_checkpoint_is_a_plain_detector_without_local_paths(write_job, tmp_path):
     import torch
     from ultralytics.nn.tasks import DetectionModel
 
@@ -83,6 +83,7 @@ def test_the_students_checkpoint_is_a_plain_detector(write_job, tmp_path):
     saved = torch.load(result.student.checkpoint, weights_only=False)
     assert saved["optimizer"] is None
     assert saved["ema"] is None
+    assert str(tmp_path).encode() not in result.student.checkpoint.read_bytes()
     assert {p.dtype for p in saved["model"].parameters()} == {torch.float16}
     assert result.retention_map50 is None or result.retention_map50 >= 0
     with pytest.raises(RunFolderInvalid, match="holds a run already: go on with `understudy job"):
