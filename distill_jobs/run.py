@@ -12,8 +12,9 @@ from distill_jobs.data.lock import check_lock, write_lock
 from distill_jobs.data.staging import stage, write_description
 from distill_jobs.environment import PROJECT_ROOT, offline
 from distill_jobs.errors import TrainingFailed
-from distill_jobs.job import Distillation, Job, Scenes, Student, Teacher, Training
+from distill_jobs.job import Job, Scenes
 from distill_jobs.progress import Reporter
+from distill_jobs.recipe import Distillation, Student, Teacher, Training
 from distill_jobs.results import RunResult, read_result
 from distill_jobs.run_folder import RunFolder
 

@@ -16,6 +16,14 @@ from distill_jobs.files import write_atomically
 
 _TRAINED_ON = ("train", "val")
 _JPEG_END = b"\xff\xd9"
+_UNREADABLE = (
+    UnidentifiedImageError,
+    OSError,
+    SyntaxError,  # Pillow's word for a broken PNG
+    Image.DecompressionBombError,
+    # Once ultralytics is imported, Image.open asks an unknown file of a plugin that is not here.
+    ModuleNotFoundError,
+)
 
 
 def stage(source: Dataset, folder: Path) -> Dataset:
@@ -77,7 +85,7 @@ def _opens_cleanly(path: Path) -> bool:
         with Image.open(path) as image:
             image.verify()
             is_jpeg = image.format == "JPEG"
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except _UNREADABLE as error:
         raise DataSetInvalid(path, "not an image that can be opened: mend or remove it") from error
     if not is_jpeg:
         return True

@@ -9,6 +9,7 @@ import yaml
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.data.lock import check_lock, write_lock
 from distill_jobs.data.staging import stage
+from distill_jobs.environment import offline
 from distill_jobs.errors import DataChanged, DataSetInvalid
 
 
@@ -99,7 +100,12 @@ def test_a_jpeg_that_ultralytics_would_rewrite_is_copied(data_set, tmp_path):
     assert staged.split("train")[1].image.is_symlink()
 
 
-def test_a_file_that_is_no_image_is_refused(data_set, tmp_path):
+@pytest.mark.parametrize("patched", [False, True])
+def test_a_file_that_is_no_image_is_refused(data_set, tmp_path, patched):
+    if patched:  # ultralytics replaces Image.open
+        offline()
+        import ultralytics.utils.patches  # noqa: F401
+
     (data_set.parent / "images/val/1.png").write_bytes(b"not an image")
 
     with pytest.raises(DataSetInvalid, match=r"images/val/1\.png: not an image"):

@@ -5,7 +5,7 @@ import torch
 
 from distill_jobs.environment import offline
 from distill_jobs.errors import HeadsDiffer, JobError
-from distill_jobs.job import Losses, Student
+from distill_jobs.recipe import Losses, Student
 
 SIDE = 64
 
