@@ -1,0 +1,92 @@
+import asyncio
+
+import pytest
+
+from serving.errors import Overloaded
+from serving.metrics import Metrics
+from serving.store.values import Arm, ReleaseKey, Route
+
+OLD, NEW = ReleaseKey(model="yolo", version="1.0"), ReleaseKey(model="yolo", version="2.0")
+
+
+def fill(metrics: Metrics, key: ReleaseKey) -> None:
+    with metrics.request("default", "main", key):
+        pass
+    metrics.in_flight.labels(key.model, key.version).set(1)
+    metrics.queue_seconds.labels(key.model, key.version).observe(0.01)
+    metrics.show_reply(key, upstream_s=0.02, batch=4, stages_ms={"inference": 12.0})
+
+
+def test_two_in_one_process_do_not_mix() -> None:
+    one, other = Metrics(), Metrics()
+
+    one.count_answer("http", None)
+
+    assert b'api="http"' in one.text()
+    assert b'api="http"' not in other.text()
+
+
+def test_a_request_is_timed_with_the_code_it_ended_in() -> None:
+    metrics = Metrics()
+
+    with pytest.raises(Overloaded), metrics.request("default", "main", OLD):
+        raise Overloaded("full", retry_after_s=1)
+    with pytest.raises(asyncio.CancelledError), metrics.request("default", "main", OLD):
+        raise asyncio.CancelledError
+    with pytest.raises(ZeroDivisionError), metrics.request("default", "main", OLD):
+        raise ZeroDivisionError
+
+    text = metrics.text().decode()
+    for code in ("overloaded", "cancelled", "internal"):
+        assert f'understudy_request_seconds_count{{arm="main",code="{code}"' in text
+
+
+def test_milliseconds_become_seconds() -> None:
+    metrics = Metrics()
+
+    fill(metrics, OLD)
+
+    labels = {"model": "yolo", "version": "1.0", "stage": "inference"}
+    name = "understudy_worker_stage_seconds_sum"
+    assert metrics.registry.get_sample_value(name, labels) == pytest.approx(0.012)
+
+
+def test_a_forgotten_version_leaves_no_series() -> None:
+    metrics = Metrics()
+    for key in (OLD, NEW):
+        fill(metrics, key)
+    metrics.show_routes(1, [Route(arms=(Arm(name="main", release=OLD, weight=100),))])
+
+    metrics.forget(OLD)
+
+    assert b'version="1.0"' not in metrics.text()
+    assert metrics.text().count(b'version="2.0"') > 5
+
+
+def test_the_routes_shown_are_the_present_ones() -> None:
+    metrics = Metrics()
+    for revision, key in enumerate((OLD, NEW), start=1):
+        route = Route(arms=(Arm(name="main", release=key, weight=100),))
+        metrics.show_routes(revision, [route])
+
+    text = metrics.text().decode()
+    weights = [line for line in text.splitlines() if line.startswith("understudy_route_weight")]
+    assert len(weights) == 1
+    assert 'version="2.0"} 100.0' in weights[0]
+    assert "understudy_route_revision 2.0" in text
+
+
+def test_no_series_has_a_label_for_cameras_or_keys() -> None:
+    metrics = Metrics()
+    fill(metrics, OLD)
+    metrics.count_answer("grpc", None)
+
+    labels = {
+        label
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        for label in sample.labels
+    }
+
+    allowed = {"route", "arm", "model", "version", "code", "api", "stage", "le", "python"}
+    assert labels <= allowed
