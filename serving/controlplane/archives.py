@@ -151,15 +151,18 @@ class ArchiveStore:
     def _copy(source: Path, target: Path, max_bytes: int) -> str:
         """Copy a file and return its SHA-256, hex."""
         digest, copied = hashlib.sha256(), 0
-        with source.open("rb") as reader, target.open("xb") as writer:
-            while chunk := reader.read(_CHUNK_BYTES):
-                copied += len(chunk)
-                if copied > max_bytes:
-                    raise ArchiveRejected(f"{source.name} has more than {max_bytes} bytes")
-                digest.update(chunk)
-                writer.write(chunk)
-            writer.flush()
-            os.fsync(writer.fileno())
+        try:
+            with source.open("rb") as reader, target.open("xb") as writer:
+                while chunk := reader.read(_CHUNK_BYTES):
+                    copied += len(chunk)
+                    if copied > max_bytes:
+                        raise ArchiveRejected(f"{source.name} has more than {max_bytes} bytes")
+                    digest.update(chunk)
+                    writer.write(chunk)
+                writer.flush()
+                os.fsync(writer.fileno())
+        except OSError as error:
+            raise ArchiveRejected(f"{source.name} cannot be copied: {error.strerror}") from error
         return digest.hexdigest()
 
 

@@ -174,12 +174,14 @@ def _card_is_complete(card: card_pb2.Card, members: frozenset[str]) -> None:
     missing = [field for field, held in wanted.items() if not held]
     if missing:
         raise ArchiveRejected(f"{CARD}: {', '.join(missing)} missing; without it, no deploy")
-    thresholds = len(card.post_processing.operating_thresholds)
-    if thresholds != len(card.class_names):
+    thresholds = card.post_processing.operating_thresholds
+    if len(thresholds) != len(card.class_names):
         raise ArchiveRejected(
-            f"{CARD}: {thresholds} operating_thresholds for {len(card.class_names)} class_names; "
-            "there must be one a class"
+            f"{CARD}: {len(thresholds)} operating_thresholds for {len(card.class_names)} "
+            "class_names; there must be one a class"
         )
+    if not all(0 <= threshold <= 1 for threshold in thresholds):
+        raise ArchiveRejected(f"{CARD}: operating_thresholds must be 0 to 1, not {thresholds}")
     _all_there([variant.file for variant in card.variants], members)
     _all_there([frame.file for frame in card.golden_frames], members)
 

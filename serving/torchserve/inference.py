@@ -1,5 +1,6 @@
 """Frames to TorchServe and detections back; the version is always pinned."""
 
+import io
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
@@ -25,6 +26,8 @@ from serving.torchserve.tokens import Token
 REPLY_VERSION = 1
 # TorchServe's own queue is full only when the gateway's limits are wrong for a moment.
 _RETRY_AFTER_S = 0.5
+# aiohttp warns above this.
+_WHOLE_BODY_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +158,8 @@ class InferenceClient:
             options["X-Max-Detections"] = str(max_detections)
         path = f"/predictions/{key.model}/{key.version}"
         status, body = await self._send(path, options, image, timeout_s)
-        if status == HTTPStatus.BAD_REQUEST and is_token_refused(
-            status, _json(body)
-        ):  # TorchServe was started anew
+        if status == HTTPStatus.BAD_REQUEST and is_token_refused(status, _json(body)):
+            # TorchServe was started anew.
             self._token.forget()
             status, body = await self._send(path, options, image, timeout_s)
         if status != HTTPStatus.OK:
@@ -171,8 +173,10 @@ class InferenceClient:
             raise BackendUnavailable("the inference client is closed")
         headers = self._token.header() | {"Content-Type": "application/octet-stream"} | options
         timeout = aiohttp.ClientTimeout(total=timeout_s)
+        # A large body in pieces, so that the others' answers are not held up behind it.
+        body = image if len(image) <= _WHOLE_BODY_BYTES else io.BytesIO(image)
         try:
-            async with self._http.post(path, data=image, headers=headers, timeout=timeout) as reply:
+            async with self._http.post(path, data=body, headers=headers, timeout=timeout) as reply:
                 return reply.status, await reply.read()
         except TimeoutError as error:
             raise DeadlineExceeded(f"no answer within {timeout_s * 1000:.0f} ms") from error

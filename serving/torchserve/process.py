@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -114,6 +115,7 @@ class TorchServe:
         await self._stop()
 
     async def _start(self) -> None:
+        _must_be_free(self._ports)
         # A worker's socket lies in it, and the path of a Unix socket may have no more than 107
         # characters: the state folder's may be too long. The guard removes it.
         temporary = Path(tempfile.mkdtemp(prefix="understudy-"))
@@ -212,6 +214,23 @@ class TorchServe:
         if self._guard is not None:
             await self._guard.wait()
             self._guard = None
+
+
+def _must_be_free(ports: Ports) -> None:
+    """Check that nobody listens on a port: TorchServe would hang and not end.
+
+    Raises:
+        ConfigurationError: Somebody does.
+    """
+    for name, port in asdict(ports).items():
+        with socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past TIME_WAIT, as Java
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise ConfigurationError(
+                    f"TorchServe's port {port} ({name}) is taken by another program"
+                ) from error
 
 
 def _free_ports() -> Ports:

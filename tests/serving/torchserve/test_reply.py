@@ -1,0 +1,52 @@
+import orjson
+import pytest
+
+from serving.errors import WorkerFailed
+from serving.torchserve.config import Ports, TorchServeConfig, properties
+from serving.torchserve.inference import WorkerReply
+
+REPLY = {
+    "v": 1,
+    "width": 640,
+    "height": 480,
+    "boxes": [1.0, 2.0, 3.0, 4.0],
+    "scores": [0.5],
+    "classes": [2],
+    "variant": "onnxruntime-fp32",
+    "ms": {"decode": 1.0, "preprocess": 2.0, "inference": 3.0, "postprocess": 4.0},
+    "batch": 2,
+}
+
+
+def test_a_reply_of_the_contract_is_read() -> None:
+    reply = WorkerReply.parse(orjson.dumps(REPLY))
+    assert reply == WorkerReply(
+        640, 480, (1.0, 2.0, 3.0, 4.0), (0.5,), (2,), "onnxruntime-fp32", 1.0, 2.0, 3.0, 4.0, 2
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"Prediction failed",
+        orjson.dumps(REPLY | {"v": 2}),
+        orjson.dumps(REPLY | {"boxes": [1.0, 2.0]}),
+        orjson.dumps(REPLY | {"scores": [0.5, 0.4]}),
+        orjson.dumps(REPLY | {"classes": None}),
+        orjson.dumps({key: value for key, value in REPLY.items() if key != "ms"}),
+    ],
+)
+def test_a_reply_that_is_none_fails_the_frame(body: bytes) -> None:
+    with pytest.raises(WorkerFailed):
+        WorkerReply.parse(body)
+
+
+def test_paths_survive_javas_properties_format(tmp_path: object) -> None:
+    from pathlib import Path
+
+    config = TorchServeConfig(archives=Path("/odd \\ näme"), folder=Path("/f"))
+    text = properties(config, Ports(1, 2, 3, 4, 5))
+    assert "model_store=/odd \\u005c n\\u00e4me\n" in text
