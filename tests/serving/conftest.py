@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from deployment import Deployment, deployed
 from onnx import TensorProto, helper, numpy_helper
+from planes import Plane, open_plane
 
 from distill_jobs.release import archive as packing
 from distill_jobs.release import sign
@@ -252,3 +253,10 @@ def served(
         running.set_route("solo", student=100)
         running.set_route(teacher=50, student=50)
         yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def plane(tmp_path: Path, backend: Backend, archives: ArchiveBuilder) -> AsyncIterator[Plane]:
+    """A fresh control plane before the shared TorchServe."""
+    async with open_plane(tmp_path, backend, archives) as opened:
+        yield opened

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest_asyncio
-
 from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.controller import Controller
 from serving.store.store import Store, open_store
@@ -63,10 +61,3 @@ async def open_plane(
             )
         )
         yield Plane(store, controller, model_store, build, copies, backend)
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def plane(tmp_path: Path, backend: Any, archives: Any) -> AsyncIterator[Plane]:
-    """A fresh control plane."""
-    async with open_plane(tmp_path, backend, archives) as opened:
-        yield opened
