@@ -4,8 +4,9 @@ import asyncio
 import fcntl
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from fastapi import FastAPI
 from grpc_health.v1 import health_pb2
 
 from serving.api.admin import admin_router
-from serving.api.grpc import SERVICE, DetectionService, GrpcServer, grpc_server
+from serving.api.grpc import DetectionService
+from serving.api.grpc_listening import SERVICE, GrpcListener, Health, bind_grpc, grpc_server
 from serving.api.http import create_http
 from serving.api.http_errors import answer_errors
-from serving.api.listening import http_server
+from serving.api.listening import bind, http_server
 from serving.api.timeouts import LONGEST_TIMEOUT_S
 from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.controller import Controller
@@ -53,6 +55,15 @@ class _Backend:
     management: ManagementClient
 
 
+@dataclass(frozen=True)
+class _Ports:
+    """What we listen on."""
+
+    http: socket.socket
+    admin: socket.socket
+    grpc: GrpcListener
+
+
 async def serve(settings: Settings, announce: Callable[[Addresses], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal hurries.
 
@@ -85,6 +96,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Addresses]:
     """
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
+        ports = _bind(settings, stack)
         stack.enter_context(_owned(settings.state_dir))
         store = await enter(open_store(settings.store_url))
         admin_key_file = await ensure_admin_key(store, settings.state_dir)
@@ -102,47 +114,30 @@ async def open_app(settings: Settings) -> AsyncIterator[Addresses]:
         gateway = await enter(plane.running())
         stopping = asyncio.Event()
         readiness = Readiness(plane.routes, backend.server.up, stopping)
-        admin_port = await enter(
-            http_server(
-                _admin(controller, store, authenticator),
-                host=settings.host,
-                port=settings.admin_port,
-                setting="admin_port",
-                stop_timeout_s=settings.stop_timeout_s,
-            )
+        patience_s = settings.stop_timeout_s
+        admin = _admin(controller, store, authenticator)
+        await enter(http_server(admin, ports.admin, stop_timeout_s=patience_s))
+        service = DetectionService(gateway, authenticator, metrics, stopping)
+        health = await enter(
+            grpc_server(ports.grpc, service, stopping=stopping, stop_timeout_s=patience_s)
         )
-        grpc = await enter(
-            grpc_server(
-                DetectionService(gateway, authenticator, metrics, stopping),
-                host=settings.host,
-                port=settings.grpc_port,
-                image_limit_bytes=settings.image_limit_bytes,
-                stopping=stopping,
-                stop_timeout_s=settings.stop_timeout_s,
-            )
-        )
-        http_port = await enter(
-            http_server(
-                create_http(gateway, authenticator, metrics, readiness.missing),
-                host=settings.host,
-                port=settings.http_port,
-                setting="http_port",
-                stop_timeout_s=settings.stop_timeout_s,
-            )
-        )
-        await enter(_health(readiness, grpc))
+        http = create_http(gateway, authenticator, metrics, readiness.missing)
+        await enter(http_server(http, ports.http, stop_timeout_s=patience_s))
+        await enter(_reported(readiness, health))
         # Last in, first out: readiness goes before anything else does.
         stack.callback(stopping.set)
-        addresses = _addresses(
-            settings,
-            http_port=http_port,
-            grpc_port=grpc.port,
-            admin_port=admin_port,
-            admin_key_file=admin_key_file,
-            server=backend.server,
-        )
+        addresses = _addresses(settings, ports, admin_key_file, backend.server)
         stack.enter_context(ready_file(settings.ready_file, addresses))
         yield addresses
+
+
+def _bind(settings: Settings, stack: AsyncExitStack) -> _Ports:
+    """Take all three ports, or say which is taken before anything else has started."""
+    host = settings.host
+    http = stack.enter_context(closing(bind(host, settings.http_port, "http_port")))
+    admin = stack.enter_context(closing(bind(host, settings.admin_port, "admin_port")))
+    limit = settings.image_limit_bytes
+    return _Ports(http, admin, bind_grpc(host, settings.grpc_port, image_limit_bytes=limit))
 
 
 def _authenticator(store: Store, settings: Settings) -> Authenticator:
@@ -200,13 +195,13 @@ def _admin(controller: Controller, store: Store, authenticator: Authenticator) -
 
 
 @asynccontextmanager
-async def _health(readiness: Readiness, grpc: GrpcServer) -> AsyncIterator[None]:
+async def _reported(readiness: Readiness, health: Health) -> AsyncIterator[None]:
     """Keep grpc.health.v1 at what readiness says."""
     status = health_pb2.HealthCheckResponse
 
     async def tell(ready: bool) -> None:
         for service in ("", SERVICE):
-            await grpc.health.set(service, status.SERVING if ready else status.NOT_SERVING)
+            await health.set(service, status.SERVING if ready else status.NOT_SERVING)
 
     reporting = asyncio.create_task(readiness.report(tell))
     try:
@@ -217,19 +212,13 @@ async def _health(readiness: Readiness, grpc: GrpcServer) -> AsyncIterator[None]
 
 
 def _addresses(
-    settings: Settings,
-    *,
-    http_port: int,
-    grpc_port: int,
-    admin_port: int,
-    admin_key_file: Path,
-    server: TorchServe,
+    settings: Settings, ports: _Ports, admin_key_file: Path, server: TorchServe
 ) -> Addresses:
-    http_url = f"http://{settings.host}:{http_port}"
+    http_url = f"http://{settings.host}:{ports.http.getsockname()[1]}"
     return Addresses(
         http_url=http_url,
-        grpc_address=f"{settings.host}:{grpc_port}",
-        admin_url=f"http://{settings.host}:{admin_port}",
+        grpc_address=f"{settings.host}:{ports.grpc.port}",
+        admin_url=f"http://{settings.host}:{ports.admin.getsockname()[1]}",
         metrics_url=f"{http_url}/metrics",
         torchserve_metrics_url=server.metrics_url,
         admin_key_file=admin_key_file,

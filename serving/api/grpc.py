@@ -1,16 +1,9 @@
 """gRPC: thin over the gateway."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from functools import partial
-
-import grpc
-from grpc_health.v1 import health_pb2_grpc
-from grpc_health.v1.health import SERVICE_NAME as HEALTH
-from grpc_health.v1.health import aio as health_aio  # type: ignore[attr-defined] # no type has it
-from grpc_reflection.v1alpha import reflection
 
 from proto.wire.v1 import detection_pb2 as wire
 from proto.wire.v1 import detection_pb2_grpc
@@ -21,16 +14,13 @@ from serving.api.streams import InOrder
 from serving.api.timeouts import LONGEST_TIMEOUT_S, deadline_of
 from serving.dataplane.deadline import Deadline
 from serving.dataplane.gateway import Call, Gateway
-from serving.errors import BackendUnavailable, ConfigurationError, Unauthenticated
+from serving.errors import BackendUnavailable, Unauthenticated
 from serving.keys import Authenticator
 from serving.metrics import Metrics
 from serving.store.values import Scope
 
-SERVICE = wire.DESCRIPTOR.services_by_name["DetectionService"].full_name
 TIMEOUT_KEY = "x-timeout-ms"
 _STREAM_LIMIT = 8
-# Room for the other fields, and for saying "too large" in our own words when it is just so.
-_MESSAGE_ROOM_BYTES = 1024 * 1024
 
 
 class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
@@ -54,11 +44,41 @@ class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
         self._authenticator = authenticator
         self._metrics = metrics
         self._stopping = stopping
+        self._calls = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def idle(self) -> None:
+        """Wait until no call is under way."""
+        await self._idle.wait()
+
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        self._calls += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            if self._calls == 0:
+                self._idle.set()
 
     async def Detect(  # noqa: N802 - the wire's name
         self, request: wire.DetectRequest, context: Context
     ) -> wire.DetectResponse:
         """Answer one frame."""
+        with self._under_way():
+            return await self._detect(request, context)
+
+    async def DetectStream(  # noqa: N802 - the wire's name
+        self, request_iterator: AsyncIterator[wire.DetectRequest], context: Context
+    ) -> AsyncIterator[wire.DetectResponse]:
+        """Answer a camera's frames in order; a frame's failure is told in its answer."""
+        with self._under_way():
+            async for response in self._stream(request_iterator, context):
+                yield response
+
+    async def _detect(self, request: wire.DetectRequest, context: Context) -> wire.DetectResponse:
         metadata = _metadata(context)
         id_ = request_id(metadata.get(REQUEST_ID_KEY))
         try:
@@ -73,10 +93,9 @@ class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
         context.set_trailing_metadata(((REQUEST_ID_KEY, id_),))
         return response
 
-    async def DetectStream(  # noqa: N802 - the wire's name
+    async def _stream(
         self, request_iterator: AsyncIterator[wire.DetectRequest], context: Context
     ) -> AsyncIterator[wire.DetectResponse]:
-        """Answer a camera's frames in order; a frame's failure is told in its answer."""
         id_ = request_id(_metadata(context).get(REQUEST_ID_KEY))
         stream = InOrder(
             partial(self._answer_frame, context=context),
@@ -147,69 +166,3 @@ def _deadline(context: Context, metadata: dict[str, str]) -> Deadline | None:
         return asked
     own = Deadline.after(remaining_s)
     return own if asked is None or own.at < asked.at else asked
-
-
-@dataclass(frozen=True)
-class GrpcServer:
-    """A server that listens.
-
-    Attributes:
-        port: Where.
-        health: Says whether frames are answered; `set` it.
-    """
-
-    port: int
-    health: health_aio.HealthServicer
-
-
-@asynccontextmanager
-async def grpc_server(
-    service: DetectionService,
-    *,
-    host: str,
-    port: int,
-    image_limit_bytes: int,
-    stopping: asyncio.Event,
-    stop_timeout_s: float,
-) -> AsyncIterator[GrpcServer]:
-    """Serve until the block ends; calls under way then get `stop_timeout_s` to finish.
-
-    Raises:
-        ConfigurationError: The port is taken or the host is not ours.
-    """
-    server = grpc.aio.server(options=_options(image_limit_bytes))
-    health = health_aio.HealthServicer()
-    detection_pb2_grpc.add_DetectionServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call] # generated
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
-    bound = _bind(server, host, port)
-    await server.start()
-    try:
-        yield GrpcServer(bound, health)
-    finally:
-        stopping.set()
-        await health.enter_graceful_shutdown()
-        await server.stop(stop_timeout_s)
-
-
-def _bind(server: grpc.aio.Server, host: str, port: int) -> int:
-    try:
-        return server.add_insecure_port(f"{host}:{port}")
-    except RuntimeError as error:
-        raise ConfigurationError(
-            f"grpc_port: {host}:{port} cannot be listened on: taken, or not an address of this "
-            "machine; choose another (--grpc-port, UNDERSTUDY_GRPC_PORT), 0 takes any free one"
-        ) from error
-
-
-def _options(image_limit_bytes: int) -> list[tuple[str, int]]:
-    return [
-        # A second server on our port must be an error, not a silent half of the traffic.
-        ("grpc.so_reuseport", 0),
-        ("grpc.max_receive_message_length", image_limit_bytes + _MESSAGE_ROOM_BYTES),
-        # Find cameras that vanished, and let live ones ping every 10 s through their NAT.
-        ("grpc.keepalive_time_ms", 60_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ]

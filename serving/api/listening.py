@@ -16,24 +16,15 @@ _BACKLOG = 2048
 
 @asynccontextmanager
 async def http_server(
-    app: FastAPI, *, host: str, port: int, setting: str, stop_timeout_s: float
-) -> AsyncIterator[int]:
+    app: FastAPI, listener: socket.socket, *, stop_timeout_s: float
+) -> AsyncIterator[None]:
     """Serve until the block ends; requests under way then get `stop_timeout_s` to finish.
 
     Args:
         app: What is served.
-        host: Address to listen on.
-        port: 0 takes any free one.
-        setting: The port's name in the settings, for messages.
+        listener: From `bind`.
         stop_timeout_s: In seconds.
-
-    Yields:
-        The actual port.
-
-    Raises:
-        ConfigurationError: The port is taken or the host is not ours.
     """
-    listener = _bind(host, port, setting)
     # No signal handlers and no log set-up of its own: both are the program's.
     config = uvicorn.Config(
         app,
@@ -52,14 +43,24 @@ async def http_server(
     await server.startup(sockets=[listener])
     ticking = asyncio.create_task(server.main_loop())
     try:
-        yield listener.getsockname()[1]
+        yield
     finally:
         server.should_exit = True
         await ticking
         await server.shutdown(sockets=[listener])
 
 
-def _bind(host: str, port: int, setting: str) -> socket.socket:
+def bind(host: str, port: int, setting: str) -> socket.socket:
+    """Return a listening socket: before anything slow starts, a taken port should be known.
+
+    Args:
+        host: Address to listen on.
+        port: 0 takes any free one.
+        setting: The port's name in the settings, for messages.
+
+    Raises:
+        ConfigurationError: The port is taken or the host is not ours.
+    """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         # Connections of an earlier process in TIME_WAIT must not hold the port.
@@ -69,9 +70,14 @@ def _bind(host: str, port: int, setting: str) -> socket.socket:
         listener.setblocking(False)
     except OSError as error:
         listener.close()
-        option = setting.replace("_", "-")
-        raise ConfigurationError(
-            f"{setting}: {host}:{port} cannot be listened on ({error.strerror}); choose another "
-            f"(--{option}, UNDERSTUDY_{setting.upper()}), 0 takes any free one"
-        ) from error
+        raise taken(setting, host, port) from error
     return listener
+
+
+def taken(setting: str, host: str, port: int) -> ConfigurationError:
+    """Return the error for a port that cannot be listened on."""
+    return ConfigurationError(
+        f"{setting}: {host}:{port} cannot be listened on: taken, or not an address of this "
+        f"machine; choose another (--{setting.replace('_', '-')}, "
+        f"UNDERSTUDY_{setting.upper()}), 0 takes any free one"
+    )

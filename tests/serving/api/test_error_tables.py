@@ -1,7 +1,10 @@
 import inspect
 
 import grpc
+import httpx
 import pytest
+from fastapi import FastAPI
+from structlog.testing import capture_logs
 
 from serving import errors
 from serving.api import grpc_errors, http_errors
@@ -46,3 +49,24 @@ def test_an_error_that_is_not_ours_tells_nothing() -> None:
     assert "hunter2" not in told.message
     assert http_errors.status_of(secret) == 500
     assert grpc_errors.status_of(secret) is grpc.StatusCode.INTERNAL
+
+
+async def test_an_unknown_failure_is_logged_under_the_request_id_that_the_caller_is_told() -> None:
+    app = FastAPI()
+    http_errors.answer_errors(app)
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise ValueError("password=hunter2")
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    with capture_logs() as logs:
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            reply = await client.get("/broken", headers={"X-Request-Id": "job-17"})
+
+    error = reply.json()["error"]
+    assert (reply.status_code, error["code"], error["requestId"]) == (500, "internal", "job-17")
+    assert "hunter2" not in reply.text
+    assert [(entry["request_id"], str(entry["exc_info"])) for entry in logs] == [
+        ("job-17", "password=hunter2")
+    ]

@@ -1,0 +1,103 @@
+"""The gRPC service on a port, inside our own loop."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH
+from grpc_health.v1.health import aio as health_aio  # type: ignore[attr-defined] # no type has it
+from grpc_reflection.v1alpha import reflection
+
+from proto.wire.v1 import detection_pb2 as wire
+from proto.wire.v1 import detection_pb2_grpc
+from serving.api.grpc import DetectionService
+from serving.api.listening import taken
+
+SERVICE = wire.DESCRIPTOR.services_by_name["DetectionService"].full_name
+# For the last answers to leave.
+_FLUSH_S = 0.2
+# Room for the other fields, and for saying "too large" in our own words when it is just so.
+_MESSAGE_ROOM_BYTES = 1024 * 1024
+
+
+class Health(Protocol):
+    """Tells clients of grpc.health.v1 whether frames are answered."""
+
+    async def set(self, service: str, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+        """Set one service's status; "" is the server's."""
+
+
+@dataclass(frozen=True)
+class GrpcListener:
+    """A server that holds its port and serves nothing yet.
+
+    Attributes:
+        server: gRPC's.
+        port: The actual port.
+    """
+
+    server: grpc.aio.Server
+    port: int
+
+
+def bind_grpc(host: str, port: int, *, image_limit_bytes: int) -> GrpcListener:
+    """Take a port; before anything slow starts, a taken one should be known.
+
+    Raises:
+        ConfigurationError: The port is taken or the host is not ours.
+    """
+    server = grpc.aio.server(options=_options(image_limit_bytes))
+    try:
+        return GrpcListener(server, server.add_insecure_port(f"{host}:{port}"))
+    except RuntimeError as error:
+        raise taken("grpc_port", host, port) from error
+
+
+@asynccontextmanager
+async def grpc_server(
+    listener: GrpcListener,
+    service: DetectionService,
+    *,
+    stopping: asyncio.Event,
+    stop_timeout_s: float,
+) -> AsyncIterator[Health]:
+    """Serve until the block ends; calls under way then get `stop_timeout_s` to finish.
+
+    Yields:
+        What tells whether frames are answered: `set` it.
+    """
+    server = listener.server
+    health = health_aio.HealthServicer()
+    detection_pb2_grpc.add_DetectionServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call] # generated
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
+    await server.start()
+    try:
+        yield health
+    finally:
+        stopping.set()
+        await health.enter_graceful_shutdown()
+        ending = asyncio.create_task(server.stop(stop_timeout_s))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(stop_timeout_s):
+                await service.idle()
+        # What is left are those who watch our health or our schema: they would stay for ever.
+        await server.stop(_FLUSH_S)
+        await ending
+
+
+def _options(image_limit_bytes: int) -> list[tuple[str, int]]:
+    return [
+        # A second server on our port must be an error, not a silent half of the traffic.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", image_limit_bytes + _MESSAGE_ROOM_BYTES),
+        # Find cameras that vanished, and let live ones ping every 10 s through their NAT.
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ]
