@@ -124,25 +124,43 @@ async def test_a_drain_waits_for_a_frame_that_an_older_route_sent(
     assert {answer.answered_by.model for answer in answers} == {"busy"}
 
 
-async def test_the_third_version_drains_the_first_and_its_series_go(
+async def test_swaps_and_drains_under_load_lose_nothing_and_old_series_go(
     stage: Any, image: bytes
 ) -> None:
     first, second, third = [await stage.deploy("yolo", version) for version in ("1", "2", "3")]
-    for release in (first, second):
-        await stage.route(release)
-        assert (await stage.detect(image)).answered_by.version == release.version
-    assert b'model="yolo",route="default",version="1"' in stage.metrics.text()
+    await stage.route(first)
+    versions: list[str] = []
+    stop = asyncio.Event()
 
-    await stage.route(third)
-    await stage.controller.drained()
+    async def camera() -> None:
+        while not stop.is_set():
+            versions.append((await stage.detect(image)).answered_by.version)
+
+    async with asyncio.TaskGroup() as cameras:
+        for _ in range(4):
+            cameras.create_task(camera())
+        for release in (second, first) * 10:
+            await stage.route(release)
+        assert b'model="yolo",route="default",version="1"' in stage.metrics.text()
+        await stage.route(second)
+        await stage.route(third)  # drains the first: the second is standby now
+        await stage.controller.drained()
+        answered = len(versions)
+
+        async def more() -> bool:
+            return len(versions) > answered + 8
+
+        await turned_to(more)
+        stop.set()
 
     async def forgotten() -> bool:
         return b'model="yolo",route="default",version="1"' not in stage.metrics.text()
 
     await turned_to(forgotten)
+    assert set(versions) == {"1", "2", "3"}
+    assert set(versions[-8:]) == {"3"}
     assert (await stage.store.release(first)).state is ReleaseState.RETIRED
     assert first not in {one.key for one in await stage.controller.running()}
-    assert (await stage.detect(image)).answered_by.version == "3"
     assert b'model="yolo",route="default",version="2"' in stage.metrics.text()
 
 
