@@ -3,6 +3,7 @@
 import contextlib
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,7 +45,7 @@ _Key = Annotated[
 
 
 @release_app.command()
-def build(
+def build(  # noqa: PLR0917 - Typer reads the options from the parameters
     checkpoint: Annotated[Path, typer.Option(help="Ultralytics detection checkpoint, .pt.")],
     name: Annotated[str, typer.Option(help="Of the model: a-z, 0-9, '.', '_', '-'.")],
     version: Annotated[str, typer.Option(help="1, 1.0 or 1.0.0.")] = "1.0",
@@ -147,19 +148,15 @@ def verify(
         _say(f"good: {archive} is what the holder of {known} signed")
 
 
+@dataclass(frozen=True)
 class _Sources:
-    """Where a release's images come from."""
+    """Where a release's images come from, as the options say it."""
 
-    def __init__(
-        self,
-        data: Path | None,
-        split: str,
-        limit: int | None,
-        calibration_split: str,
-        images: Path | None,
-    ) -> None:
-        self.data, self.split, self.limit = data, split, limit
-        self.calibration_split, self.images = calibration_split, images
+    data: Path | None
+    split: str
+    limit: int | None
+    calibration_split: str
+    images: Path | None
 
 
 def _request(

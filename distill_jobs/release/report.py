@@ -20,17 +20,17 @@ _BAR_HEIGHT_PX = 44
 _GAP_PX = 6
 _INK, _PAPER, _MUTED = (30, 30, 30), (250, 250, 250), (120, 120, 120)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-# Tableau 20's strong half and friends, RGB: told apart on photographs and by most eyes.
+# Strong colours, RGB, neighbours far apart: class ids next to each other are told apart.
 _PALETTE = (
-    (31, 119, 180),
+    (31, 119, 220),
     (255, 127, 14),
-    (44, 160, 44),
-    (214, 39, 40),
-    (148, 103, 189),
-    (140, 86, 75),
-    (227, 119, 194),
-    (23, 190, 207),
-    (188, 189, 34),
+    (34, 160, 54),
+    (220, 30, 60),
+    (255, 214, 0),
+    (148, 80, 200),
+    (0, 190, 200),
+    (240, 90, 180),
+    (130, 200, 20),
     (0, 107, 92),
 )
 
@@ -93,9 +93,8 @@ def side_by_side(
 
 def write_picture(picture: Image, path: Path) -> None:
     """Write an RGB picture as PNG or JPEG, by the path's ending, whole or not at all."""
-    _, encoded = cv2.imencode(
-        path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92]
-    )
+    options = [cv2.IMWRITE_JPEG_QUALITY, 92] if path.suffix in {".jpg", ".jpeg"} else []
+    _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
     files.write_atomically(path, encoded.tobytes())
 
 

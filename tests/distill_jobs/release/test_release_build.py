@@ -1,0 +1,397 @@
+"""Whole releases of a tiny detector."""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from conftest import OPEN_GATE, tiny_model
+from google.protobuf import json_format
+from onnx import numpy_helper
+
+from distill_jobs.data.dataset import Dataset
+from distill_jobs.errors import (
+    ArchiveFailed,
+    CheckpointRefused,
+    DataSetInvalid,
+    GateRefused,
+    NoVariantLeft,
+    ReleaseExists,
+    ReleaseInvalid,
+    SignatureError,
+)
+from distill_jobs.job import Gate, Licences
+from distill_jobs.progress import Silent
+from distill_jobs.release import export, parity, sign
+from distill_jobs.release.agreement import Rule, compare
+from distill_jobs.release.answers import ask, tensor_of
+from distill_jobs.release.build import Quality, ReleaseRequest, ReleaseResult, build_release
+from distill_jobs.release.card import as_handlers_read, draft
+from distill_jobs.release.dense import DenseDetector
+from distill_jobs.release.evaluate import evaluate
+from distill_jobs.release.runtimes import TorchRuntime
+from handlers.pipeline import Frame, Pipeline
+from handlers.runtimes import OnnxRuntime
+from proto.wire.v1 import card_pb2
+
+Make = Callable[..., ReleaseRequest]
+
+
+def build(request: ReleaseRequest) -> ReleaseResult:
+    return build_release(request, Silent())
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(archive) as parts:
+        parts.extractall(folder)
+    return folder
+
+
+def store_is_empty(request: ReleaseRequest) -> bool:
+    return not request.model_store.exists() or not list(request.model_store.iterdir())
+
+
+@pytest.fixture(scope="module")
+def released(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_checkpoint: Path,
+    small_set: Dataset,
+    signing_key: Path,
+) -> ReleaseResult:
+    """All three variants of the tiny detector, INT8 let through by an open gate."""
+    root = tmp_path_factory.mktemp("released")
+    return build(request_of(root, tiny_checkpoint, small_set, signing_key))
+
+
+def request_of(
+    root: Path, checkpoint: Path, small_set: Dataset, signing_key: Path
+) -> ReleaseRequest:
+    return ReleaseRequest(
+        checkpoint=checkpoint,
+        name="tiny",
+        version="1.0",
+        role="student",
+        image_size=64,
+        model_store=root / "store",
+        signing_key=signing_key,
+        work_dir=root / "work",
+        licences=Licences(data="CC0-1.0"),
+        samples=small_set.split("val"),
+        calibration=tuple(one.image for one in small_set.split("train")),
+        data="small",
+        split="val",
+        gate=OPEN_GATE,
+        teacher_quality=Quality(0.0, 0.0, 104, 312, ()),
+    )
+
+
+def test_every_variant_is_in_the_card_fastest_first(released: ReleaseResult) -> None:
+    names = [variant.name for variant in released.card.variants]
+    latencies = [variant.latency_ms for variant in released.card.variants]
+
+    assert sorted(names) == ["onnxruntime-fp32", "onnxruntime-int8", "torchscript-fp32"]
+    assert latencies == sorted(latencies)
+    assert min(latencies) > 0
+    assert released.left_out == {}
+
+
+def test_fp32_variants_have_the_checkpoints_own_quality(released: ReleaseResult) -> None:
+    assert released.quality is not None
+    for variant in released.variants:
+        assert variant.quality is not None
+        if variant.name.endswith("fp32"):
+            assert variant.quality.map50_95 == pytest.approx(released.quality.map50_95, abs=1e-4)
+            assert variant.strict_f1 > 0.99
+
+
+def test_the_archive_holds_what_the_card_says(released: ReleaseResult, tmp_path: Path) -> None:
+    folder = unpack(released.archive, tmp_path)
+    card = json.loads((folder / "card.json").read_text())
+
+    found = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in {"card.json", "MANIFEST.json"}
+    }
+    assert found == card["digests"]
+    assert {"detection_handler.py", "handlers/pipeline.py", "golden/1.jpg"} <= found.keys()
+    assert {"student.onnx", "student-int8.onnx", "student.torchscript"} <= found.keys()
+    manifest = json.loads((folder / "MAR-INF" / "MANIFEST.json").read_text())
+    assert manifest["model"]["modelName"] == "tiny"
+    assert manifest["model"]["modelVersion"] == "1.0"
+    assert manifest["model"]["handler"] == "detection_handler.py"
+
+
+def test_the_card_is_the_proto_with_its_own_field_names(
+    released: ReleaseResult, tmp_path: Path
+) -> None:
+    text = (unpack(released.archive, tmp_path) / "card.json").read_text()
+
+    assert json_format.Parse(text, card_pb2.Card()) == released.card
+    card = json.loads(text)
+    assert card["schema_version"] == 1
+    assert card["post_processing"]["operating_thresholds"] == [0.25] * 3
+    assert card["quality"]["measured"] is True
+    assert card["quality"]["images"] == 104
+    assert card["quality"]["teacher_map50"] == 0.0
+    assert card["lineage"]["checkpoint_sha256"]
+    assert card["worker_requirements"]["packages"]["torch"] == torch.__version__.split("+")[0]
+
+
+def test_nothing_in_the_archive_imports_another_island(
+    released: ReleaseResult, tmp_path: Path
+) -> None:
+    folder = unpack(released.archive, tmp_path)
+
+    code = "\n".join(path.read_text() for path in folder.rglob("*.py"))
+    for island in ("distill_jobs", "serving", "proto", "ultralytics", "google"):
+        assert f"import {island}" not in code
+        assert f"from {island}" not in code
+
+
+def test_golden_frames_get_their_answers_from_every_variant(
+    released: ReleaseResult, tmp_path: Path
+) -> None:
+    folder = unpack(released.archive, tmp_path)
+    frames = [(folder / frame.file).read_bytes() for frame in released.card.golden_frames]
+    thresholds = np.full(3, 0.25, np.float32)
+
+    assert 1 <= len(frames) <= 4
+    assert any(frame.detections for frame in released.card.golden_frames)
+    reference = Pipeline.load(folder, "onnxruntime-fp32").detect([Frame(one) for one in frames])
+    for variant in released.card.variants:
+        answers = Pipeline.load(folder, variant.name).detect([Frame(one) for one in frames])
+        rule = Rule(variant.tolerance.min_iou, variant.tolerance.max_score_difference, band=0.0)
+        agreement = compare(reference, answers, thresholds, rule)
+        assert agreement.f1 >= variant.tolerance.min_f1
+
+
+def test_the_expected_golden_detections_are_the_references(
+    released: ReleaseResult, tmp_path: Path
+) -> None:
+    folder = unpack(released.archive, tmp_path)
+    pipeline = Pipeline.load(folder, "onnxruntime-fp32")
+
+    for frame in released.card.golden_frames:
+        (answer,) = pipeline.detect([Frame((folder / frame.file).read_bytes())])
+        expected = [(one.x1, one.y1, one.x2, one.y2) for one in frame.detections]
+        assert answer.boxes_xyxy_px == pytest.approx(np.array(expected), abs=0.2)
+        assert answer.scores == pytest.approx([one.score for one in frame.detections], abs=0.01)
+
+
+def test_the_archive_verifies_until_it_is_altered(
+    released: ReleaseResult, signing_key: Path, tmp_path: Path
+) -> None:
+    public_key = sign.public_key_of(signing_key)
+    sign.verify(released.archive, public_key)
+    altered = tmp_path / released.archive.name
+    content = bytearray(released.archive.read_bytes())
+    content[len(content) // 2] ^= 1
+    altered.write_bytes(content)
+
+    with pytest.raises(SignatureError):
+        sign.verify(altered, public_key, released.signature)
+
+
+def test_an_int8_that_strays_is_left_out_with_its_figure(
+    request_for: Make, small_set: Dataset
+) -> None:
+    strict = Gate(min_retention_map50=0.0, max_int8_drop_map50_95=1.0, min_matched_f1=0.99999)
+    request = request_for(
+        samples=small_set.split("val"),
+        exports=("onnxruntime-fp32", "onnxruntime-int8"),
+        gate=strict,
+    )
+
+    result = build(request)
+
+    assert [variant.name for variant in result.card.variants] == ["onnxruntime-fp32"]
+    assert "gate.min_matched_f1" in result.left_out["onnxruntime-int8"]
+    with zipfile.ZipFile(result.archive) as parts:
+        assert "student-int8.onnx" not in parts.namelist()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"calibration": ()}, "needs calibration images"), ({}, "6 held-out images are too few")],
+)
+def test_int8_without_what_it_needs_is_left_out(
+    request_for: Make, changes: dict[str, object], reason: str
+) -> None:
+    request = request_for(exports=("onnxruntime-fp32", "onnxruntime-int8"), **changes)
+
+    assert reason in build(request).left_out["onnxruntime-int8"]
+
+
+def test_int8_alone_that_cannot_be_judged_leaves_nothing(request_for: Make) -> None:
+    request = request_for(exports=("onnxruntime-int8",))
+
+    with pytest.raises(NoVariantLeft, match="too few"):
+        build(request)
+
+    assert store_is_empty(request)
+
+
+def test_without_labels_the_card_says_unmeasured(request_for: Make, small_set: Dataset) -> None:
+    images = tuple(sample.image for sample in small_set.split("val")[:4])
+    request = request_for(samples=(), images=images)
+
+    result = build(request)
+
+    assert result.quality is None
+    assert not result.card.quality.measured
+    assert not result.card.variants[0].HasField("map50")
+    assert len(result.card.golden_frames) == 3
+
+
+def test_a_student_the_gate_refuses_leaves_nothing(request_for: Make) -> None:
+    request = request_for(
+        teacher_quality=Quality(0.9, 0.6, 6, 18, ()), gate=Gate(min_retention_map50=0.9)
+    )
+
+    with pytest.raises(GateRefused, match=r"gate\.min_retention_map50"):
+        build(request)
+
+    assert store_is_empty(request)
+
+
+def test_archives_are_immutable(request_for: Make) -> None:
+    request = request_for()
+    first = build(request)
+    content = first.archive.read_bytes()
+
+    with pytest.raises(ReleaseExists, match="archives are immutable"):
+        build(request)
+
+    assert first.archive.read_bytes() == content
+    assert sorted(path.name for path in request.model_store.iterdir()) == [
+        "tiny-1.0.mar",
+        "tiny-1.0.mar.sig",
+    ]
+
+
+def test_a_second_version_stands_beside_the_first(request_for: Make) -> None:
+    first, second = build(request_for()), build(request_for(version="1.1"))
+
+    assert first.archive.exists()
+    assert second.archive.name == "tiny-1.1.mar"
+
+
+def test_a_model_store_that_is_a_file_is_refused_at_once(request_for: Make, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("not a folder")
+
+    with pytest.raises(ArchiveFailed, match="taken"):
+        build(request_for(model_store=tmp_path / "taken"))
+
+
+def test_a_key_that_fails_at_the_last_step_leaves_nothing(
+    request_for: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "junk.pem").write_text("junk")
+    request = request_for(signing_key=tmp_path / "junk.pem")
+
+    with pytest.raises(SignatureError):
+        build(request)
+
+    assert store_is_empty(request)
+
+
+def test_a_store_that_fills_up_while_packing_leaves_nothing(
+    request_for: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The archiver's own interpreter is gone by the time it is needed.
+    monkeypatch.setattr("sys.executable", "/nonexistent/python")
+    request = request_for()
+
+    with pytest.raises(ArchiveFailed, match="did not run"):
+        build(request)
+
+    assert store_is_empty(request)
+
+
+def test_an_image_that_does_not_decode_is_named(request_for: Make, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no image")
+    request = request_for(samples=(), images=(broken,))
+
+    with pytest.raises(DataSetInvalid, match=r"broken\.jpg"):
+        build(request)
+
+    assert store_is_empty(request)
+
+
+def test_a_missing_checkpoint_is_named(request_for: Make, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointRefused, match=r"none\.pt"):
+        build(request_for(checkpoint=tmp_path / "none.pt"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": "Tiny"}, "name"),
+        ({"name": "../tiny"}, "name"),
+        ({"version": "1.0.0.0"}, "version"),
+        ({"version": "v1"}, "version"),
+        ({"exports": ("tensorrt-fp16",)}, "exports"),
+        ({"exports": ()}, "exports"),
+        ({"samples": (), "images": ()}, "images"),
+    ],
+)
+def test_a_bad_field_is_named(request_for: Make, changes: dict[str, object], field: str) -> None:
+    with pytest.raises(ReleaseInvalid) as refused:
+        request_for(**changes)
+
+    assert refused.value.field == field
+
+
+def test_names_that_do_not_fit_the_head_are_refused(request_for: Make) -> None:
+    with pytest.raises(ReleaseInvalid, match="2 names for a head of 3 classes"):
+        build(request_for(class_names=("a", "b")))
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.05])
+def test_perturbed_weights_are_found_out(request_for: Make, tmp_path: Path, factor: float) -> None:
+    """One convolution of the exported graph is scaled: the parity check must see it."""
+    request = request_for()
+    module = DenseDetector(tiny_model(), 64)
+    card = as_handlers_read(draft(request, ("a", "b", "c")))
+    file = export.export_onnx(module, tmp_path / "m.onnx")
+    graph = onnx.load(str(file))
+    weight = next(
+        one for one in graph.graph.initializer if one.name.endswith("model.4.cv1.conv.weight")
+    )
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * factor, weight.name))
+    onnx.save(graph, str(file))
+    runtime = OnnxRuntime(file, tensor_name="images", output_name="predictions", threads=1)
+
+    def answers(of: object) -> parity.Answers:
+        return ask(card, of, request.image_files, request.samples, on_image=lambda _: None)
+
+    reference = TorchRuntime(module)
+    thresholds = np.full(3, 0.25, np.float32)
+    verdict = parity.judge("fp32", answers(reference), answers(runtime), thresholds, request.gate)
+    batch = np.stack([tensor_of(card, image) for image in request.image_files])
+    raw = parity.raw_fault(reference, runtime, batch)
+
+    same = factor == 1.0
+    assert verdict.passed is same
+    assert (raw == "") is same
+
+
+def test_the_evaluator_over_an_archive_gives_the_cards_figure(
+    released: ReleaseResult, small_set: Dataset, tmp_path: Path
+) -> None:
+    pipeline = Pipeline.load(unpack(released.archive, tmp_path), "onnxruntime-fp32")
+
+    def detect(image: bytes) -> object:
+        return pipeline.detect([Frame(image, min_score=0.001, max_detections=300)])[0]
+
+    quality = evaluate(detect, small_set.split("val"), small_set.class_names)
+
+    stated = {one.name: one for one in released.card.variants}["onnxruntime-fp32"]
+    assert quality.map50_95 == pytest.approx(stated.map50_95, abs=1e-6)

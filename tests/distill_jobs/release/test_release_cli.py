@@ -1,0 +1,130 @@
+"""`understudy release build|sign|verify`."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import SIDE, tiny_model
+from typer.testing import CliRunner, Result
+
+from distill_jobs.data.dataset import Dataset
+from distill_jobs.environment import data_root
+from distill_jobs.release.cli import release_app
+
+WEIGHTS = data_root() / "weights"
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(release_app, [str(word) for word in words])
+
+
+def build(checkpoint: Path, folder: Path, *more: object) -> Result:
+    return call(
+        "build",
+        *("--checkpoint", checkpoint, "--name", "tiny", "--image-size", SIDE),
+        *("--model-store", folder / "store", "--key", folder / "key.pem"),
+        *more,
+    )
+
+
+def test_build_sign_and_verify(tiny_checkpoint: Path, small_set: Dataset, tmp_path: Path) -> None:
+    built = build(
+        tiny_checkpoint,
+        tmp_path,
+        *("--data", small_set.path, "--limit", 5, "--exports", "onnxruntime-fp32"),
+        *("--work-dir", tmp_path / "work"),
+    )
+    archive = tmp_path / "store" / "tiny-1.0.mar"
+    verified = call("verify", archive, "--public-key", tmp_path / "key.pub.pem")
+    signed = call("sign", archive, "--key", tmp_path / "other.pem")
+    refused = call("verify", archive, "--public-key", tmp_path / "key.pub.pem")
+
+    assert built.exit_code == 0, built.output
+    assert "onnxruntime-fp32" in built.output
+    report = json.loads((tmp_path / "work" / "report.json").read_text())
+    assert report["quality"]["images"] == 5
+    assert (verified.exit_code, signed.exit_code) == (0, 0)
+    assert refused.exit_code == 2
+    assert "does not fit" in refused.output
+
+
+def test_build_without_labels_says_unmeasured(
+    tiny_checkpoint: Path, small_set: Dataset, tmp_path: Path
+) -> None:
+    folder = small_set.split("train")[0].image.parent
+
+    built = build(tiny_checkpoint, tmp_path, "--images", folder)
+
+    assert built.exit_code == 0, built.output
+    assert "quality: unmeasured" in built.output
+    assert "left out: onnxruntime-int8: INT8 needs calibration images" in built.output
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ((), "images: no image to check the exports on"),
+        (("--data", "none.yaml"), "no such data set file"),
+        (("--version", "one"), "version: 'one' must be one to three numbers"),
+        (("--exports", "onnx"), "exports: ['onnx'] given"),
+        (("--image-size", "100"), "image_size: 100 is not a multiple of the model's stride 32"),
+    ],
+)
+def test_bad_options_are_one_clear_line(
+    tiny_checkpoint: Path, small_set: Dataset, tmp_path: Path, words: tuple[str, ...], part: str
+) -> None:
+    images = ("--images", small_set.split("train")[0].image.parent) if words else ()
+
+    built = build(tiny_checkpoint, tmp_path, *images, *words)
+
+    assert built.exit_code == 2
+    assert part in built.output
+    assert "Traceback" not in built.output
+    assert not list(tmp_path.glob("store/*"))
+
+
+def test_a_checkpoint_that_is_none_is_refused(small_set: Dataset, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pt"
+    broken.write_bytes(b"not a pickle")
+
+    built = build(broken, tmp_path, "--images", small_set.split("train")[0].image.parent)
+
+    assert built.exit_code == 2
+    assert "not a readable torch checkpoint" in built.output
+
+
+@pytest.mark.skipif(not WEIGHTS.exists(), reason=f"no real weights in {WEIGHTS}")
+@pytest.mark.parametrize(
+    ("name", "part"), [("yolov8n-seg.pt", "segmentation"), ("yolov5n.pt", "legacy YOLOv5")]
+)
+def test_the_wrong_kind_of_real_weights_is_refused(name: str, part: str, tmp_path: Path) -> None:
+    built = build(WEIGHTS / name, tmp_path, "--images", data_root() / "photos")
+
+    assert built.exit_code == 2
+    assert part in built.output
+    assert not list(tmp_path.glob("store/*"))
+
+
+def test_a_detector_of_another_head_is_told_from_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "plain.pt"
+    torch.save({"model": torch.nn.Linear(1, 1), "train_args": {}}, path)
+
+    built = build(path, tmp_path, "--images", tmp_path)
+
+    assert built.exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["build", "sign", "verify"])
+def test_help_teaches_with_an_example(command: str) -> None:
+    shown = call(command, "--help")
+
+    assert shown.exit_code == 0
+    assert f"understudy release {command}" in " ".join(shown.output.split())
+
+
+def test_the_tiny_model_finds_something() -> None:
+    with torch.no_grad():
+        scores = tiny_model()(torch.rand(2, 3, SIDE, SIDE))[0][:, 4:]
+
+    assert 0.01 < float((scores > 0.25).float().mean()) < 0.9
