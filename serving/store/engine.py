@@ -49,9 +49,14 @@ def _prepare(connection: Any, _record: object) -> None:
     """Set a new connection up: readers beside a writer, and every commit on the disk."""
     connection.isolation_level = None  # no implicit BEGIN: `_begin` says which kind
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
+    try:
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+    except BaseException:
+        connection.close()  # the pool does not know it yet, and its thread would live on
+        raise
+    finally:
+        cursor.close()
 
 
 def _begin(connection: Connection) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_release_evaluate import HEIGHT, NAMES, WIDTH, found
 
-from distill_jobs.release.report import side_by_side, write_picture
+from distill_jobs.release.pictures import side_by_side, write_picture
 
 GREY = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
 PANEL, BAR, GAP = 720, 44, 6

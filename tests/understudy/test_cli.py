@@ -1,0 +1,84 @@
+"""The command: every help page is there, and nothing heavy is imported before it is needed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+from conftest import Run
+from typer.core import TyperCommand, TyperGroup
+
+from understudy.cli import app
+
+WIDTH = 80
+
+
+def _commands() -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+
+    def walk(command: TyperCommand | TyperGroup, path: tuple[str, ...]) -> None:
+        found.append(path)
+        for name, inner in getattr(command, "commands", {}).items():
+            walk(inner, (*path, name))
+
+    walk(typer.main.get_command(app), ())
+    return found
+
+
+@pytest.mark.parametrize("command", _commands(), ids=" ".join)
+def test_every_command_and_option_explains_itself(command: tuple[str, ...]) -> None:
+    root = typer.main.get_command(app)
+    for name in command:
+        root = root.commands[name]
+
+    assert root.help or root.callback is None
+    for option in root.params:
+        assert getattr(option, "help", "x"), f"{' '.join(command)} {option.name} has no help"
+
+
+def test_the_issue_s_commands_are_all_there() -> None:
+    expected = {
+        *{("demo",), ("serve",), ("deploy",), ("camera",), ("doctor",)},
+        *{("job", name) for name in ("run", "resume", "show")},
+        *{("release", name) for name in ("build", "sign", "verify")},
+        *{("route", name) for name in ("show", "set", "promote", "rollback", "history")},
+        *{("key", name) for name in ("create", "revoke", "list")},
+    }
+
+    assert expected <= set(_commands())
+
+
+@pytest.mark.parametrize("module", ["understudy.cli", "serving.app"])
+def test_importing_it_does_not_import_torch(module: str) -> None:
+    heavy = "{'torch', 'ultralytics', 'cv2', 'onnxruntime', 'ts'}"
+    check = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
+
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_fits_80_columns(understudy: Run) -> None:
+    lines = understudy("--help").stdout.splitlines()
+
+    assert max(map(len, lines)) <= WIDTH
+
+
+def test_doctor_finds_this_machine_fit(understudy: Run) -> None:
+    told = understudy("doctor").stdout
+
+    assert "packages: serving" in told
+    assert max(map(len, told.splitlines())) <= WIDTH
+
+
+def test_doctor_says_what_is_missing_and_how_to_mend_it(understudy: Run, tmp_path: Path) -> None:
+    told = understudy("doctor", UNDERSTUDY_DATA=str(tmp_path / "nowhere")).stdout
+
+    assert "point UNDERSTUDY_DATA at the folder" in told
+
+
+def test_camera_names_a_source_that_is_not_there(understudy: Run, tmp_path: Path) -> None:
+    told = understudy("camera", "--source", tmp_path / "no.mp4", code=1).stdout
+
+    assert "no such file or folder" in told

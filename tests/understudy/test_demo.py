@@ -1,0 +1,69 @@
+"""The whole way, shortened: a tiny student, the teacher that ships, a real server, real swaps."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import cv2
+import pytest
+from conftest import Run
+
+from distill_jobs.environment import PROJECT_ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+# The demo's own job, shortened: the student learns for two epochs and the gate lets it through.
+SHORTER = (
+    ("train: 480, val: 48, test: 160", "train: 64, val: 16, test: 100"),
+    ("weights: teacher.pt", f"weights: {PROJECT_ROOT}/distill_jobs/demo/teacher.pt"),
+    ("epochs: 14", "epochs: 2"),
+    ("  warmup_epochs: 1\n", "  warmup_epochs: 0\n"),
+    ("close_mosaic: 3", "close_mosaic: 0"),
+    ("warmup_epochs: 1, ramp_epochs: 1", "warmup_epochs: 0, ramp_epochs: 1"),
+    ("archive:", "gate: {min_retention_map50: 0.0}\n\narchive:"),
+)
+
+
+@pytest.fixture
+def short_job(tmp_path: Path) -> Path:
+    text = (PROJECT_ROOT / "distill_jobs" / "demo" / "job.yaml").read_text()
+    for old, new in SHORTER:
+        assert old in text, old
+        text = text.replace(old, new)
+    path = tmp_path / "job.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_demo_distils_archives_serves_and_swaps_without_losing_a_frame(
+    understudy: Run, short_job: Path, tmp_path: Path
+) -> None:
+    output, store = tmp_path / "demo", tmp_path / "model_store"
+    places = ("--output", output, "--model-store", store)
+
+    told = understudy("demo", "--job", short_job, "--frames", "120", *places).stdout
+
+    report = json.loads((output / "report.json").read_text())
+    assert (report["failed"], report["hung"], report["strays"]) == (0, 0, 0), report["errors"]
+    assert report["requests"] >= 4 * 120
+    assert report["teacher"]["map50"] >= 0.85
+    assert report["student"]["parameters"] * 3 <= report["teacher"]["parameters"]
+    assert 0 < report["swap_seconds"] < 5
+    assert 0 < report["rollback_seconds"] < 1
+    assert report["teacher"]["requests"] > 0 < report["student"]["requests"]
+    for arm in ("teacher", "student"):
+        archive = store / report[arm]["archive"]
+        understudy("release", "verify", archive)
+        assert {"card.json", "detection_handler.py", "handlers/pipeline.py"} <= set(
+            zipfile.ZipFile(archive).namelist()
+        )
+        card = json.loads(zipfile.ZipFile(archive).read("card.json"))
+        assert card["golden_frames"]
+        assert all(f"{card['digests'][name]}" for name in ("handlers/pipeline.py",))
+    for picture in sorted((output / "pictures").glob("*.png")):
+        assert cv2.imread(str(picture)).shape[1] > 640
+    metrics = (output / "metrics.txt").read_text()
+    assert "understudy_request_seconds_bucket" in metrics
+    assert "ts_inference_requests_total" in metrics
+    assert "http://127.0.0.1:" in told
+    assert "mAP50, held out" in told
