@@ -1,5 +1,6 @@
 """The database engine: the only place that knows SQLite's ways."""
 
+from contextlib import closing
 from typing import Any
 
 from sqlalchemy import Connection, event, make_url
@@ -48,15 +49,13 @@ def reader(engine: AsyncEngine) -> AsyncEngine:
 def _prepare(connection: Any, _record: object) -> None:
     """Set a new connection up: readers beside a writer, and every commit on the disk."""
     connection.isolation_level = None  # no implicit BEGIN: `_begin` says which kind
-    cursor = connection.cursor()
     try:
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=FULL")
     except BaseException:
         connection.close()  # the pool does not know it yet, and its thread would live on
         raise
-    finally:
-        cursor.close()
 
 
 def _begin(connection: Connection) -> None:
