@@ -95,7 +95,7 @@ CASES = (
         INVALID,
         "bad_image",
         "image",
-        "truncated",
+        "before its end marker",
         fields=SOLO,
         image=truncated(),
     ),
