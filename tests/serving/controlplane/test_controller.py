@@ -52,8 +52,8 @@ async def test_a_release_goes_from_deploy_through_standby_to_retired(
     plane: Any, image: bytes
 ) -> None:
     controller, store = plane.controller, plane.store
-    for version in ("1.0", "1.1", "1.2"):
-        await deploy(plane, "student", version)
+    for version, busy in (("1.0", 10), ("1.1", 0), ("1.2", 0)):
+        await deploy(plane, "student", version, busy=busy)
     assert await states(plane) == dict.fromkeys(
         ["student-1.0", "student-1.1", "student-1.2"], "ready"
     )
@@ -83,6 +83,7 @@ async def test_a_release_goes_from_deploy_through_standby_to_retired(
     await store.heartbeat("gateway", last.revision, {"student-1.0": 20})
     assert not await store.drained(key("student-1.0"), last.revision, 30)
     assert await plane.backend.management.describe(key("student-1.0")) is not None
+    assert not held.done()
 
     replies = await held
     assert [reply.class_ids for reply in replies] == [(0, 1)] * 20

@@ -169,3 +169,17 @@ async def test_the_audit_log_is_newest_first(store: Store) -> None:
     for number in range(5):
         await store.audit("ann", "test", str(number), "")
     assert [entry.subject for entry in await store.audit_log(3)] == ["4", "3", "2"]
+
+
+async def test_a_write_that_is_cancelled_at_any_moment_holds_no_lock(store: Store) -> None:
+    for turns in range(60):
+        writing = asyncio.create_task(store.put_route(route(50), who="ann", why=str(turns)))
+        for _ in range(turns % 30):
+            await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+    async with asyncio.timeout(5):
+        last = await store.put_route(route(100), who="ann", why="last")
+    # Each write happened whole or not at all.
+    assert len(await store.audit_log(1000)) == len(await store.history("default", 1000))
+    assert (await store.routes())["default"] == last
