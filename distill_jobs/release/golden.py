@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.release.agreement import Agreement, Rule, compare
 from handlers.images import decode
 from handlers.pipeline import BadFrame, Detections, Frame, Pipeline
@@ -18,6 +19,7 @@ _SHORTLIST = 9
 _MAX_SIDE_PX = 640
 _JPEG_QUALITY = 90
 _MAX_BOXES = 30
+_CLEAR = 0.1
 # Other processors round otherwise, so a tolerance is never tighter than this...
 _LOOSEST_START = {"fp32": Rule(0.9, 0.03, band=0.0), "int8": Rule(0.75, 0.1, band=0.0)}
 _MIN_F1 = {"fp32": 0.95, "int8": 0.85}
@@ -46,7 +48,8 @@ def choose(
     """Choose the frames whose answers are the least in doubt.
 
     A box near its threshold makes a frame useless as a check: it comes and goes with the rounding.
-    So frames are ranked by how far every box keeps from its threshold, those without a box last.
+    So frames come first whose every box, drawn or not, keeps `_CLEAR` from its threshold, and among
+    them those with the most boxes; then the others by their nearest box; last those without a box.
 
     Args:
         images: Candidates, held-out images.
@@ -55,6 +58,10 @@ def choose(
 
     Returns:
         At most `COUNT`, the clearest first.
+
+    Raises:
+        ReleaseInvalid: No image gets a detection: the frames would prove nothing, and no
+            deployment would take the archive.
     """
     thresholds = np.array(reference.card.post_processing.operating_thresholds, np.float32)
     ranks = [_doubt(answer, thresholds) for answer in answers]
@@ -62,10 +69,18 @@ def choose(
     frames = [_shrink(images[place].read_bytes()) for place in shortlist]
     again = [_doubt(_detect(reference, frame, 0.001), thresholds) for frame in frames]
     best = sorted(range(len(frames)), key=lambda place: (again[place], place))[:COUNT]
-    return tuple(
+    chosen = tuple(
         Golden(f"golden/{number}.jpg", frames[place], _detect(reference, frames[place], None))
         for number, place in enumerate(best, start=1)
     )
+    if not any(len(one.detections.scores) for one in chosen):
+        raise ReleaseInvalid(
+            "golden frames",
+            f"on none of {len(images)} images does the model find anything at its operating "
+            "thresholds, so no frame can show that it works: train it longer, or give images "
+            "that show its classes",
+        )
+    return chosen
 
 
 def tolerance(golden: Sequence[Golden], variant: Pipeline, precision: str) -> card_pb2.Tolerance:
@@ -102,11 +117,15 @@ def _widened(start: Rule, seen: Agreement) -> Rule:
     )
 
 
-def _doubt(answer: Detections, thresholds: npt.NDArray[np.float32]) -> tuple[bool, float]:
-    """Return what sorts a frame: no boxes or a crowd last, then the box nearest its threshold."""
+def _doubt(
+    answer: Detections, thresholds: npt.NDArray[np.float32]
+) -> tuple[bool, bool, int, float]:
+    """Return what sorts a frame, the least doubtful first."""
     margins = answer.scores - thresholds[answer.class_ids]
+    nearest = float(np.abs(margins).min(initial=1.0))
     boxes = int((margins >= 0).sum())
-    return not 0 < boxes <= _MAX_BOXES, -float(np.abs(margins).min(initial=1.0))
+    is_clear = nearest >= _CLEAR
+    return not 0 < boxes <= _MAX_BOXES, not is_clear, -boxes if is_clear else 0, -nearest
 
 
 def _detect(pipeline: Pipeline, image: bytes, min_score: float | None) -> Detections:
