@@ -26,10 +26,11 @@ from serving.api.admin_models import (
 )
 from serving.api.auth import requires
 from serving.controlplane.controller import Controller
+from serving.controlplane.propagation import propagated
 from serving.errors import ReleaseNotFound, UnknownRoute, UpstreamError
 from serving.keys import Authenticator
 from serving.store.store import Store
-from serving.store.values import ApiKey, ReleaseKey, Scope
+from serving.store.values import ApiKey, ReleaseKey, RouteRevision, Scope
 
 PREFIX = "/admin/v1"
 
@@ -49,7 +50,7 @@ def admin_router(controller: Controller, store: Store, authenticator: Authentica
     operator = requires(authenticator, Scope.OPERATE)
     router.include_router(_releases(controller, store, operator))
     router.include_router(_routes(store, operator))
-    router.include_router(_route_changes(controller, operator))
+    router.include_router(_route_changes(controller, store, operator))
     router.include_router(_status(controller, store, operator))
     router.include_router(_keys(store, requires(authenticator, Scope.ADMIN)))
     return router
@@ -124,8 +125,13 @@ def _routes(store: Store, operator: Caller) -> APIRouter:
     return router
 
 
-def _route_changes(controller: Controller, operator: Caller) -> APIRouter:
+def _route_changes(controller: Controller, store: Store, operator: Caller) -> APIRouter:
+    """Return the calls that change a route; each answers once the gateways send by the change."""
     router = APIRouter(prefix="/routes", tags=["routes"])
+
+    async def in_effect(added: RouteRevision) -> RouteInfo:
+        await propagated(store, added.revision)
+        return RouteInfo.of(added)
 
     @router.put("/{name}")
     async def set_route(
@@ -138,7 +144,7 @@ def _route_changes(controller: Controller, operator: Caller) -> APIRouter:
             why=wanted.why,
             expected_revision=wanted.expected_revision,
         )
-        return RouteInfo.of(added)
+        return await in_effect(added)
 
     @router.post("/{name}/promote")
     async def promote(
@@ -146,7 +152,7 @@ def _route_changes(controller: Controller, operator: Caller) -> APIRouter:
     ) -> RouteInfo:
         """Give one arm everything; the others stay on the route with nothing."""
         who, why = caller.name, wanted.why
-        return RouteInfo.of(await controller.promote(name, wanted.arm, who=who, why=why))
+        return await in_effect(await controller.promote(name, wanted.arm, who=who, why=why))
 
     @router.post("/{name}/rollback")
     async def rollback(
@@ -156,7 +162,7 @@ def _route_changes(controller: Controller, operator: Caller) -> APIRouter:
         added = await controller.rollback(
             name, who=caller.name, why=wanted.why, revision=wanted.revision
         )
-        return RouteInfo.of(added)
+        return await in_effect(added)
 
     return router
 

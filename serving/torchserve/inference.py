@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import aiohttp
 import orjson
+import structlog
 
 from serving.errors import (
     BackendUnavailable,
@@ -22,6 +23,8 @@ from serving.errors import (
 from serving.store.values import ReleaseKey
 from serving.torchserve.management import is_token_refused
 from serving.torchserve.tokens import Token
+
+_log = structlog.get_logger(__name__)
 
 REPLY_VERSION = 1
 # TorchServe's own queue is full only when the gateway's limits are wrong for a moment.
@@ -206,4 +209,6 @@ def _refusal(key: ReleaseKey, status: int, said: dict[str, Any]) -> UnderstudyEr
         return BackendUnavailable("TorchServe refuses our token")
     if said.get("type") == "ServiceUnavailableException":
         return Overloaded(f"{key} has no free worker", retry_after_s=_RETRY_AFTER_S)
-    return WorkerFailed(f"a worker of {key} failed with {status}: {said.get('message', '')}")
+    # What TorchServe says is for the operator, not for whoever sent the frame.
+    _log.warning("worker_failed", release=str(key), status=status, said=said.get("message", ""))
+    return WorkerFailed(f"a worker of {key} failed with {status}; the server's log says more")

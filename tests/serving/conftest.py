@@ -21,6 +21,7 @@ from distill_jobs.release import sign
 from distill_jobs.release.card import as_json
 from handlers.pipeline import BadFrame, Frame, Pipeline
 from proto.wire.v1 import card_pb2
+from serving.store.store import Store, open_store
 from serving.torchserve.config import TorchServeConfig
 from serving.torchserve.inference import InferenceClient
 from serving.torchserve.management import ManagementClient
@@ -259,4 +260,11 @@ def served(
 async def plane(tmp_path: Path, backend: Backend, archives: ArchiveBuilder) -> AsyncIterator[Plane]:
     """A fresh control plane before the shared TorchServe."""
     async with open_plane(tmp_path, backend, archives) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    """A store in a new SQLite file."""
+    async with open_store(f"sqlite+aiosqlite:///{tmp_path / 'store.sqlite3'}") as opened:
         yield opened

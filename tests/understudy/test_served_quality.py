@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from conftest import Run
+from commands import Run
 
 from distill_jobs.checkpoints import load_detector
 from distill_jobs.data.dataset import Dataset

@@ -103,33 +103,47 @@ async def replay(wanted: Replay, console: Console) -> Seen:
         SourceInvalid: The source is missing or holds no picture.
         UnderstudyError: The server refused the stream, or does not answer.
     """
+    frames = shots(wanted.source, wanted.fps)
     expected = count(wanted.source, wanted.fps)
     if expected is not None and wanted.frames is not None:
         expected = min(expected, wanted.frames)
     under_way: deque[tuple[Shot, float]] = deque()
+    broken: list[SourceInvalid] = []
     seen = Seen()
     with _bar(console) as progress, Film(wanted.output, wanted.fps) as film:
         task = progress.add_task(wanted.source.name, total=expected)
         async with AsyncDetectClient(wanted.address, wanted.key) as client:
-            async for answer in client.stream(_requests(wanted, under_way)):
+            async for answer in client.stream(_requests(wanted, frames, under_way, broken)):
                 # Answers come in the order of the requests.
                 shot, sent_at_s = under_way.popleft()
                 seen.note(answer, time.perf_counter() - sent_at_s)
                 await asyncio.to_thread(film.add, shot.picture, answer)
                 progress.advance(task)
+        if broken:
+            raise broken[0]
         progress.update(task, total=progress.tasks[task].completed)
     return seen
 
 
 async def _requests(
-    wanted: Replay, under_way: deque[tuple[Shot, float]]
+    wanted: Replay,
+    frames: Iterator[Shot],
+    under_way: deque[tuple[Shot, float]],
+    broken: list[SourceInvalid],
 ) -> AsyncIterator[wire.DetectRequest]:
-    """Yield the frames at their pace; each is noted in `under_way` as it goes out."""
+    """Yield the frames at their pace.
+
+    Each is noted in `under_way` as it goes out. A frame that cannot be read ends the stream and is
+    noted in `broken`: gRPC reads this in a task of its own and would swallow an exception.
+    """
     start_s = time.perf_counter()
-    frames: Iterator[Shot] = shots(wanted.source, wanted.fps)
     number = 0
     while wanted.frames is None or number < wanted.frames:
-        shot = await asyncio.to_thread(next, frames, None)
+        try:
+            shot = await asyncio.to_thread(next, frames, None)
+        except SourceInvalid as error:
+            broken.append(error)
+            return
         if shot is None:
             return
         due_s = start_s + number / wanted.fps

@@ -30,27 +30,32 @@ class Shot:
 
 
 def shots(source: Path, fps: float) -> Iterator[Shot]:
-    """Yield the frames of a source.
+    """Open a source and return its frames.
 
     Args:
         source: A video, of which the frames that a camera of `fps` frames a second would see are
             taken; an image; or a folder of images, sorted by name, all taken.
         fps: Frames a second.
 
+    Returns:
+        The frames; taking one raises SourceInvalid where OpenCV cannot read it.
+
     Raises:
-        SourceInvalid: There is no such file, or OpenCV cannot read it.
+        SourceInvalid: There is no such file, or it holds no picture.
     """
     if source.is_dir():
         files = sorted(path for path in source.iterdir() if path.suffix.lower() in IMAGES)
         if not files:
             raise SourceInvalid(f"--source: {source} holds no {', '.join(sorted(IMAGES))}")
-        yield from map(_image, files)
-    elif not source.is_file():
+        return map(_image, files)
+    if not source.is_file():
         raise SourceInvalid(f"--source: no such file or folder: {source}")
-    elif source.suffix.lower() in IMAGES:
-        yield _image(source)
-    else:
-        yield from _video(source, fps)
+    if source.suffix.lower() in IMAGES:
+        return iter([_image(source)])
+    video = cv2.VideoCapture(str(source))
+    if not video.isOpened():
+        raise SourceInvalid(f"--source: {source} is neither an image nor a video OpenCV reads")
+    return _video(video, fps)
 
 
 def count(source: Path, fps: float) -> int | None:
@@ -74,11 +79,8 @@ def _image(path: Path) -> Shot:
     return Shot(np.asarray(picture, np.uint8), path.read_bytes())
 
 
-def _video(path: Path, fps: float) -> Iterator[Shot]:
-    video = cv2.VideoCapture(str(path))
+def _video(video: cv2.VideoCapture, fps: float) -> Iterator[Shot]:
     try:
-        if not video.isOpened():
-            raise SourceInvalid(f"--source: {path} is neither an image nor a video OpenCV reads")
         step = max(1.0, (video.get(cv2.CAP_PROP_FPS) or fps) / fps)
         number, next_number = 0, 0.0
         while True:

@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import psutil
+
 from distill_jobs.progress import Reporter
 from serving.client import AsyncDetectClient
 from serving.http_client import HttpDetectClient
@@ -152,6 +154,10 @@ async def _switch(stack: Stack, fleet: Fleet, path: str, body: dict[str, str], a
 
 
 async def _memory(stack: Stack, releases: dict[str, str]) -> dict[str, int]:
+    """Return the resident memory of each arm's workers, which run on this machine, in bytes."""
     status = await stack.call("GET", "/status")
-    by_release = {one["release"]: one["memory_bytes"] for one in status["running"] or ()}
-    return {arm: by_release[release] for arm, release in releases.items()}
+    pids = {one["release"]: one["worker_pids"] for one in status["running"] or ()}
+    return {
+        arm: sum(psutil.Process(pid).memory_info().rss for pid in pids[release])
+        for arm, release in releases.items()
+    }
