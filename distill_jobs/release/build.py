@@ -159,33 +159,48 @@ def _cannot_make(request: ReleaseRequest, name: str) -> str:
 
 
 def _make_and_check(bench: _Bench, name: str) -> VariantResult | str:
-    """Export one variant and hold it against PyTorch; returns why it was refused otherwise."""
+    """Export one variant and hold it against PyTorch; returns why it was refused otherwise.
+
+    INT8 is tried with ever more of its first layers left float, the fastest first.
+    """
+    result: VariantResult | str = ""
+    file = bench.stage / bench.card.variant(name).file
+    stems = quantize.FLOAT_STEMS if name.endswith("int8") else (0,)
+    for stem_layers in stems:
+        _write(bench, name, file, stem_layers)
+        with torch_threads_kept():
+            result = _check(bench, name)
+        if isinstance(result, VariantResult):
+            return result
+        if stem_layers != stems[-1]:
+            bench.reporter.note(f"{name} with {stem_layers} float layers: {result}; trying more")
+    return result
+
+
+def _check(bench: _Bench, name: str) -> VariantResult | str:
     request, variant = bench.request, bench.card.variant(name)
-    file = bench.stage / variant.file
-    _write(bench, name, file)
-    with torch_threads_kept():
-        runtime = load_runtime(bench.card, bench.stage, name)
-        raw = "" if variant.precision != "fp32" else _raw_fault(bench, runtime)
-        if raw:
-            return raw
-        bench.reporter.stage(f"{request.key}: {name}'s answers", len(request.image_files))
-        answers = ask(
-            bench.card,
-            runtime,
-            request.image_files,
-            request.samples,
-            on_image=bench.reporter.advance,
-        )
-        verdict = parity.judge(
-            variant.precision, bench.reference, answers, bench.thresholds, request.gate
-        )
-        if not verdict.passed:
-            return verdict.reason
-        del runtime  # its threads would take the processor from the one that is timed
-        return _timed(bench, name, answers, verdict)
+    runtime = load_runtime(bench.card, bench.stage, name)
+    raw = "" if variant.precision != "fp32" else _raw_fault(bench, runtime)
+    if raw:
+        return raw
+    bench.reporter.stage(f"{request.key}: {name}'s answers", len(request.image_files))
+    answers = ask(
+        bench.card,
+        runtime,
+        request.image_files,
+        request.samples,
+        on_image=bench.reporter.advance,
+    )
+    verdict = parity.judge(
+        variant.precision, bench.reference, answers, bench.thresholds, request.gate
+    )
+    if not verdict.passed:
+        return verdict.reason
+    del runtime  # its threads would take the processor from the one that is timed
+    return _timed(bench, name, answers, verdict)
 
 
-def _write(bench: _Bench, name: str, file: Path) -> None:
+def _write(bench: _Bench, name: str, file: Path, stem_layers: int) -> None:
     request = bench.request
     if name.startswith("torchscript"):
         export.export_torchscript(bench.module, file)
@@ -200,6 +215,7 @@ def _write(bench: _Bench, name: str, file: Path) -> None:
             file,
             calibration=(tensor_of(bench.card, image) for image in images),
             head_index=bench.module.head_index,
+            stem_layers=stem_layers,
             on_image=bench.reporter.advance,
         )
 

@@ -1,12 +1,16 @@
 """The evaluator on cases reckoned by hand."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from distill_jobs.data.dataset import Sample
-from distill_jobs.release.evaluate import Quality, evaluate
+from distill_jobs.environment import offline
+from distill_jobs.release.evaluate import IOU_THRESHOLDS, Quality, evaluate, match
+from distill_jobs.release.overlap import iou_matrix
 from handlers.pipeline import Detections
 
 NAMES = ("cat", "dog")
@@ -111,3 +115,37 @@ def test_no_detection_at_all_is_zero(tmp_path: Path) -> None:
 
 def quality_close(value: float, expected: float) -> bool:
     return abs(value - expected) < 0.01
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_labels_are_given_out_as_ultralytics_does(tmp_path: Path, seed: int) -> None:
+    """Many boxes that crowd each other, against the validator's own matching."""
+    offline()
+    from ultralytics.engine.validator import BaseValidator
+
+    generator = np.random.default_rng(seed)
+    corners = generator.integers(0, 20, (12, 2)) / 100
+    true_ids = generator.integers(0, 2, 12)
+    rows = "".join(
+        f"{class_id} {x + 0.15} {y + 0.2} 0.2 0.3\n"
+        for class_id, (x, y) in zip(true_ids, corners, strict=True)
+    )
+    (tmp_path / "0.txt").write_text(rows)
+    sample = Sample(tmp_path / "0.jpg", tmp_path / "0.txt", 2)
+    boxes = np.tile(corners, 2).repeat(5, axis=0) * [WIDTH, HEIGHT, WIDTH, HEIGHT]
+    boxes += np.array([5, 2.5, 25, 17.5]) + generator.normal(0, 2, boxes.shape)
+    scores, class_ids = generator.random(60), generator.integers(0, 2, 60)
+    answer = found(*np.column_stack([boxes, scores, class_ids]).tolist())
+
+    matches = match(answer, sample)
+
+    order = np.argsort(-answer.scores, kind="stable")
+    _, true_boxes = sample.read_labels(WIDTH, HEIGHT)
+    expected = BaseValidator.match_predictions(
+        SimpleNamespace(iouv=torch.from_numpy(IOU_THRESHOLDS)),
+        torch.from_numpy(answer.class_ids[order]),
+        torch.from_numpy(matches.true_ids),
+        torch.from_numpy(iou_matrix(true_boxes, answer.boxes_xyxy_px[order])),
+    )
+    assert matches.hits.sum() > 10
+    assert (matches.hits == expected.numpy()).all()

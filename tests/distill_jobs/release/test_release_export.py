@@ -166,7 +166,11 @@ def test_int8_keeps_the_decoding_float_and_runs_any_batch(
         source, tmp_path / "q.onnx", calibration=iter(pictures(8)), head_index=module.head_index
     )
 
-    kept = quantize.float_nodes(source, module.head_index)
+    kept = [
+        name
+        for name in quantize.float_nodes(source, module.head_index, 2)
+        if "/model.0/" not in name and "/model.1/" not in name
+    ]
     quantized = onnx.load(str(int8))
     feeds = {name for node in quantized.graph.node if node.name in kept for name in node.input}
     answers_quantized = {
@@ -187,6 +191,32 @@ def test_int8_keeps_the_decoding_float_and_runs_any_batch(
     assert got.shape == (5, 7, 84)
     assert np.isfinite(got).all()
     assert np.abs(got - answer(module, batch))[:, 4:].mean() < 0.25
+
+
+def test_the_first_layers_stay_float(tmp_path: Path) -> None:
+    module = DenseDetector(tiny_model(), SIDE)
+    source = export.export_onnx(module, tmp_path / "m.onnx")
+
+    def quantized_convolutions(stem_layers: int) -> set[str]:
+        int8 = quantize.quantize_int8(
+            source,
+            tmp_path / "q.onnx",
+            calibration=iter(pictures(1)),
+            head_index=module.head_index,
+            stem_layers=stem_layers,
+        )
+        graph = onnx.load(str(int8)).graph
+        made_by = {name: node.op_type for node in graph.node for name in node.output}
+        return {
+            node.name
+            for node in graph.node
+            if node.op_type == "Conv" and made_by.get(node.input[1]) == "DequantizeLinear"
+        }
+
+    all_layers, but_two = quantized_convolutions(0), quantized_convolutions(2)
+
+    assert all_layers - but_two == {"/model/model.0/conv/Conv", "/model/model.1/conv/Conv"}
+    assert but_two < all_layers
 
 
 def test_calibration_images_are_counted(tmp_path: Path) -> None:
