@@ -11,22 +11,25 @@ from understudy.demo.cast import ARMS
 from understudy.demo.stack import Stack
 from understudy.detections import detections, names
 
+# Enough to look at, not so many that their names cover each other.
+OBJECTS = range(3, 6)
+
 
 async def write_side_by_side(
     stack: Stack, images: Sequence[Path], folder: Path, count: int
 ) -> tuple[Path, ...]:
-    """Ask both arms about the images and draw the fullest ones.
+    """Ask both arms about the images and draw the first that show something.
 
     Args:
         stack: The running deployment; its key may force an arm.
-        images: Image files.
+        images: Image files, asked about in this order.
         folder: Gets `side-by-side-N.png`.
-        count: How many pictures.
+        count: How many pictures, each of an image on which the teacher sees `OBJECTS`.
 
     Returns:
         The pictures.
     """
-    answers = []
+    pictures: list[Path] = []
     async with AsyncDetectClient(stack.addresses.grpc_address, stack.key) as client:
         for path in images:
             data = path.read_bytes()
@@ -34,25 +37,22 @@ async def write_side_by_side(
                 await client.detect(wire.DetectRequest(image=data, camera_id="demo", arm=arm))
                 for arm in ARMS
             ]
-            answers.append((data, both))
-    fullest = sorted(answers, key=lambda one: -len(one[1][0].detections))[:count]
-    pictures = []
-    for number, (data, both) in enumerate(fullest, start=1):
-        path = folder / f"side-by-side-{number}.png"
-        write_picture(_drawn(decode(data), both), path)
-        pictures.append(path)
+            if len(both[0].detections) not in OBJECTS:
+                continue
+            pictures.append(folder / f"side-by-side-{len(pictures) + 1}.png")
+            write_picture(_drawn(decode(data), both), pictures[-1])
+            if len(pictures) == count:
+                break
     return tuple(pictures)
 
 
 def _drawn(image: Image, both: Sequence[wire.DetectResponse]) -> Image:
     teacher, student = map(detections, both)
     who = [f"{a.answered_by.model} {a.answered_by.version}" for a in both]
-    said = [f"{len(a.detections)} objects, model {a.timings.inference_ms:.1f} ms" for a in both]
     return side_by_side(
         image,
         teacher,
         student,
         names(both),
         titles=(f"teacher: {who[0]}", f"student: {who[1]}"),
-        subtitles=(said[0], said[1]),
     )

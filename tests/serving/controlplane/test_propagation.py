@@ -1,6 +1,7 @@
 """A route change is answered when the gateways have applied it."""
 
 import asyncio
+import contextlib
 
 from serving.controlplane.propagation import propagated
 from serving.store.store import Store
@@ -25,13 +26,16 @@ async def test_it_waits_for_the_gateway_that_is_behind(store: Store) -> None:
 async def test_a_gateway_that_stays_behind_is_told_and_not_waited_for_longer(store: Store) -> None:
     await store.join_gateway("late")
     await store.heartbeat("late", 6, {})
-    beating = asyncio.create_task(_beat(store))
+    over = asyncio.Event()
+    beating = asyncio.create_task(_beat(store, over))
 
     assert not await propagated(store, 7)
-    beating.cancel()
+    over.set()
+    await beating
 
 
-async def _beat(store: Store) -> None:
-    while True:
+async def _beat(store: Store, over: asyncio.Event) -> None:
+    while not over.is_set():
         await store.heartbeat("late", 6, {})
-        await asyncio.sleep(0.1)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), 0.1)
