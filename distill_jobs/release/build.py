@@ -91,6 +91,11 @@ def build_release(request: ReleaseRequest, reporter: Reporter) -> ReleaseResult:
         DataSetInvalid: An image or a label does not fit.
     """
     archive.refuse_taken(request.model_store, request.key)
+    with export.no_torchscript_noise():
+        return _build(request, reporter)
+
+
+def _build(request: ReleaseRequest, reporter: Reporter) -> ReleaseResult:
     bench = _prepare(request, reporter)
     if request.teacher_quality is not None and bench.reference.quality is not None:
         kept = gate.check_retention(bench.reference.quality, request.teacher_quality, request.gate)

@@ -32,7 +32,7 @@ def export_onnx(module: DenseDetector, path: Path) -> Path:
         `path`. Its input is "images", float32 [N, 3, H, W]; its output "predictions", float32
         [N, 4 + nc, anchors].
     """
-    with whole_file(path) as partial, _no_export_noise():
+    with whole_file(path) as partial, no_torchscript_noise():
         torch.onnx.export(
             module,
             (_example(module),),
@@ -58,7 +58,7 @@ def export_torchscript(module: DenseDetector, path: Path) -> Path:
     Returns:
         `path`.
     """
-    with whole_file(path) as partial, _no_export_noise(), torch.no_grad():
+    with whole_file(path) as partial, no_torchscript_noise(), torch.no_grad():
         traced = torch.jit.trace(  # type: ignore[no-untyped-call]  # torch annotates it not
             module, _example(module), check_trace=False
         )
@@ -80,8 +80,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _no_export_noise() -> Iterator[None]:
-    """Silence what torch 2.14 says of the two exporters we use on purpose, and nothing else.
+def no_torchscript_noise() -> Iterator[None]:
+    """Silence what torch 2.14 says of the TorchScript we use on purpose, and nothing else.
 
     The sizes that Python code reads while it is traced are fixed on purpose, all but the batch's,
     which the parity check varies.

@@ -198,6 +198,7 @@ def test_the_archive_verifies_until_it_is_altered(
         sign.verify(altered, public_key, released.signature)
 
 
+@pytest.mark.slow
 def test_an_int8_that_strays_is_left_out_with_its_figure(
     request_for: Make, small_set: Dataset
 ) -> None:
@@ -301,10 +302,10 @@ def test_a_key_that_fails_at_the_last_step_leaves_nothing(
     assert store_is_empty(request)
 
 
-def test_a_store_that_fills_up_while_packing_leaves_nothing(
+def test_an_archiver_that_does_not_run_leaves_nothing(
     request_for: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The archiver's own interpreter is gone by the time it is needed.
+    # The archiver is a process of its own; its interpreter is gone by the time it is needed.
     monkeypatch.setattr("sys.executable", "/nonexistent/python")
     request = request_for()
 

@@ -96,4 +96,4 @@ def test_a_variant_that_strays_gets_room_beyond_what_was_measured(tmp_path: Path
     tolerance = golden.tolerance(chosen, pipeline(0.08, 2.5), "int8")
 
     assert tolerance.min_iou == pytest.approx(350 / 450 - 0.1, abs=0.01)
-    assert tolerance.max_score_difference == pytest.approx(0.16, abs=0.005)
+    assert tolerance.max_score_difference == pytest.approx(0.12, abs=0.005)
