@@ -196,7 +196,7 @@ def _admin(controller: Controller, store: Store, authenticator: Authenticator) -
 
 @asynccontextmanager
 async def _reported(readiness: Readiness, health: Health) -> AsyncIterator[None]:
-    """Keep grpc.health.v1 at what readiness says."""
+    """Keep grpc.health.v1 at what readiness says; not serving from the block's end on."""
     status = health_pb2.HealthCheckResponse
 
     async def tell(ready: bool) -> None:
@@ -209,6 +209,8 @@ async def _reported(readiness: Readiness, health: Health) -> AsyncIterator[None]
     finally:
         reporting.cancel()
         await asyncio.gather(reporting, return_exceptions=True)
+        # Before the first listener drains: its last requests may take long.
+        await tell(ready=False)
 
 
 def _addresses(

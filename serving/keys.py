@@ -5,10 +5,8 @@ shown once and stored only as its scrypt hash.
 """
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
-import os
 import secrets
 import time
 from collections import OrderedDict
@@ -20,6 +18,7 @@ from typing import Protocol
 
 from serving.errors import PermissionDenied, Unauthenticated
 from serving.store.values import ApiKey, Scope
+from serving.whole_file import write_whole
 
 PREFIX = "us"
 ADMIN_KEY_FILE = "admin.key"
@@ -128,22 +127,23 @@ class Authenticator:
     async def _known(self, presented: str) -> ApiKey:
         digest = hashlib.sha256(presented.encode()).digest()
         seen = self._verified.get(digest)
-        if seen is None:
-            key = await self._check_secret(presented)
-        elif time.monotonic() - seen.read_at < self._reread_after_s:
+        if seen is not None and time.monotonic() - seen.read_at < self._reread_after_s:
             return seen.key
-        else:
-            key = await self._find(seen.key.id)
-        self._remember(digest, key)
+        key_id = await self._check_secret(presented) if seen is None else seen.key.id
+        # Read again after the slow hash, which may have queued: it was revoked meanwhile, perhaps.
+        read_at = time.monotonic()
+        key = await self._find(key_id)
+        self._remember(digest, _Verified(key, read_at))
         return key
 
-    def _remember(self, digest: bytes, key: ApiKey) -> None:
-        self._verified[digest] = _Verified(key, time.monotonic())
+    def _remember(self, digest: bytes, verified: _Verified) -> None:
+        self._verified[digest] = verified
         self._verified.move_to_end(digest)
         while len(self._verified) > _REMEMBERED_KEYS:
             self._verified.popitem(last=False)
 
-    async def _check_secret(self, presented: str) -> ApiKey:
+    async def _check_secret(self, presented: str) -> str:
+        """Return the id of the key whose text this is."""
         prefix, _, rest = presented.partition("_")
         key_id, _, secret = rest.partition("_")
         if prefix != PREFIX or not key_id or not secret:
@@ -153,7 +153,7 @@ class Authenticator:
             found = await asyncio.to_thread(_slow_hash, secret, key.salt)
         if not hmac.compare_digest(found, key.hash):
             raise Unauthenticated(f"the API key is not one of ours: {_HINT}")
-        return key
+        return key_id
 
     async def _find(self, key_id: str) -> ApiKey:
         key = await self._store.key(key_id)
@@ -172,41 +172,30 @@ _ANONYMOUS = ApiKey(
 )
 
 
+def _has_expired(key: ApiKey) -> bool:
+    return key.expires is not None and key.expires <= datetime.now(UTC)
+
+
 def _refuse_ended(key: ApiKey) -> None:
     if key.revoked is not None:
         raise Unauthenticated(f"the API key {key.name!r} was revoked at {key.revoked.isoformat()}")
-    if key.expires is not None and key.expires <= datetime.now(UTC):
+    if key.expires is not None and _has_expired(key):
         raise Unauthenticated(f"the API key {key.name!r} expired at {key.expires.isoformat()}")
 
 
 async def ensure_admin_key(store: KeyStore, state_dir: Path) -> Path:
-    """Write an admin key on the first start.
+    """Write an admin key on the first start, and whenever nobody holds one that is good.
 
     Returns:
         Where the admin key is (or was, if the operator has moved it away since).
     """
     path = state_dir / ADMIN_KEY_FILE
-    if any(k.scope is Scope.ADMIN and k.revoked is None for k in await store.keys()):
+    admins = [key for key in await store.keys() if key.scope is Scope.ADMIN]
+    if any(key.revoked is None and not _has_expired(key) for key in admins):
         return path
     key, text = mint("admin", Scope.ADMIN)
     # The file first: a crash in between leaves a key nothing knows; the next start mends it.
-    await asyncio.to_thread(_write_private, path, text + "\n")
+    await asyncio.to_thread(state_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
+    await asyncio.to_thread(write_whole, path, text + "\n", mode=0o600)
     await store.add_key(key)
     return path
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    half_written = path.with_name(f".{path.name}.{os.getpid()}")
-    half_written.unlink(missing_ok=True)
-    handle = os.open(half_written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        half_written.replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            half_written.unlink()
-        raise

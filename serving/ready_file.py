@@ -1,11 +1,12 @@
 """A file that says where a running server listens: awaited by scripts, the demo and tests."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
+
+from serving.whole_file import write_whole
 
 
 class Addresses(BaseModel):
@@ -39,12 +40,7 @@ def ready_file(path: Path | None, addresses: Addresses) -> Iterator[None]:
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    half_written = path.with_name(f".{path.name}.{os.getpid()}")
-    with half_written.open("w") as file:
-        file.write(addresses.model_dump_json(indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    half_written.replace(path)
+    write_whole(path, addresses.model_dump_json(indent=2) + "\n", mode=0o644)
     try:
         yield
     finally:

@@ -87,12 +87,33 @@ async def _multipart(request: Request, limit_bytes: int) -> tuple[bytes, list[tu
         form = await parser.parse()
     except MultiPartException as error:
         raise InvalidField("body", f"body: not readable as {MULTIPART}: {error.message}") from error
+    except ValueError as error:  # the charset it names reads nothing, or not this
+        raise _not_text() from error
     try:
-        return await _image_part(form), [
-            (name, value) for name, value in form.multi_items() if isinstance(value, str)
-        ]
+        return await _image_part(form), list(_fields(form))
     finally:
         await form.close()
+
+
+def _fields(form: FormData) -> Iterator[tuple[str, str]]:
+    for name, value in form.multi_items():
+        if isinstance(value, str):
+            if not _is_text(name + value):
+                raise _not_text()
+            yield name, value
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written as UTF-8: some charsets read bytes as halves of characters."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _not_text() -> InvalidField:
+    return InvalidField("body", f"body: a field of the {MULTIPART} is not text; send it as UTF-8")
 
 
 async def _image_part(form: FormData) -> bytes:

@@ -1,6 +1,5 @@
 """Private copies: what is verified is what is loaded."""
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -15,6 +14,7 @@ from serving.controlplane import contents, signatures
 from serving.controlplane.contents import DEFAULT_LIMITS, Limits
 from serving.errors import ArchiveRejected
 from serving.store.values import ReleaseKey
+from serving.whole_file import flush_folder
 
 _CHUNK_BYTES = 1024 * 1024
 
@@ -90,7 +90,7 @@ class ArchiveStore:
             copy.chmod(0o400)
             kept = self.path(sha256)
             copy.replace(kept)
-            _flush_folder(self._folder)
+            flush_folder(self._folder)
         return Archive(key, sha256, kept, card)
 
     def open(self, sha256: str, key: ReleaseKey) -> Archive:
@@ -129,12 +129,17 @@ class ArchiveStore:
     def _in_model_store(self, path: Path) -> Path:
         # Resolved: a link in the model store must not lead to any file of this machine.
         root = self._model_store.resolve()
-        found = (root / path).resolve()
-        if not found.is_relative_to(root):
+        try:
+            found = (root / path).resolve()
+            is_inside, is_file = found.is_relative_to(root), found.is_file()
+        except (OSError, RuntimeError, ValueError) as error:  # too long, links in a ring, a NUL
+            name = str(path)[:80]
+            raise ArchiveRejected(f"path: {name!r} is not a path of this machine") from error
+        if not is_inside:
             raise ArchiveRejected(f"path: {path} is not in the model store, {self._model_store}")
         if found.suffix != ".mar":
             raise ArchiveRejected(f"path: {path.name} is not a NAME-VERSION.mar")
-        if not found.is_file():
+        if not is_file:
             raise ArchiveRejected(f"path: no file {path} in the model store, {self._model_store}")
         return found
 
@@ -164,13 +169,3 @@ class ArchiveStore:
         except OSError as error:
             raise ArchiveRejected(f"{source.name} cannot be copied: {error.strerror}") from error
         return digest.hexdigest()
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename in a folder outlast a power cut, where the system can."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

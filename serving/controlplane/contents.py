@@ -5,9 +5,12 @@ Nothing here unpickles, extracts or imports: weights are bytes, and code stays w
 
 import hashlib
 import json
+import lzma
 import re
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,6 +26,12 @@ CARD = "card.json"
 MANIFEST = "MAR-INF/MANIFEST.json"
 SCHEMA_VERSION = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+# What zipfile and its decompressors raise for bytes that are not what they should be: encrypted,
+# of an unknown method, cut off, damaged, a name that is no text.
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, UnicodeError),
+    *(NotImplementedError, RuntimeError, OSError, EOFError),
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ def read_card(
             _name_agrees(name, key)
             _card_is_complete(card, members)
             _digests_agree(opened, card, members)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+    except _UNREADABLE as error:
         raise ArchiveRejected(f"{name}: not a readable archive ({error})") from error
     except ArchiveRejected as error:
         raise ArchiveRejected(f"{name}: {error.message}") from error

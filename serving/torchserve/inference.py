@@ -29,6 +29,8 @@ _log = structlog.get_logger(__name__)
 REPLY_VERSION = 1
 # TorchServe's own queue is full only when the gateway's limits are wrong for a moment.
 _RETRY_AFTER_S = 0.5
+# What a handler answers to a frame that it cannot read; anything else is not the frame's fault.
+_FRAME_REFUSED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 # aiohttp warns above this.
 _WHOLE_BODY_BYTES = 1024 * 1024
 
@@ -166,7 +168,7 @@ class InferenceClient:
             self._token.forget()
             status, body = await self._send(path, options, image, timeout_s)
         if status != HTTPStatus.OK:
-            raise _refusal(key, status, _json(body))
+            raise refusal(key, status, _json(body))
         return WorkerReply.parse(body)
 
     async def _send(
@@ -195,10 +197,10 @@ def _json(body: bytes) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _refusal(key: ReleaseKey, status: int, said: dict[str, Any]) -> UnderstudyError:
+def refusal(key: ReleaseKey, status: int, said: dict[str, Any]) -> UnderstudyError:
     """Return what an answer that is not a detection stands for."""
     error = said.get("error")
-    if isinstance(error, dict):  # the worker's own words on this one frame
+    if isinstance(error, dict) and status in _FRAME_REFUSED:  # the worker's own words on this frame
         kind = ImageTooLarge if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else BadImage
         return kind(str(error.get("field", "image")), str(error.get("message", "not readable")))
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:

@@ -93,6 +93,26 @@ async def test_a_revoked_key_is_refused_within_a_second(store: Store) -> None:
             await refused()
 
 
+async def test_a_key_revoked_while_its_first_use_waits_for_the_hash_is_refused(
+    store: Store,
+) -> None:
+    id_, text = await add(store)
+    authenticator = Authenticator(store)
+    guesses = [
+        asyncio.create_task(authenticator.authenticate(f"us_{id_}_guess-{n}", Scope.DETECT))
+        for n in range(8)
+    ]
+    await asyncio.wait(guesses, return_when=asyncio.FIRST_COMPLETED)  # the queue stands by now
+    first_use = asyncio.create_task(authenticator.authenticate(text, Scope.DETECT))
+
+    await store.revoke_key(id_)
+
+    with pytest.raises(Unauthenticated, match="was revoked at"):
+        await first_use
+    await asyncio.wait(guesses)
+    assert all(isinstance(guess.exception(), Unauthenticated) for guess in guesses)
+
+
 async def test_an_expired_key_is_refused(store: Store) -> None:
     _, text = await add(store, expires=datetime.now(UTC) - timedelta(seconds=1))
 
@@ -138,6 +158,16 @@ async def test_the_second_start_leaves_the_key_alone(store: Store, tmp_path: Pat
 
     assert path.read_text() == before
     assert len(await store.keys()) == 1
+
+
+async def test_a_start_without_a_good_admin_key_writes_another(
+    store: Store, tmp_path: Path
+) -> None:
+    await add(store, Scope.ADMIN, expires=datetime.now(UTC) - timedelta(seconds=1))
+
+    path = await ensure_admin_key(store, tmp_path)
+
+    await Authenticator(store).authenticate(path.read_text().strip(), Scope.ADMIN)
 
 
 async def test_a_key_file_of_a_lost_store_is_replaced(store: Store, tmp_path: Path) -> None:

@@ -132,6 +132,20 @@ def test_what_only_http_can_get_wrong(  # noqa: PLR0917 - pytest gives them by n
     assert says in error["message"]
 
 
+@pytest.mark.parametrize("charset", ["unicode_escape", "idna", "undefined"])
+def test_a_multipart_field_that_is_no_text_is_told(served: Deployment, charset: str) -> None:
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\nabc\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="camera_id"\r\n\r\nxn--\\ud800\r\n--x--\r\n'
+    )
+
+    headers = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+    reply = post(served, content=form, headers=headers)
+
+    assert (reply.status_code, reply.json()["error"]["field"]) == (400, "body")
+    assert "send it as UTF-8" in reply.json()["error"]["message"]
+
+
 def test_multipart_without_the_image_is_told_what_to_send(served: Deployment) -> None:
     reply = post(served, files={"picture": ("a.jpg", b"x", "image/jpeg")})
 

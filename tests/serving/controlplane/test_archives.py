@@ -40,12 +40,18 @@ def store(tmp_path: Path, model_store: Path, archives: Any) -> ArchiveStore:
     )
 
 
-def rewrite(archive: Path, archives: Any, change: Callable[[dict[str, bytes]], None]) -> None:
+def rewrite(
+    archive: Path,
+    archives: Any,
+    change: Callable[[dict[str, bytes]], None],
+    *,
+    compression: int = zipfile.ZIP_STORED,
+) -> None:
     """Change an archive's files and sign it again, as a builder gone wrong would."""
     with zipfile.ZipFile(archive) as opened:
         files = {name: opened.read(name) for name in opened.namelist()}
     change(files)
-    with zipfile.ZipFile(archive, "w") as opened:
+    with zipfile.ZipFile(archive, "w", compression) as opened:
         for name, content in files.items():
             opened.writestr(name, content)
     sign_again(archive, archives)
@@ -147,6 +153,28 @@ def test_nothing_outside_the_model_store_is_read(
     refuse(store, "link-1.0.mar", "not in the model store")
     refuse(store, "student-2.0.mar", "no file student-2.0.mar in the model store")
     refuse(store, "student-1.0.mar.sig", "not a NAME-VERSION.mar")
+
+
+@pytest.mark.parametrize("path", ["a\0b.mar", "a" * 5000 + ".mar", "ring.mar"])
+def test_a_path_that_is_none_is_refused(store: ArchiveStore, model_store: Path, path: str) -> None:
+    (model_store / "ring.mar").symlink_to("ring.mar")
+    refuse(store, path, "path: ")
+
+
+def test_an_archive_that_was_damaged_before_it_was_signed_is_refused(
+    store: ArchiveStore, model_store: Path, archives: Any
+) -> None:
+    path = model_store / "student-1.0.mar"
+    rewrite(path, archives, lambda files: None, compression=zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(path) as opened:
+        largest = max(opened.infolist(), key=lambda entry: entry.compress_size)
+        start = largest.header_offset + 30 + len(largest.filename)
+    content = bytearray(path.read_bytes())
+    content[start] = 0xFF  # a kind of block that deflate does not have
+    path.write_bytes(content)
+    sign_again(path, archives)
+
+    refuse(store, path, r"student-1\.0\.mar: not a readable archive")
 
 
 @pytest.mark.parametrize("name", ["card.json", "MAR-INF/MANIFEST.json"])

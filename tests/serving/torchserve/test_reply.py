@@ -1,9 +1,10 @@
 import orjson
 import pytest
 
-from serving.errors import WorkerFailed
+from serving.errors import BadImage, ImageTooLarge, WorkerFailed
+from serving.store.values import ReleaseKey
 from serving.torchserve.config import Ports, TorchServeConfig, properties
-from serving.torchserve.inference import WorkerReply
+from serving.torchserve.inference import WorkerReply, refusal
 
 REPLY = {
     "v": 1,
@@ -42,6 +43,14 @@ def test_a_reply_of_the_contract_is_read() -> None:
 def test_a_reply_that_is_none_fails_the_frame(body: bytes) -> None:
     with pytest.raises(WorkerFailed):
         WorkerReply.parse(body)
+
+
+def test_a_worker_s_own_fault_is_not_blamed_on_the_frame() -> None:
+    said = {"v": 1, "error": {"code": "not_an_image", "message": "not a JPEG", "field": "image"}}
+    key = ReleaseKey(model="student", version="1.0")
+    assert isinstance(refusal(key, 400, said), BadImage)
+    assert isinstance(refusal(key, 413, said), ImageTooLarge)
+    assert isinstance(refusal(key, 500, said), WorkerFailed)
 
 
 def test_paths_survive_javas_properties_format(tmp_path: object) -> None:
