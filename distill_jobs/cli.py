@@ -33,7 +33,7 @@ def run(
         Path | None, typer.Option(help="New folder for the run. Default: runs/NAME of the job.")
     ] = None,
     model_store: Annotated[
-        Path | None, typer.Option(help="Gets the archives. Default: model_store/ of the project.")
+        Path | None, typer.Option(help="Gets the archives. Default: model_store/ here.")
     ] = None,
     signing_key: Annotated[
         Path | None,

@@ -143,10 +143,11 @@ class Job(Section):
         if self.distillation is not None and self.training is not None:
             schedule = self.distillation.schedule
             quiet = schedule.warmup_epochs + schedule.ramp_epochs
-            if quiet > self.training.epochs:
+            if quiet >= self.training.epochs:
                 raise ValueError(
-                    f"distillation.schedule: warmup_epochs + ramp_epochs is {quiet}, more than "
-                    f"training.epochs ({self.training.epochs}): the teacher would never be heard"
+                    f"distillation.schedule: warmup_epochs + ramp_epochs is {quiet} and must be "
+                    f"below training.epochs ({self.training.epochs}): in no epoch would the "
+                    "teacher have its full weight"
                 )
         if self.student is None and (self.distillation or self.archive):
             raise ValueError("`distillation:` and `archive:` need a `student:`")

@@ -19,7 +19,6 @@ from distill_jobs.release.dense import DenseDetector
 from distill_jobs.release.evaluate import ClassQuality, Quality
 from distill_jobs.release.request import Lineage, ReleaseRequest, ReleaseResult
 from distill_jobs.release.runtimes import TorchRuntime
-from distill_jobs.release.sign import signature_of
 from distill_jobs.run_folder import RunFolder
 
 Role = Literal["teacher", "student"]
@@ -72,7 +71,7 @@ def measure_or_release(
 
 
 def _request(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> ReleaseRequest:
-    split = "test" if "test" in dataset.splits else "val"
+    split = dataset.held_out_split
     key = release_key(job, role) or f"{job.name}-{role}-{job.version}"
     return ReleaseRequest(
         checkpoint=folder.checkpoint(role),
@@ -121,12 +120,11 @@ def withdraw_unfinished(folder: RunFolder, job: Job, dataset: Dataset, role: Rol
     try:
         with zipfile.ZipFile(published) as parts:
             lineage = json.loads(parts.read("card.json"))["lineage"]
-    except (KeyError, ValueError, zipfile.BadZipFile):
+        found = (lineage["checkpoint_sha256"], lineage["job_sha256"])
+    except (KeyError, TypeError, ValueError, zipfile.BadZipFile):
         return
-    ours = (digest(request.checkpoint), request.lineage.job_sha256)
-    if (lineage["checkpoint_sha256"], lineage["job_sha256"]) == ours:
-        signature_of(published).unlink(missing_ok=True)
-        published.unlink()
+    if found == (digest(request.checkpoint), request.lineage.job_sha256):
+        archive.remove(published)
 
 
 def _measure(request: ReleaseRequest, reporter: Reporter) -> Quality:

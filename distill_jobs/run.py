@@ -10,7 +10,7 @@ from distill_jobs.data import scenes
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.data.lock import check_lock, write_lock
 from distill_jobs.data.staging import stage, write_description
-from distill_jobs.environment import PROJECT_ROOT, offline
+from distill_jobs.environment import offline
 from distill_jobs.errors import TrainingFailed
 from distill_jobs.job import Job, Scenes
 from distill_jobs.progress import Reporter
@@ -35,7 +35,7 @@ def run_job(
         job_file: YAML.
         run_dir: New folder for everything the run writes but the archives.
         reporter: Told of progress.
-        model_store: Gets the archives; the project's `model_store/` when None.
+        model_store: Gets the archives; `model_store/` of the working directory when None.
         signing_key: Private key, PEM, made if missing; the user's own when None.
 
     Returns:
@@ -51,7 +51,7 @@ def run_job(
 
     job = Job.load(job_file)
     key = (signing_key or default_key()).absolute()
-    store = (model_store or PROJECT_ROOT / "model_store").resolve()
+    store = (model_store or Path("model_store")).resolve()
     refuse_taken(job, store)
     if job.archive is not None:
         ensure_key(key)  # now, rather than after an hour of training

@@ -90,6 +90,11 @@ class Dataset:
             raise DataSetInvalid(path, "names no split: give `train:`, `val:` or `test:`")
         return cls(path, names, splits)
 
+    @property
+    def held_out_split(self) -> str:
+        """Which split quality is measured on: "test", or "val" where there is none."""
+        return "test" if "test" in self.splits else "val"
+
     def split(self, name: str) -> tuple[Sample, ...]:
         """Return the samples of a split ("train", "val" or "test").
 

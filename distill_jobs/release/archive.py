@@ -1,5 +1,6 @@
 """NAME-VERSION.mar: staged, packed by torch-model-archiver, published whole or not at all."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -47,9 +48,14 @@ def refuse_taken(model_store: Path, key: str) -> None:
         raise ArchiveFailed(f"model store {model_store}: cannot be made: {error}") from error
     if not os.access(model_store, os.W_OK | os.X_OK):
         raise ArchiveFailed(f"model store {model_store}: cannot be written; check its mode")
-    for taken in (path_in(model_store, key), sign.signature_of(path_in(model_store, key))):
-        if taken.exists():
-            raise ReleaseExists(taken)
+    if path_in(model_store, key).exists():
+        raise ReleaseExists(path_in(model_store, key))
+
+
+def remove(archive: Path) -> None:
+    """Remove an archive and then its signature: no archive ever stands there unsigned."""
+    archive.unlink(missing_ok=True)
+    sign.signature_of(archive).unlink(missing_ok=True)
 
 
 def stage(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
@@ -85,7 +91,8 @@ def publish(
     """Pack a staged folder, sign the archive, and put both into the model store.
 
     Both are made in a hidden folder of the store. The signature is linked first and the archive
-    last, each only if its name is free: whoever sees the archive sees its signature too.
+    last, each only if its name is free: whoever sees the archive sees its signature too. Killed in
+    between, a signature of nothing is left; the next try replaces it.
 
     Args:
         folder: What `stage` laid out, with the card.
@@ -110,14 +117,24 @@ def publish(
         signature = sign.sign(packed, signing_key)
         for file in (packed, signature):
             _flush(file)
-        _link(signature, sign.signature_of(target))
-        try:
-            _link(packed, target)
-        except BaseException:
-            sign.signature_of(target).unlink()
-            raise
-    _flush(model_store)
+        with _alone_in(model_store):
+            _put(packed, signature, target)
     return Published(target, sign.signature_of(target))
+
+
+def _put(packed: Path, signature: Path, target: Path) -> None:
+    if target.exists():
+        raise ReleaseExists(target)
+    placed = sign.signature_of(target)
+    placed.unlink(missing_ok=True)
+    _link(signature, placed)
+    _flush(target.parent)  # on the disk too the signature comes first
+    try:
+        _link(packed, target)
+    except BaseException:
+        placed.unlink()
+        raise
+    _flush(target.parent)
 
 
 def _pack(folder: Path, name: str, version: str, target: Path) -> Path:
@@ -157,6 +174,17 @@ def _hidden_folder(model_store: Path) -> Iterator[Path]:
         raise ArchiveFailed(f"model store {model_store}: {error}") from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+@contextmanager
+def _alone_in(model_store: Path) -> Iterator[None]:
+    """Keep other publishers out, so that a signature without an archive is surely nobody's."""
+    descriptor = os.open(model_store, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -110,6 +110,14 @@ class ReleaseRequest:
                 "(the quality then stays unmeasured)",
             )
 
+        seen = {sample.image for sample in self.samples} & set(self.calibration)
+        if seen:
+            raise ReleaseInvalid(
+                "calibration",
+                f"{len(seen)} of its images are held-out ones too ({min(seen)}...): INT8 would be "
+                "judged on what it was fitted to. Give another split",
+            )
+
     @property
     def key(self) -> str:
         """NAME-VERSION."""

@@ -1,5 +1,6 @@
 """Signatures of archives: OpenSSF model signing with a local key, no network."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def signature_of(archive: Path) -> Path:
 
 
 def ensure_key(private_key: Path) -> Path:
-    """Make a key pair (EC P-256) unless the private key exists; its public half is made again.
+    """Make a key pair (EC P-256) unless the private key exists, and its public half where missing.
 
     Args:
         private_key: Where it lies, PEM; made with mode 0600, its folder with 0700.
@@ -132,7 +133,10 @@ def _public_half(private_key: Path) -> bytes:
 
 
 def _create(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a file that nobody else could open in between, whole or not at all."""
+    """Write a file that nobody else could open in between, whole or not at all.
+
+    A file that another process made meanwhile stays: it may have signed with that key already.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
@@ -140,7 +144,8 @@ def _create(path: Path, content: bytes, *, mode: int) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
+        with contextlib.suppress(FileExistsError):
+            os.link(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -119,7 +119,9 @@ class LessonTrainer(DetectionTrainer):
         self.last, self.best = _half_written(last), _half_written(best)
         try:
             saved = bool(super().save_model())
-            for path in (last, best):
+            # The best first: a kill in between repeats the epoch. The other way round `last.pt`
+            # would promise a best that was never kept.
+            for path in (best, last):
                 if _half_written(path).exists():
                     _half_written(path).replace(path)
         finally:

@@ -41,6 +41,7 @@ def test_reads_every_section_and_resolves_paths(write_job, tmp_path):
         (("{train: 16, val", "{train: 16, trian: 1, val"), 5, "data.scenes.trian", "unknown key"),
         (("  architecture: yolov5n\n", ""), 10, "student", "exactly one of `weights:` and"),
         (("seed: 3", "seed: 3\nseed: 4"), 3, "seed", "given twice"),
+        (("warmup_epochs: 1, r", "warmup_epochs: 2, r"), 1, "", "is 2 and must be below training."),
         (("warmup_epochs: 1, r", "warmup_epochs: 3, r"), 1, "", "warmup_epochs + ramp_epochs is 3"),
         (
             ("training: {epochs: 2,", "training: {epochs: 2, close_mosaic: 1,"),

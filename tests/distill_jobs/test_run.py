@@ -199,6 +199,16 @@ def test_an_archive_name_that_is_taken_is_refused_before_the_training(write_job,
     assert not (tmp_path / "run").exists()
 
 
+def test_archives_go_to_the_model_store_of_the_working_directory(write_job, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    job = write_job(("licences:", "archive: {teacher_name: big, student_name: small}\nlicences:"))
+    (tmp_path / "model_store").mkdir()
+    (tmp_path / "model_store/small-1.0.mar").write_bytes(b"x")
+
+    with pytest.raises(JobError, match=r"model_store/small-1\.0\.mar exists"):
+        run_job(job, tmp_path / "run", reporter=Silent(), signing_key=tmp_path / "key.pem")
+
+
 def test_two_processes_cannot_work_on_one_run(write_job, tmp_path):
     folder = RunFolder.create(
         tmp_path / "run", write_job(), {"model_store": "store", "signing_key": "key.pem"}

@@ -27,7 +27,7 @@ from distill_jobs.errors import (
 )
 from distill_jobs.job import Gate, Licences
 from distill_jobs.progress import Silent
-from distill_jobs.release import export, parity, sign
+from distill_jobs.release import archive, export, parity, sign
 from distill_jobs.release.agreement import Rule, compare
 from distill_jobs.release.answers import ask, tensor_of
 from distill_jobs.release.build import Quality, ReleaseRequest, ReleaseResult, build_release
@@ -274,6 +274,38 @@ def test_archives_are_immutable(request_for: Make) -> None:
         "tiny-1.0.mar",
         "tiny-1.0.mar.sig",
     ]
+
+
+def test_a_signature_that_a_killed_publisher_left_is_in_nobodys_way(
+    request_for: Make, signing_key: Path
+) -> None:
+    request = request_for()
+    request.model_store.mkdir()
+    (request.model_store / "tiny-1.0.mar.sig").write_text("of an archive that never came")
+
+    result = build(request)
+
+    sign.verify(result.archive, sign.public_key_of(signing_key))
+
+
+def test_an_archive_goes_before_its_signature(tmp_path: Path) -> None:
+    path = tmp_path / "tiny-1.0.mar"
+    path.write_bytes(b"x")
+    sign.signature_of(path).mkdir()  # cannot be unlinked, as if killed at this moment
+
+    with pytest.raises(OSError, match=r"tiny-1\.0\.mar\.sig"):
+        archive.remove(path)
+
+    assert not path.exists()
+
+
+def test_int8_is_not_judged_on_what_it_was_fitted_to(request_for: Make, small_set: Dataset) -> None:
+    samples = small_set.split("val")[:6]
+
+    with pytest.raises(ReleaseInvalid, match="1 of its images are held-out") as refused:
+        request_for(samples=samples, calibration=(samples[0].image,))
+
+    assert refused.value.field == "calibration"
 
 
 def test_a_second_version_stands_beside_the_first(request_for: Make) -> None:

@@ -1,6 +1,7 @@
 """Keys and signatures."""
 
 import stat
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,17 @@ def test_the_home_can_be_moved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
 
     assert sign.default_key() == tmp_path / "signing-key.pem"
+
+
+def test_processes_that_make_the_key_at_once_share_one_pair(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(4) as processes:
+        for number in range(8):
+            key = tmp_path / f"{number}.pem"
+            privates = set(processes.map(_ensured, [key] * 4))
+
+            assert privates == {key.read_bytes()}
+            assert not list(tmp_path.glob(".*"))
+
+
+def _ensured(key: Path) -> bytes:
+    return sign.ensure_key(key).read_bytes()
