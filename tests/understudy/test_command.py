@@ -1,7 +1,10 @@
 """The command: every help page is there, and nothing heavy is imported before it is needed."""
 
+import importlib.metadata
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ import typer.main
 from commands import Run
 from typer.core import TyperCommand, TyperGroup
 
+from distill_jobs.environment import PROJECT_ROOT
 from understudy.cli import app
 
 WIDTH = 80
@@ -57,6 +61,30 @@ def test_importing_it_does_not_import_torch(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_the_command_starts_with_any_one_island_s_packages() -> None:
+    """Each image installs one island's packages; the command knows all islands."""
+    described = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
+    everywhere = set(described["dependencies"])
+    extras = {one for extra in described["optional-dependencies"].values() for one in extra}
+    names = {re.split(r"[;=<>\[ ]", one)[0] for one in extras - everywhere}
+    modules = {
+        module
+        for module, distributions in importlib.metadata.packages_distributions().items()
+        if {one.lower() for one in distributions} & names
+    }
+    absent = f"import sys; sys.modules.update(dict.fromkeys({sorted(modules)}))"
+
+    done = subprocess.run(
+        [sys.executable, "-c", f"{absent}; import understudy.cli"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert {"aiohttp", "torch", "sqlalchemy", "cv2", "grpc"} <= modules
+    assert done.returncode == 0, done.stderr
 
 
 def test_help_fits_80_columns(understudy: Run) -> None:

@@ -1,8 +1,12 @@
 """The demo's cameras count what really came of each frame."""
 
 import asyncio
+import socket
+from functools import partial
 
 from proto.wire.v1 import detection_pb2
+from serving.client import AsyncDetectClient
+from serving.http_client import HttpDetectClient
 from understudy.demo.fleet import Ask, Fleet, Outcome
 
 
@@ -63,3 +67,25 @@ async def test_until_waits_for_every_camera_to_be_answered_by_the_wanted_arm() -
     await running
 
     assert {sent.arm for sent in fleet.sent} == {"student"}
+
+
+async def test_a_server_that_never_answers_hangs_its_cameras_over_grpc_and_http() -> None:
+    # Connections wait in the backlog; nobody ever takes one.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host, port = server.getsockname()
+        async with (
+            AsyncDetectClient(f"{host}:{port}", None) as grpc,
+            HttpDetectClient(f"http://{host}:{port}", None) as http,
+        ):
+            asks: dict[str, Ask] = {
+                "grpc": partial(grpc.detect, timeout_s=0.3),
+                "http": partial(http.detect, timeout_s=0.3),
+            }
+            fleet = Fleet(asks, [b"x"], period_s=0.1, deadline_s=0.3)
+            running = asyncio.create_task(fleet.run())
+            await fleet.until(lambda f: {one.camera_id for one in f.sent} == set(asks), 10)
+            fleet.stop()
+            await running
+
+    assert {sent.outcome for sent in fleet.sent} == {Outcome.HUNG}
+    assert all("DeadlineExceeded" in sent.error for sent in fleet.sent)

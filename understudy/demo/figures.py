@@ -60,8 +60,8 @@ class Report:
         student: The other.
         retention_map50: Student over teacher.
         requests: Frames that cameras sent.
-        failed: Frames that were answered by anything but detections.
-        hung: Frames that got no answer within their deadline and a second.
+        failed: Frames that were refused within their deadline.
+        hung: Frames that got no answer within their deadline.
         strays: Frames sent after the swap was complete and still answered by the teacher.
         errors: What failed and hung frames were told, with their number.
         swap_seconds: From asking for the swap to every camera's first answer by the student.

@@ -85,9 +85,7 @@ async def perform(
         shared = tuple(fleet.sent)
         memory = await _memory(stack, releases)
 
-        swap_s = await _switch(
-            stack, fleet, "/routes/default/promote", {"arm": "student"}, "student"
-        )
+        swap_s = await _switch(stack, fleet, PROMOTE, {"arm": "student"}, "student")
         swapped_at_s = time.perf_counter()
         await _act(fleet, "all to the student", load, reporter)
         strays = sum(one.arm == "teacher" and one.at_s > swapped_at_s for one in fleet.sent)

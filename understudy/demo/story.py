@@ -1,8 +1,8 @@
 """The demo's steps in order: the job, the deployment, the performance, the report."""
 
-import shutil
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,17 +10,22 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
+from distill_jobs.data.dataset import Dataset
+from distill_jobs.environment import PROJECT_ROOT
+from distill_jobs.errors import JobError
+from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
-from distill_jobs.release.sign import default_key, public_key_of, signature_of
-from distill_jobs.results import ModelResult, RunResult, read_model
+from distill_jobs.release.sign import default_key, public_key_of
+from distill_jobs.results import ModelResult, RunResult
 from distill_jobs.run import run_job
-from distill_jobs.run_folder import RunFolder
 from understudy.demo import figures, pictures
-from understudy.demo.cast import ARMS, release_name
+from understudy.demo.cast import release_name
+from understudy.demo.clearing import clear, released_by
 from understudy.demo.fleet import Outcome
 from understudy.demo.performance import Load, Performance, perform
 from understudy.demo.stack import Stack, serving
 
+DEMO_JOB = PROJECT_ROOT / "distill_jobs" / "demo" / "job.yaml"
 PICTURES = 3
 
 
@@ -30,7 +35,7 @@ class Stage:
 
     Attributes:
         job_file: What is distilled.
-        folder: Gets the run, the server's state, pictures and the report; replaced.
+        folder: Gets the run, the server's state, pictures and the report; a demo's is replaced.
         model_store: Gets the archives; those of the demo before are replaced.
         load: How hard the cameras press.
     """
@@ -67,8 +72,10 @@ class Clock:
             self.seconds[name] = round(time.perf_counter() - start, 1)
 
 
-async def play(stage: Stage, reporter: Reporter) -> figures.Report:
+def play(stage: Stage, reporter: Reporter) -> figures.Report:
     """Play the whole demo.
+
+    The job runs outside the event loop, which would keep Ctrl-C from it.
 
     Args:
         stage: Where.
@@ -84,48 +91,59 @@ async def play(stage: Stage, reporter: Reporter) -> figures.Report:
         TimeoutError: A swap did not reach the cameras.
     """
     clock = Clock()
-    _clear(stage)
+    job = _playable(stage.job_file)
+    archives = () if stage.job_file != DEMO_JOB else released_by(job.name, stage.model_store)
+    clear(stage.folder, stage.run_dir, archives)
     with clock.part("job"):
         result = run_job(
             stage.job_file, stage.run_dir, reporter=reporter, model_store=stage.model_store
         )
-    if result.student is None:
-        raise ValueError(f"{stage.job_file}: the demo needs a job with a student")
-    models = {"teacher": result.teacher, "student": result.student}
+    models = _models(result)
     releases = {arm: release_name(model) for arm, model in models.items()}
-    images = sorted((result.data.parent / "images" / "test").iterdir())
-    frames = [image.read_bytes() for image in images]
-    trusted = ("--trusted-key", str(public_key_of(default_key())))
-    log = stage.folder / "serve.log"
+    data = Dataset.load(job.data.path or result.data)
+    images = [sample.image for sample in data.split(data.held_out_split)]
     with clock.part("serve"):
-        reporter.stage("serve: start, deploy", 1 + len(releases))
-        async with serving(
-            stage.folder / "state", stage.model_store, log, options=trusted
-        ) as stack:
-            reporter.advance()
-            for release in releases.values():
-                await stack.call("POST", "/releases", {"path": f"{release}.mar"})
-                reporter.advance()
-            _tell_addresses(stack, reporter)
-            performance = await perform(stack, releases, frames, stage.load, reporter)
-            await pictures.write_side_by_side(stack, images, stage.folder / "pictures", PICTURES)
-            await _keep_metrics(stack, stage.folder / "metrics.txt")
+        performance = asyncio.run(_serve(stage, releases, images, reporter))
     report = _report(result, models, performance, stage, clock)
     report.write(stage.report_file)
     return report
 
 
-def _clear(stage: Stage) -> None:
-    """Remove what the demo before left: the archives that its run released, and its folder."""
-    if stage.run_dir.exists():
-        folder = RunFolder.open(stage.run_dir)
-        for role in ARMS:
-            model = read_model(folder, role)
-            if model is not None and model.archive is not None:
-                signature_of(model.archive).unlink(missing_ok=True)
-                model.archive.unlink(missing_ok=True)
-    shutil.rmtree(stage.folder, ignore_errors=True)
-    stage.folder.mkdir(parents=True)
+def _playable(job_file: Path) -> Job:
+    """Read the job before anything is removed or run.
+
+    Raises:
+        JobError: It cannot be read, or leaves nothing to serve.
+    """
+    job = Job.load(job_file)
+    if job.student is None or job.archive is None:
+        raise JobError(f"{job_file}: the demo serves two archives: give `student:` and `archive:`")
+    return job
+
+
+async def _serve(
+    stage: Stage, releases: dict[str, str], images: Sequence[Path], reporter: Reporter
+) -> Performance:
+    trusted = ("--trusted-key", str(public_key_of(default_key())))
+    places = (stage.folder / "state", stage.model_store, stage.folder / "serve.log")
+    frames = [image.read_bytes() for image in images]
+    reporter.stage("serve: start, deploy", 1 + len(releases))
+    async with serving(*places, options=trusted) as stack:
+        reporter.advance()
+        for release in releases.values():
+            await stack.call("POST", "/releases", {"path": f"{release}.mar"})
+            reporter.advance()
+        _tell_addresses(stack, reporter)
+        performance = await perform(stack, releases, frames, stage.load, reporter)
+        await pictures.write_side_by_side(stack, images, stage.folder / "pictures", PICTURES)
+        await _keep_metrics(stack, stage.folder / "metrics.txt")
+    return performance
+
+
+def _models(result: RunResult) -> dict[str, ModelResult]:
+    if result.student is None:
+        raise RuntimeError("a job with a student ended without one")
+    return {"teacher": result.teacher, "student": result.student}
 
 
 def _tell_addresses(stack: Stack, reporter: Reporter) -> None:
