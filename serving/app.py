@@ -113,7 +113,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Addresses]:
         )
         gateway = await enter(plane.running())
         stopping = asyncio.Event()
-        readiness = Readiness(plane.routes, backend.server.up, stopping)
+        readiness = Readiness(plane.routes, backend.server.up, controller.filled, stopping)
         patience_s = settings.stop_timeout_s
         admin = _admin(controller, store, authenticator)
         await enter(http_server(admin, ports.admin, stop_timeout_s=patience_s))

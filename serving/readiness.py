@@ -11,16 +11,18 @@ _LOOK_S = 0.1
 
 @dataclass(frozen=True)
 class Readiness:
-    """The three things a frame needs.
+    """What a frame needs.
 
     Attributes:
         routes: A route, applied.
         backend_up: Set while TorchServe answers.
+        filled: Set while it runs what it should.
         stopping: Set once the server drains.
     """
 
     routes: RouteWatcher
     backend_up: asyncio.Event
+    filled: asyncio.Event
     stopping: asyncio.Event
 
     def missing(self) -> str | None:
@@ -29,6 +31,8 @@ class Readiness:
             return "the server is stopping"
         if not self.backend_up.is_set():
             return "TorchServe is not answering; it is being started again"
+        if not self.filled.is_set():
+            return "TorchServe was started anew; its releases are being loaded"
         if not self.routes.table.routes:
             return (
                 "no route yet: deploy a release (`understudy deploy`) and set a route "

@@ -69,7 +69,8 @@ class Controller:
         self._management = management
         self._deployer = Deployer(store, archives, management, inference)
         self._reconciler = Reconciler(store, archives, management, self._deployer)
-        self._drains = Drains(store, management, archives, silent_after_s=silent_after_s)
+        changing = self._deployer.changing
+        self._drains = Drains(store, management, archives, changing, silent_after_s=silent_after_s)
         self._reconcile_s = reconcile_s
         # Routes change in no time and never wait for a release that is loading.
         self._routing = asyncio.Lock()
@@ -94,7 +95,13 @@ class Controller:
 
     def wake(self) -> None:
         """Reconcile now: TorchServe was started anew."""
+        self._reconciler.emptied()
         self._woken.set()
+
+    @property
+    def filled(self) -> asyncio.Event:
+        """Set while TorchServe runs what it should, as far as that can be loaded."""
+        return self._reconciler.filled
 
     async def deploy(
         self, path: Path, *, workers: int = 1, batch_size: int = 8, who: str

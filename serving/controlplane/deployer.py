@@ -47,12 +47,12 @@ class Deployer:
         self._archives = archives
         self._management = management
         self._inference = inference
-        self.loading = asyncio.Lock()
+        self.changing = asyncio.Lock()
         """Held while TorchServe is being changed; whoever compares it with the store takes it."""
 
     async def deploy(self, path: Path, *, workers: int, batch_size: int, who: str) -> Release:
         """Take an archive to ready; see `Controller.deploy`."""
-        async with self.loading:
+        async with self.changing:
             archive = await asyncio.to_thread(self._archives.take, path)
             known = await self._known(archive)
             if known is not None and known.state in LOADED:
@@ -69,7 +69,7 @@ class Deployer:
                 raise
 
     async def undo(self, release: Release, who: str) -> None:
-        """Undo a deploy that an earlier process did not finish; needs `loading`."""
+        """Undo a deploy that an earlier process did not finish; needs `changing`."""
         await self._undo(release, "the server ended during the deploy; deploy it again", who)
 
     async def _known(self, archive: Archive) -> Release | None:
@@ -97,7 +97,8 @@ class Deployer:
         """Return a release that is loaded already, with as many workers as asked for.
 
         Raises:
-            ReleaseBusy: Its batch size cannot change while it is loaded.
+            ReleaseBusy: Its batch size cannot change while it is loaded, nor can it lose workers
+                while it has work.
         """
         if known.batch_size != batch_size:
             raise ReleaseBusy(
@@ -106,11 +107,23 @@ class Deployer:
             )
         if known.workers == workers:
             return known
+        if workers < known.workers:
+            await self._must_be_idle(known, workers)
         await self._management.scale(known.key, workers)
         scaled = await self._store.resize_release(known.key, workers)
         detail = f"workers {known.workers} -> {workers}"
         await self._store.audit(who, "release.scale", str(known.key), detail)
         return scaled
+
+    async def _must_be_idle(self, known: Release, workers: int) -> None:
+        """Refuse to take workers away: TorchServe does not let them finish what they are at."""
+        key = str(known.key)
+        held = any(gateway.in_flight.get(key) for gateway in await self._store.gateways())
+        if known.state is ReleaseState.LIVE or held:
+            raise ReleaseBusy(
+                f"workers: {key} answers frames on {known.workers}, and those of a worker that is "
+                f"taken away would be lost; take it out of its route before it gets {workers}"
+            )
 
     async def _load(self, archive: Archive, release: Release, who: str) -> Release:
         key = release.key

@@ -26,6 +26,8 @@ class Drains:
         store: Tells when a release is drained, and keeps its state.
         management: Unregisters it then.
         archives: Its private copy goes with it.
+        changing: Held while TorchServe is changed, so that a deploy of the same archive finds it
+            either there or gone.
         silent_after_s: A gateway without a heartbeat for this long counts as gone: its lease plus
             the longest deadline, in seconds.
     """
@@ -35,12 +37,14 @@ class Drains:
         store: Store,
         management: ManagementClient,
         archives: ArchiveStore,
+        changing: asyncio.Lock,
         *,
         silent_after_s: float,
     ) -> None:
         self._store = store
         self._management = management
         self._archives = archives
+        self._changing = changing
         self._silent_after_s = silent_after_s
         self._tasks: dict[ReleaseKey, asyncio.Task[None]] = {}
 
@@ -74,17 +78,22 @@ class Drains:
 
     async def _drain(self, key: ReleaseKey, revision: int) -> None:
         await self._wait_until_drained(key, revision)
-        while True:
-            try:
-                await self._management.unregister(key)
-                break
-            except UnderstudyError as error:
-                _log.warning("unregister_failed", release=str(key), error=error.message)
-                await asyncio.sleep(_RETRY_S)
-        retired = await releases.advance(self._store, key, ReleaseState.RETIRED)
-        await asyncio.to_thread(self._archives.remove, retired.sha256)
+        # A TorchServe that refused tells nobody when it will not.
+        while not await self._removed(key):  # noqa: ASYNC110 - see above
+            await asyncio.sleep(_RETRY_S)
         await self._store.audit("controller", "release.retired", str(key), f"after {revision}")
         _log.info("release_retired", release=str(key), revision=revision)
+
+    async def _removed(self, key: ReleaseKey) -> bool:
+        async with self._changing:
+            try:
+                await self._management.unregister(key)
+            except UnderstudyError as error:
+                _log.warning("unregister_failed", release=str(key), error=error.message)
+                return False
+            retired = await releases.advance(self._store, key, ReleaseState.RETIRED)
+            await asyncio.to_thread(self._archives.remove, retired.sha256)
+            return True
 
     async def _wait_until_drained(self, key: ReleaseKey, revision: int) -> None:
         clock = asyncio.get_running_loop().time

@@ -40,6 +40,14 @@ class Reconciler:
         self._archives = archives
         self._management = management
         self._deployer = deployer
+        self._times_emptied = 0
+        self.filled = asyncio.Event()
+        """Set while TorchServe runs what it should, as far as that can be loaded."""
+
+    def emptied(self) -> None:
+        """TorchServe was started anew: until the next reconciliation it runs nothing."""
+        self._times_emptied += 1
+        self.filled.clear()
 
     async def reconcile(self) -> None:
         """Undo half-done deploys, remove what nobody wants, load what is missing.
@@ -48,7 +56,8 @@ class Reconciler:
             UnderstudyError: TorchServe cannot be reached, or a release cannot be loaded; the
                 others were.
         """
-        async with self._deployer.loading:
+        async with self._deployer.changing:
+            times_emptied = self._times_emptied
             for release in await self._store.releases():
                 if release.state in ON_THE_WAY:  # nobody else holds the lock: nobody is at it
                     await self._deployer.undo(release, "controller")
@@ -66,7 +75,11 @@ class Reconciler:
             # A deploy copies its archive under this lock, so no copy is on its way in now.
             kept = frozenset(release.sha256 for release in wanted.values())
             await asyncio.to_thread(self._archives.sweep, kept)
-            await self._fill(missing)
+            try:
+                await self._fill(missing)
+            finally:
+                if times_emptied == self._times_emptied:
+                    self.filled.set()
 
     async def _fill(self, missing: list[Release]) -> None:
         """Load releases, the live ones first; one that fails does not keep the next from it."""

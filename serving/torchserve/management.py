@@ -138,7 +138,8 @@ class ManagementClient:
         except DefaultVersion:
             # Nobody is ever sent to a default, so any other version may be it.
             others = [one.key for one in await self._versions(key.model) if one.key != key]
-            await self._call("PUT", f"{_path(others[0])}/set-default")
+            for other in others[:1]:  # none: it went meanwhile, and nothing keeps this one now
+                await self._call("PUT", f"{_path(other)}/set-default", absent_is_fine=True)
             await self._call("DELETE", _path(key), absent_is_fine=True)
 
     async def describe(self, key: ReleaseKey) -> Registration | None:

@@ -181,7 +181,8 @@ def test_torchserve_s_death_is_noticed_and_mended(own: Deployment, image: bytes)
 
     own.until(lambda: own.get("/readyz").status_code == 503)
     own.until(lambda: own.get("/readyz").status_code == 200)
-    own.until(lambda: own.detect(image).status_code == 200)
+    # Ready means that it is filled again, not only that it answers.
+    assert own.detect(image).status_code == 200
 
 
 def test_stopping_answers_what_is_under_way_and_the_next_start_takes_up(
@@ -191,6 +192,7 @@ def test_stopping_answers_what_is_under_way_and_the_next_start_takes_up(
     stream_answers: list[wire.DetectResponse] = []
     stream_end = threading.Event()
     stream_code: list[grpc.StatusCode] = []
+    told: list[str] = []
 
     def camera() -> None:
         def frames() -> Iterator[wire.DetectRequest]:
@@ -206,21 +208,35 @@ def test_stopping_answers_what_is_under_way_and_the_next_start_takes_up(
 
     with (
         grpc.insecure_channel(own.addresses.grpc_address) as channel,
-        ThreadPoolExecutor(4) as cameras,
+        ThreadPoolExecutor(5) as cameras,
     ):
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
         streaming = cameras.submit(camera)
-        under_way = [cameras.submit(own.detect, image) for _ in range(3)]
+
+        def watched() -> None:
+            assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            told.append("not serving")
+
+        def asked() -> httpx.Response:
+            reply = own.detect(image)
+            told.append("answered")
+            return reply
+
+        watching = cameras.submit(watched)
+        under_way = [cameras.submit(asked) for _ in range(3)]
         own.until(lambda: 'understudy_in_flight{model="slow",version="1.0"} 4.0' in metrics(own))
 
         status = own.stop(timeout_s=20)  # the watch alone would hold it for 30 s
         replies = [one.result() for one in under_way]
         stream_end.set()
         streaming.result(30)
+        watching.result(30)
 
     assert status == 0
     assert [reply.status_code for reply in replies] == [200, 200, 200]
+    # Clients hear of the end before what is under way has ended.
+    assert told[-1] == "answered"
     assert not (folder / "ready.json").exists()
     assert stream_code == [grpc.StatusCode.UNAVAILABLE]
     with deployed(folder, archives) as again:

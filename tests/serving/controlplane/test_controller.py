@@ -193,6 +193,41 @@ async def test_a_release_gets_more_workers_without_being_loaded_again(plane: Any
     assert found.ready_workers == 2
 
 
+async def test_workers_are_not_taken_from_a_release_that_has_work(plane: Any) -> None:
+    path = await asyncio.to_thread(plane.build, "student", "1.0")
+    await plane.controller.deploy(path, workers=2, who="test")
+    await deploy(plane, "student", "1.1")
+    first = route(student=("student-1.0", 100))
+    revision = (await plane.controller.set_route(first, who="ann", why="")).revision
+    with pytest.raises(ReleaseBusy, match=r"workers: student-1\.0 answers frames on 2"):
+        await plane.controller.deploy(path, workers=1, who="test")
+
+    await plane.controller.set_route(route(student=("student-1.1", 100)), who="ann", why="")
+    await plane.store.join_gateway("gateway")
+    await plane.store.heartbeat("gateway", revision, {"student-1.0": 1})
+    with pytest.raises(ReleaseBusy, match="would be lost"):
+        await plane.controller.deploy(path, workers=1, who="test")
+
+    await plane.store.heartbeat("gateway", revision + 1, {})
+    assert (await plane.controller.deploy(path, workers=1, who="test")).workers == 1
+    assert (await plane.backend.management.describe(key("student-1.0"))).ready_workers == 1
+
+
+async def test_a_release_is_not_removed_while_a_deploy_is_under_way(plane: Any) -> None:
+    await deploy(plane, "student", "1.0")
+    async with plane.controller._deployer.changing:  # as a deploy of the same archive holds it
+        await plane.controller.retire(key("student-1.0"), who="ann")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await asyncio.shield(plane.controller.drained())
+        assert await states(plane) == {"student-1.0": "draining"}
+        assert await plane.backend.management.describe(key("student-1.0")) is not None
+
+    await plane.controller.drained()
+
+    assert await states(plane) == {"student-1.0": "retired"}
+
+
 async def test_a_failed_warm_up_leaves_what_serves_and_nothing_else(
     plane: Any, image: bytes
 ) -> None:
