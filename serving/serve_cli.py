@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from serving.errors import ConfigurationError
 from serving.ready_file import Addresses
-from serving.settings import Settings
+from serving.settings import Settings, explain
 
 
 def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
@@ -72,9 +72,7 @@ def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
         _run(settings)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(map(str, first["loc"]))
-        typer.echo(f"error: {name} (UNDERSTUDY_{name.upper()}): {first['msg']}", err=True)
+        typer.echo(f"error: {explain(error)}", err=True)
         raise typer.Exit(2) from None
     except ConfigurationError as error:
         typer.echo(f"error: {error.message}", err=True)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -78,3 +78,10 @@ class Settings(BaseSettings):
     def store_url(self) -> str:
         """SQLAlchemy's URL of the store."""
         return f"sqlite+aiosqlite:///{self.state_dir / 'store.sqlite3'}"
+
+
+def explain(error: ValidationError) -> str:
+    """Return what is wrong with a setting: its name, its variable, its limit and its value."""
+    first = error.errors()[0]
+    name = "_".join(map(str, first["loc"]))
+    return f"{name} (UNDERSTUDY_{name.upper()}): {first['msg']}, not {first['input']!r}"

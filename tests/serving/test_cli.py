@@ -141,6 +141,13 @@ async def test_refusals_end_the_command_with_what_to_do(
     assert (await operator("route", "show", UNDERSTUDY_KEY="")).exit_code == 0
 
 
+def test_a_setting_that_is_wrong_is_named_with_its_value() -> None:
+    result = run("route", "show", UNDERSTUDY_HTTP_PORT="http")
+    assert result.exit_code == 1
+    assert "http_port (UNDERSTUDY_HTTP_PORT): Input should be a valid integer" in result.stderr
+    assert "not 'http'" in result.stderr
+
+
 def test_without_a_server_the_command_says_how_to_start_one() -> None:
     result = run("route", "show")
     assert result.exit_code == 1

@@ -1,0 +1,41 @@
+"""What every operator's command begins with: the admin API, opened, and its refusals told."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+
+from serving.admin_client import KEY_VARIABLE, URL_VARIABLE, AdminClient, AdminError, find_key
+from serving.settings import Settings, explain
+
+Url = Annotated[
+    str,
+    typer.Option(
+        "--url",
+        envvar=URL_VARIABLE,
+        help=f"Where the admin API listens. The key is taken from {KEY_VARIABLE}, else from the "
+        "file admin.key in the state folder of a server on this machine.",
+    ),
+]
+
+
+@contextmanager
+def admin_session(url: str) -> Iterator[AdminClient]:
+    """Open the admin API, and end the command with one red message when it refuses."""
+    try:
+        with AdminClient(url, find_key(_settings().state_dir)) as client:
+            yield client
+    except AdminError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]Error:[/] {escape(error.message)}")
+        raise typer.Exit(1) from error
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise AdminError(explain(error)) from error

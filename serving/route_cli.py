@@ -1,0 +1,167 @@
+"""The commands `understudy route ...`."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.console import Console
+
+from serving import cli_tables
+from serving.admin_client import DEFAULT_URL, AdminClient
+from serving.admin_session import Url, admin_session
+from serving.arm_arguments import read_arms
+
+Why = Annotated[str, typer.Option("--why", help="Your words, kept in the history and the audit.")]
+RouteName = Annotated[str, typer.Argument(metavar="ROUTE", help="Name of the route.")]
+
+route_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Show and change which release answers which cameras.",
+)
+
+
+@route_app.command("show")
+def show(url: Url = DEFAULT_URL) -> None:
+    """Show the routes and the releases behind them.
+
+    [bold]Example[/]
+
+      understudy route show
+    """
+    with admin_session(url) as admin:
+        status = admin.call("GET", "/status")
+    console = Console()
+    if status["routes"]:
+        console.print(cli_tables.routes(status["routes"]))
+    else:
+        console.print("No route yet: understudy route set default NAME=MODEL-VERSION:100")
+    console.print()
+    if status["releases"]:
+        console.print(cli_tables.releases(status["releases"]))
+    else:
+        console.print("No release yet: understudy deploy model_store/NAME-VERSION.mar")
+
+
+@route_app.command("set")
+def set_route(  # noqa: PLR0917 - the parameters of a Typer command are its options
+    route: RouteName,
+    arms: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ARM...",
+            help="NAME=WEIGHT for an arm the route has, NAME=MODEL-VERSION:WEIGHT to give an arm "
+            "its release. Weights are percent and sum to 100.",
+        ),
+    ],
+    why: Why = "",
+    sticky: Annotated[
+        str | None,
+        typer.Option(help="What the split hashes: camera (default) or none."),
+    ] = None,
+    timeout_s: Annotated[
+        float | None, typer.Option(help="Deadline of a request that brings none, seconds.")
+    ] = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Set a route's arms; those it had and that you do not name leave it.
+
+    Raising the weight of a later arm moves cameras only from the earlier ones to it, and no camera
+    moves twice. What leaves the route last stays loaded as standby, so `rollback` takes no time.
+
+    [bold]Examples[/]
+
+      understudy route set default teacher=teacher-1.0:100
+
+      understudy route set default teacher=50 student=student-1.0:50 --why "half the cameras"
+
+      understudy route set default teacher=0 student=100
+    """
+    with admin_session(url) as admin:
+        present = _present(admin, route)
+        body: dict[str, Any] = {"arms": read_arms(arms, present), "why": why}
+        body["expected_revision"] = 0 if present is None else present["revision"]
+        for name, value in (("sticky", sticky), ("timeout_s", timeout_s)):
+            if value is not None:
+                body[name] = value
+            elif present is not None:
+                body[name] = present[name]
+        changed = admin.call("PUT", f"/routes/{quote(route)}", body)
+    _tell(changed, present)
+
+
+@route_app.command("promote")
+def promote(
+    route: RouteName,
+    arm: Annotated[str, typer.Argument(help="The arm that gets everything.")],
+    why: Why = "",
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Give one arm of a route all cameras; the others stay loaded with none.
+
+    [bold]Example[/]
+
+      understudy route promote default student --why "a week without complaint"
+    """
+    with admin_session(url) as admin:
+        body = {"arm": arm, "why": why}
+        _tell(admin.call("POST", f"/routes/{quote(route)}/promote", body))
+
+
+@route_app.command("rollback")
+def rollback(
+    route: RouteName,
+    to: Annotated[
+        int | None, typer.Option("--to", help="This revision, see `history`.", min=1)
+    ] = None,
+    why: Why = "",
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Go back to the newest earlier revision that differs and can answer at once.
+
+    It takes under a second: what it goes back to is still loaded. Where it is not, nothing changes
+    and the message names what to deploy again.
+
+    [bold]Examples[/]
+
+      understudy route rollback default --why "it sees ghosts"
+
+      understudy route rollback default --to 3
+    """
+    with admin_session(url) as admin:
+        body = {"revision": to, "why": why}
+        _tell(admin.call("POST", f"/routes/{quote(route)}/rollback", body))
+
+
+@route_app.command("history")
+def history(
+    route: RouteName,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Show who set a route to what, when and why.
+
+    [bold]Example[/]
+
+      understudy route history default --limit 5
+    """
+    with admin_session(url) as admin:
+        revisions = admin.call("GET", f"/routes/{quote(route)}/history", limit=limit)
+    Console().print(cli_tables.history(revisions))
+
+
+def _present(admin: AdminClient, route: str) -> Mapping[str, Any] | None:
+    found = [one for one in admin.call("GET", "/routes") if one["name"] == route]
+    return found[0] if found else None
+
+
+def _tell(changed: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> None:
+    console = Console()
+    console.print(cli_tables.routes([changed]))
+    gone = {arm["name"] for arm in before["arms"]} if before else set()
+    gone -= {arm["name"] for arm in changed["arms"]}
+    for name in sorted(gone):
+        console.print(f"The arm {name} left the route; its release stays loaded as standby.")
+    if changed["why"]:
+        console.print(f"Why: {changed['why']}", markup=False)
