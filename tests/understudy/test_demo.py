@@ -1,6 +1,11 @@
 """The whole way, shortened: a tiny student, the teacher that ships, a real server, real swaps."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -67,3 +72,21 @@ def test_demo_distils_archives_serves_and_swaps_without_losing_a_frame(
     assert "ts_inference_requests_total" in metrics
     assert "http://127.0.0.1:" in told
     assert "mAP50, held out" in told
+
+
+def test_ctrl_c_is_heard_while_the_student_is_made(tmp_path: Path) -> None:
+    places = ("--output", str(tmp_path / "demo"), "--model-store", str(tmp_path / "store"))
+    command = [sys.executable, "-m", "understudy", "demo", *places]
+    environment = os.environ | {"UNDERSTUDY_HOME": str(tmp_path / "home")}
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as demo:
+        assert demo.stdout is not None
+        begun = tmp_path / "demo" / "job" / "steps" / "data.begun"
+        while not begun.exists():
+            assert demo.poll() is None
+            time.sleep(0.02)
+        demo.send_signal(signal.SIGINT)
+        demo.communicate(timeout=30)
+
+    assert demo.returncode == 130
+    assert not list((tmp_path / "store").iterdir())
