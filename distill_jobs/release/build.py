@@ -112,11 +112,8 @@ def _prepare(request: ReleaseRequest, reporter: Reporter) -> _Bench:
         DenseDetector(model, request.image_size),
         checkpoints.parameter_count(model),
     )
-    names = request.class_names or checkpoints.class_names(model)
-    if len(names) != module.classes:
-        raise ReleaseInvalid(
-            "class_names", f"{len(names)} names for a head of {module.classes} classes"
-        )
+    names = checkpoints.class_names(model)
+    _check_names(request.class_names or names, names)
     drafted = card.draft(request, names)
     read = card.as_handlers_read(drafted)
     stage = request.work_dir / f"stage-{request.key}"
@@ -131,6 +128,19 @@ def _prepare(request: ReleaseRequest, reporter: Reporter) -> _Bench:
         on_image=reporter.advance,
     )
     return _Bench(request, module, parameters, drafted, read, stage, reference, reporter)
+
+
+def _check_names(given: tuple[str, ...], own: tuple[str, ...]) -> None:
+    """Refuse labels of other classes: every figure and every label served would be wrong."""
+    if len(given) != len(own):
+        raise ReleaseInvalid("class_names", f"{len(given)} names for a head of {len(own)} classes")
+    for class_id, (name, own_name) in enumerate(zip(given, own, strict=True)):
+        if name != own_name:
+            raise ReleaseInvalid(
+                "class_names",
+                f"class {class_id} is {name!r} in the data set and {own_name!r} in the checkpoint: "
+                "number the data set's classes as the checkpoint does",
+            )
 
 
 def _check_variants(bench: _Bench) -> tuple[list[VariantResult], dict[str, str]]:

@@ -387,6 +387,11 @@ def test_names_that_do_not_fit_the_head_are_refused(request_for: Make) -> None:
         build(request_for(class_names=("a", "b")))
 
 
+def test_names_of_other_classes_are_refused(request_for: Make) -> None:
+    with pytest.raises(ReleaseInvalid, match="class 1 is 'odd' in the data set and 'long' in the"):
+        build(request_for(class_names=("round", "odd", "long")))
+
+
 @pytest.mark.parametrize("factor", [1.0, 1.05])
 def test_perturbed_weights_are_found_out(request_for: Make, tmp_path: Path, factor: float) -> None:
     """One convolution of the exported graph is scaled: the parity check must see it."""
