@@ -13,10 +13,8 @@ from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.deployer import Deployer
 from serving.controlplane.draining import Drains
 from serving.controlplane.reconciler import Reconciler
-from serving.controlplane.releases import LOADED
-from serving.controlplane.standby import settle
+from serving.controlplane.settlement import Settlement
 from serving.errors import (
-    InvalidRoute,
     ReleaseBusy,
     ReleaseNotFound,
     UnderstudyError,
@@ -36,6 +34,7 @@ from serving.torchserve.management import ManagementClient, Registration
 
 _log = structlog.get_logger(__name__)
 
+# How far back a rollback looks.
 _HISTORY = 200
 
 
@@ -71,6 +70,7 @@ class Controller:
         self._reconciler = Reconciler(store, archives, management, self._deployer)
         changing = self._deployer.changing
         self._drains = Drains(store, management, archives, changing, silent_after_s=silent_after_s)
+        self._settlement = Settlement(store, self._drains)
         self._reconcile_s = reconcile_s
         # Routes change in no time and never wait for a release that is loading.
         self._routing = asyncio.Lock()
@@ -217,7 +217,7 @@ class Controller:
             UnderstudyError: TorchServe cannot be reached, or a release cannot be loaded.
         """
         async with self._routing:
-            await self._settle()
+            await self._settlement.apply()
         await self._reconciler.reconcile()
 
     async def running(self) -> tuple[Registration, ...]:
@@ -247,44 +247,16 @@ class Controller:
     async def _put(
         self, route: Route, who: str, why: str, expected_revision: int | None
     ) -> RouteRevision:
-        await self._must_be_loaded(route)
+        releases.must_be_loaded(route, await self._store.releases())
         present = (await self._store.routes()).get(route.name)
         if present is not None and present.route == route and expected_revision is None:
             return present
         added = await self._store.put_route(
             route, who=who, why=why, expected_revision=expected_revision
         )
-        await self._settle()
+        await self._settlement.apply()
         _log.info("route_set", route=route.name, revision=added.revision, who=who, why=why)
         return added
-
-    async def _must_be_loaded(self, route: Route) -> None:
-        states = {release.key: release.state for release in await self._store.releases()}
-        for arm in route.arms:
-            state = states.get(arm.release)
-            if state not in LOADED:
-                is_now = "was never deployed" if state is None else f"is {state}"
-                raise InvalidRoute(
-                    f"arms.{arm.name}.release",
-                    f"arms.{arm.name}.release: {arm.release} {is_now}; deploy it first: "
-                    f"understudy deploy model_store/{arm.release}.mar",
-                )
-
-    async def _settle(self) -> None:
-        """Move every release to where the routes want it, and start the drains that follow.
-
-        It reads nothing but the store, so that it may be done again after a crash at any point.
-        """
-        routes = await self._store.routes()
-        history = {name: await self._store.history(name, _HISTORY) for name in routes}
-        present = [revision.route for revision in routes.values()]
-        known = await self._store.releases()
-        revision = await self._store.latest_revision()
-        for key, to in settle(present, history, known).items():
-            await releases.advance(self._store, key, to)
-        for release in await self._store.releases():
-            if release.state is ReleaseState.DRAINING:
-                self._drains.start(release.key, revision)
 
     async def _run(self) -> None:
         while True:

@@ -8,8 +8,11 @@ staged -> loading -> warming -> ready -> live <-> standby -> draining -> retired
 A retired or failed release begins again at staged.
 """
 
+from collections.abc import Iterable
+
+from serving.errors import InvalidRoute
 from serving.store.store import Store
-from serving.store.values import Release, ReleaseKey, ReleaseState
+from serving.store.values import Release, ReleaseKey, ReleaseState, Route
 
 ARROWS: dict[ReleaseState, frozenset[ReleaseState]] = {
     ReleaseState.STAGED: frozenset({ReleaseState.LOADING, ReleaseState.FAILED}),
@@ -39,3 +42,25 @@ async def advance(store: Store, key: ReleaseKey, to: ReleaseState, reason: str =
     """
     before = frozenset(state for state, after in ARROWS.items() if to in after)
     return await store.move_release(key, to, expect=before, reason=reason)
+
+
+def must_be_loaded(route: Route, known: Iterable[Release]) -> None:
+    """Check that every release a route names can answer at once.
+
+    Args:
+        route: The wanted state.
+        known: All releases.
+
+    Raises:
+        InvalidRoute: One is not loaded; the message says what to deploy.
+    """
+    states = {release.key: release.state for release in known}
+    for arm in route.arms:
+        state = states.get(arm.release)
+        if state not in LOADED:
+            is_now = "was never deployed" if state is None else f"is {state}"
+            raise InvalidRoute(
+                f"arms.{arm.name}.release",
+                f"arms.{arm.name}.release: {arm.release} {is_now}; deploy it first: "
+                f"understudy deploy model_store/{arm.release}.mar",
+            )

@@ -1,0 +1,38 @@
+"""The releases' states brought to what the routes want, and the drains that follow."""
+
+from serving.controlplane import releases
+from serving.controlplane.draining import Drains
+from serving.controlplane.standby import settle
+from serving.store.store import Store
+from serving.store.values import ReleaseState
+
+_HISTORY = 200
+
+
+class Settlement:
+    """Moves releases between live, standby and draining.
+
+    It reads nothing but the store, so that it may be done again after a crash at any point. Routes
+    must not change meanwhile: whoever changes them sees to that.
+
+    Args:
+        store: Holds routes and releases.
+        drains: Takes over what nobody needs any more.
+    """
+
+    def __init__(self, store: Store, drains: Drains) -> None:
+        self._store = store
+        self._drains = drains
+
+    async def apply(self) -> None:
+        """Move every release to where the routes want it, and start the drains that follow."""
+        routes = await self._store.routes()
+        history = {name: await self._store.history(name, _HISTORY) for name in routes}
+        present = [revision.route for revision in routes.values()]
+        known = await self._store.releases()
+        revision = await self._store.latest_revision()
+        for key, to in settle(present, history, known).items():
+            await releases.advance(self._store, key, to)
+        for release in await self._store.releases():
+            if release.state is ReleaseState.DRAINING:
+                self._drains.start(release.key, revision)
