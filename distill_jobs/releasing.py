@@ -166,6 +166,7 @@ def _release_figures(result: ReleaseResult) -> dict[str, Any]:
             "p50_ms": one.latency.p50_ms,
             "p99_ms": one.latency.p99_ms,
             "matched_f1": one.matched_f1,
+            "strict_f1": one.strict_f1,
         }
         for one in result.variants
     ]

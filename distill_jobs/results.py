@@ -18,7 +18,8 @@ class VariantFigures:
         map50_95: Likewise.
         p50_ms: Median latency of one image, model only.
         p99_ms: 99th percentile.
-        matched_f1: Agreement with PyTorch's detections.
+        matched_f1: Agreement with PyTorch's detections, crossings of the threshold forgiven.
+        strict_f1: The same, not forgiven; None in runs that did not note it.
     """
 
     name: str
@@ -28,6 +29,7 @@ class VariantFigures:
     p50_ms: float
     p99_ms: float
     matched_f1: float
+    strict_f1: float | None = None
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _ratios(teacher: ModelResult, student: ModelResult) -> tuple[str, ...]:
 
 
 def _variants_table(model: ModelResult) -> Table:
-    table = Table(model.role, "MB", "mAP50", "mAP50-95", "p50 ms", "p99 ms", "F1")
+    table = Table(model.role, "MB", "mAP50", "mAP50-95", "p50 ms", "p99 ms", "F1", "strict")
     for column in table.columns[1:]:
         column.justify = "right"
     for one in model.variants:
@@ -92,6 +92,7 @@ def _variants_table(model: ModelResult) -> Table:
             f"{one.p50_ms:.1f}",
             f"{one.p99_ms:.1f}",
             f"{one.matched_f1:.3f}",
+            _share(one.strict_f1),
         )
     return table
 

@@ -236,7 +236,7 @@ def _key(private_key: Path | None) -> Path:
 
 
 def _show(result: "ReleaseResult") -> None:
-    table = Table("variant", "MB", "mAP50", "mAP50-95", "F1", "p50 ms", "p99 ms")
+    table = Table("variant", "MB", "mAP50", "mAP50-95", "F1", "strict", "p50 ms", "p99 ms")
     for variant in result.variants:
         quality = variant.quality
         scores = (f"{quality.map50:.3f}", f"{quality.map50_95:.3f}") if quality else ("-", "-")
@@ -245,6 +245,7 @@ def _show(result: "ReleaseResult") -> None:
             f"{variant.file_bytes / 1e6:.1f}",
             *scores,
             f"{variant.matched_f1:.3f}",
+            f"{variant.strict_f1:.3f}",
             f"{variant.latency.p50_ms:.1f}",
             f"{variant.latency.p99_ms:.1f}",
         )

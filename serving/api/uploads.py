@@ -14,6 +14,8 @@ from serving.errors import InvalidField
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
 MULTIPART = "multipart/form-data"
+# What `curl --data-binary @frame.jpg` says unless told otherwise; no form of ours is sent so.
+_UNTOLD = "application/x-www-form-urlencoded"
 # Field of the message, by the header that may carry it; a query parameter has the field's own name.
 HEADERS = {
     "camera_id": "X-Camera-Id",
@@ -43,7 +45,7 @@ async def read_request(request: Request, limit_bytes: int) -> wire.DetectRequest
     kind = request.headers.get("content-type", IMAGE_TYPES[-1]).partition(";")[0].strip().lower()
     if kind == MULTIPART:
         image, fields = await _multipart(request, limit_bytes)
-    elif kind in IMAGE_TYPES:
+    elif kind in {*IMAGE_TYPES, _UNTOLD}:
         image, fields = await _raw(request, limit_bytes), []
     else:
         raise UnsupportedMediaType(

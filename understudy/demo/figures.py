@@ -143,6 +143,7 @@ def table(report: Report) -> Table:
     result.add_column("")
     for name in ("teacher", "student", "student / teacher"):
         result.add_column(name, justify="right")
+    result.add_row("variant that serves", report.teacher.variant, report.student.variant, "")
     for label, digits, unit, values in _rows(report.teacher, report.student):
         left, right = values
         ratio = f"{right / left:.2f}" if left else "-"
@@ -161,7 +162,7 @@ def _rows(
 
     return [
         ("parameters", 0, "", both("parameters")),
-        ("weights that serve", 2, " MiB", both("weights_bytes", 1 / MIB)),
+        ("its weights", 2, " MiB", both("weights_bytes", 1 / MIB)),
         ("worker's memory", 0, " MiB", both("memory_bytes", 1 / MIB)),
         ("mAP50, held out", 3, "", both("map50")),
         ("mAP50-95, held out", 3, "", both("map50_95")),

@@ -66,6 +66,17 @@ def test_x_api_key_is_as_good_as_a_bearer(served: Deployment, image: bytes) -> N
     assert reply.status_code == 200
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "image/jpeg", None])
+def test_curl_need_not_name_the_media_type(
+    served: Deployment, image: bytes, kind: str | None
+) -> None:
+    headers = {} if kind is None else {"Content-Type": kind}
+
+    reply = post(served, params={"route": "solo"}, content=image, headers=headers)
+
+    assert reply.status_code == 200
+
+
 def test_an_admin_may_force_an_arm(served: Deployment, image: bytes) -> None:
     arms = [
         served.detect(image, camera_id="gate-7", arm=arm).json()["answeredBy"]["arm"]
