@@ -21,6 +21,7 @@ from serving.errors import (
     BackendUnavailable,
     DeadlineExceeded,
     ErrorInfo,
+    ImageTooLarge,
     UnderstudyError,
     UpstreamError,
 )
@@ -177,6 +178,9 @@ def _error_of(error: grpc.RpcError, address: str) -> UnderstudyError:
         retry_ms = float(trailing.get(_RETRY_KEY, 1000))
         info = ErrorInfo(said.code, said.message, said.field)
         return rebuilt(info, retry_after_s=retry_ms / 1000)
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        # Overload comes with details; without them the message was larger than gRPC lets in.
+        return ImageTooLarge("image", f"image: {address}: {error.details()}")
     kinds: dict[grpc.StatusCode, type[UnderstudyError]] = {
         grpc.StatusCode.UNAVAILABLE: BackendUnavailable,
         grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,

@@ -12,9 +12,12 @@ from serving.errors import ConfigurationError
 # Ten years: a renewed token would lock out every other holder, so none is ever renewed.
 TOKEN_EXPIRATION_MIN = 5_256_000
 
-# What a worker may inherit: the accelerator, the thread counts, the loader's path and the locale.
-# Everything else, secrets above all, stays out.
-_INHERITED = ("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "TZ")
+# What a worker may inherit: the accelerator, the thread counts, the loader's path, the locale and
+# what our handler reads. Everything else, secrets above all, stays out.
+_INHERITED = (
+    *("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "TZ"),
+    *("UNDERSTUDY_THREADS", "UNDERSTUDY_VARIANT"),
+)
 _INHERITED_PREFIXES = ("NVIDIA_", "ORT_")
 
 # What a request holds beside the image: its query and its headers.

@@ -11,6 +11,7 @@ from serving.errors import (
     BadImage,
     DeadlineExceeded,
     ErrorInfo,
+    ImageTooLarge,
     InvalidField,
     Overloaded,
     Unauthenticated,
@@ -74,6 +75,8 @@ def test_errors_come_back_as_they_were_raised(served: Deployment, image: bytes) 
             client.detect(frame(image, max_detections=0))
         with pytest.raises(BadImage):
             client.detect(frame(b"junk"))
+        with pytest.raises(ImageTooLarge, match="larger than max"):
+            client.detect(frame(bytes(8 * 1024 * 1024)))
         with pytest.raises(DeadlineExceeded):
             client.detect(frame(image), timeout_s=0.0005)
     with (

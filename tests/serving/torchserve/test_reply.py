@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import orjson
 import pytest
 
 from serving.errors import BadImage, ImageTooLarge, WorkerFailed
 from serving.store.values import ReleaseKey
-from serving.torchserve.config import Ports, TorchServeConfig, properties
+from serving.torchserve.config import Ports, TorchServeConfig, environment, properties
 from serving.torchserve.inference import WorkerReply, refusal
 
 REPLY = {
@@ -53,9 +55,20 @@ def test_a_worker_s_own_fault_is_not_blamed_on_the_frame() -> None:
     assert isinstance(refusal(key, 500, said), WorkerFailed)
 
 
-def test_paths_survive_javas_properties_format(tmp_path: object) -> None:
-    from pathlib import Path
+def test_workers_inherit_the_handler_s_settings_and_no_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_VARIANT", "torchscript-fp32")
+    monkeypatch.setenv("UNDERSTUDY_KEY", "us_a_b")
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
 
+    seen = environment(TorchServeConfig(archives=tmp_path, folder=tmp_path), tmp_path)
+
+    assert seen["UNDERSTUDY_VARIANT"] == "torchscript-fp32"
+    assert not {"UNDERSTUDY_KEY", "PYTHONPATH"} & seen.keys()
+
+
+def test_paths_survive_javas_properties_format() -> None:
     config = TorchServeConfig(archives=Path("/odd \\ näme"), folder=Path("/f"))
     text = properties(config, Ports(1, 2, 3, 4, 5))
     assert "model_store=/odd \\u005c n\\u00e4me\n" in text
