@@ -1,5 +1,6 @@
 """A run as a table for 80 columns."""
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -80,7 +81,8 @@ def _ratios(teacher: ModelResult, student: ModelResult) -> tuple[str, ...]:
 
 
 def _variants_table(model: ModelResult) -> Table:
-    table = Table(model.role, "MB", "mAP50", "mAP50-95", "p50 ms", "p99 ms", "F1", "strict")
+    heads = (model.role, "MB", "mAP50", "mAP50-95", "p50 ms", "p99 ms", "F1", "strict")
+    table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
     for one in model.variants:

@@ -37,6 +37,18 @@ def test_a_fault_in_the_job_file_is_one_line_and_exit_status_2(cli, write_job, t
     assert not (tmp_path / "run").exists()
 
 
+INT8 = {
+    "name": "onnxruntime-int8",
+    "file_bytes": 3_431_913,
+    "map50": 0.975,
+    "map50_95": 0.827,
+    "p50_ms": 102.9,
+    "p99_ms": 103.5,
+    "matched_f1": 0.991,
+    "strict_f1": 0.962,
+}
+
+
 @pytest.mark.parametrize("command", ["resume", "show"])
 def test_a_folder_without_a_run_is_told_plainly(cli, command, tmp_path):
     answer = cli(command, str(tmp_path))
@@ -51,7 +63,10 @@ def test_show_tells_steps_and_figures_on_80_columns(cli, write_job, tmp_path):
         ("data", {}),
         ("teacher", {"parameters": 3_011_628, "train_seconds": 216.4}),
         ("student", {"parameters": 913_028, "train_seconds": 120.0}),
-        ("release-teacher", {"map50": 0.976, "map50_95": 0.828, "images": 160}),
+        (
+            "release-teacher",
+            {"map50": 0.976, "map50_95": 0.828, "images": 160, "variants": [INT8]},
+        ),
     ):
         with folder.step(step) as marker:
             marker.update(figures)
@@ -67,6 +82,9 @@ def test_show_tells_steps_and_figures_on_80_columns(cli, write_job, tmp_path):
     assert {"teacher", "216", "0.976", "0.828", "160"} <= set(teacher)
     assert any("release-student" in row and "unfinished" in row for row in rows)
     assert any("30.3%" in row for row in rows)
+    variant = next(line for line in answer.output.splitlines() if "onnxruntime-int8" in line)
+    assert "0.991" in variant
+    assert "0.962" in variant
 
 
 def test_the_commands_start_without_torch():
