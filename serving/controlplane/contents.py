@@ -191,6 +191,13 @@ def _card_is_complete(card: card_pb2.Card, members: frozenset[str]) -> None:
         )
     if not all(0 <= threshold <= 1 for threshold in thresholds):
         raise ArchiveRejected(f"{CARD}: operating_thresholds must be 0 to 1, not {thresholds}")
+    for variant in card.variants:
+        # Without it anything would do as an answer to a golden frame.
+        if not (0 < variant.tolerance.min_f1 <= 1 and 0 < variant.tolerance.min_iou <= 1):
+            raise ArchiveRejected(
+                f"{CARD}: tolerance of {variant.name}: min_f1 and min_iou must be above 0 and at "
+                f"most 1, not {variant.tolerance.min_f1:g} and {variant.tolerance.min_iou:g}"
+            )
     _all_there([variant.file for variant in card.variants], members)
     _all_there([frame.file for frame in card.golden_frames], members)
 

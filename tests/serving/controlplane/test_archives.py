@@ -303,7 +303,11 @@ def _changes() -> dict[str, tuple[Callable[[card_pb2.Card], None], str]]:
     def odd_threshold(card: card_pb2.Card) -> None:
         card.post_processing.operating_thresholds[0] = float("nan")
 
+    def no_tolerance(card: card_pb2.Card) -> None:
+        card.variants[0].ClearField("tolerance")
+
     return {
+        "tolerance": (no_tolerance, "min_f1 and min_iou must be above 0"),
         "threshold": (odd_threshold, "operating_thresholds must be 0 to 1"),
         "task": (segmentation, "task is TASK_UNSPECIFIED; this server serves TASK_DETECTION"),
         "schema": (other_schema, "schema_version is 2"),
