@@ -9,7 +9,7 @@ export YOLO_OFFLINE := 1
 export YOLO_AUTOINSTALL := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-quick check format proto lock clean
+.PHONY: help install demo serve test test-quick lint check format proto lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -34,12 +34,13 @@ test: $(STAMP) ## run every test, real servers and a real training included
 test-quick: $(STAMP) ## run the tests that start no server and train nothing
 	$(BIN)/python -m pytest -m "not slow"
 
-check: $(STAMP) ## lint, types, imports between the islands, quick tests
+lint: $(STAMP) ## style, types, imports between the islands
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(MAKE) --no-print-directory test-quick
+
+check: lint test-quick ## lint, types, imports between the islands, quick tests
 
 format: $(STAMP) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

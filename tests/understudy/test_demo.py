@@ -65,7 +65,9 @@ def test_demo_distils_archives_serves_and_swaps_without_losing_a_frame(
         card = json.loads(zipfile.ZipFile(archive).read("card.json"))
         assert card["golden_frames"]
         assert "handlers/pipeline.py" in card["digests"]
-    for picture in sorted((output / "pictures").glob("*.png")):
+    pictures = sorted((output / "pictures").glob("*.png"))
+    assert len(pictures) == 3
+    for picture in pictures:
         assert cv2.imread(str(picture)).shape[1] > 640
     metrics = (output / "metrics.txt").read_text()
     assert "understudy_request_seconds_bucket" in metrics

@@ -1,6 +1,7 @@
 """`understudy serve` as a child, and the admin calls that are made of it."""
 
 import asyncio
+import ctypes
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from serving.ready_file import Addresses
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 60.0
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class StackFailed(Exception):
@@ -73,6 +75,7 @@ async def serving(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
+            preexec_fn=_end_with_parent,
         )
     try:
         await _announced(child, log)
@@ -81,6 +84,12 @@ async def serving(
         yield Stack(addresses, key)
     finally:
         await _stop(child)
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel (Linux) to stop this process when its parent is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 async def _announced(child: asyncio.subprocess.Process, log: Path) -> None:
