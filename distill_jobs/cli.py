@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from distill_jobs.errors import JobError
+from distill_jobs.telling import told_plainly
 
 if TYPE_CHECKING:
     from distill_jobs.progress import RichReporter
@@ -54,7 +54,7 @@ def run(
     Nothing is downloaded and the data set is not written to. A run that was killed or failed goes
     on with [bold]understudy job resume RUN_DIR[/bold].
     """
-    with _told_plainly():
+    with told_plainly():
         from distill_jobs.job import Job  # noqa: PLC0415  # only this command needs it
         from distill_jobs.run import run_job  # noqa: PLC0415  # likewise
 
@@ -78,7 +78,7 @@ def resume(run_dir: _RunDir) -> None:
     must be what the run's data.lock says: anything else is refused, with the first file that
     differs.
     """
-    with _told_plainly():
+    with told_plainly():
         from distill_jobs.run import resume as go_on  # noqa: PLC0415  # only this command needs it
 
         with _reporter(run_dir) as reporter:
@@ -93,7 +93,7 @@ def show(run_dir: _RunDir) -> None:
     mAP is measured on the held-out split (test, or val where there is none) with the checkpoint in
     PyTorch, and again with each exported variant.
     """
-    with _told_plainly():
+    with told_plainly():
         _show(run_dir)
 
 
@@ -114,15 +114,3 @@ def _reporter(run_dir: Path) -> "Iterator[RichReporter]":
     except KeyboardInterrupt:
         Console(stderr=True).print(f"Stopped. Go on with: understudy job resume {run_dir}")
         raise typer.Exit(130) from None
-
-
-@contextlib.contextmanager
-def _told_plainly() -> Iterator[None]:
-    """Turn an error of a job into its message and exit status 2."""
-    try:
-        yield
-    except JobError as error:
-        console = Console(stderr=True)
-        console.print("[red]error:[/red]", end=" ")
-        console.print(error.message, markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error

@@ -2,7 +2,6 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from distill_jobs.errors import JobError
+from distill_jobs.telling import told_plainly
 
 if TYPE_CHECKING:
     from distill_jobs.release.request import ReleaseRequest, ReleaseResult
@@ -89,7 +88,7 @@ def build(  # noqa: PLR0917 - Typer reads the options from the parameters
         understudy release build --checkpoint yolov8n.pt --name coco-n --version 1.0
         --data coco256/data.yaml --data-licence CC-BY-4.0
     """
-    with _told_plainly(), contextlib.ExitStack() as stack:
+    with told_plainly(), contextlib.ExitStack() as stack:
         folder = work_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         request = _request(
             checkpoint=checkpoint,
@@ -118,7 +117,7 @@ def sign(archive: _Archive, key: _Key = None) -> None:
     Example:
         understudy release sign model_store/coco-n-1.0.mar
     """
-    with _told_plainly():
+    with told_plainly():
         from distill_jobs.release import sign as signing  # noqa: PLC0415 - keeps --help fast
 
         private_key = _key(key)
@@ -140,7 +139,7 @@ def verify(
     Example:
         understudy release verify model_store/coco-n-1.0.mar
     """
-    with _told_plainly():
+    with told_plainly():
         from distill_jobs.release import sign as signing  # noqa: PLC0415 - keeps --help fast
 
         known = public_key or signing.public_key_of(signing.default_key())
@@ -260,15 +259,3 @@ def _show(result: "ReleaseResult") -> None:
 
 def _say(text: str) -> None:
     Console().print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-@contextlib.contextmanager
-def _told_plainly() -> Iterator[None]:
-    """Turn an error of ours into its message and exit status 2."""
-    try:
-        yield
-    except JobError as error:
-        console = Console(stderr=True)
-        console.print("[red]error:[/red]", end=" ")
-        console.print(error.message, markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
