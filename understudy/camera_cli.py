@@ -41,9 +41,9 @@ def camera(  # noqa: PLR0917 - Typer reads the options from the parameters
     says who answered; a table of what came back ends it.
 
     Example:
-        understudy camera --source ${UNDERSTUDY_DATA}/videos/car-detection.mp4 --fps 5
+        understudy camera --source $UNDERSTUDY_DATA/videos/car-detection.mp4
     """
-    from serving.errors import UnderstudyError
+    from serving.errors import BackendUnavailable, UnderstudyError
     from understudy.camera.replay import Replay, SourceInvalid, replay
 
     console = Console()
@@ -59,6 +59,10 @@ def camera(  # noqa: PLR0917 - Typer reads the options from the parameters
     )
     try:
         seen = asyncio.run(replay(wanted, console))
+    except BackendUnavailable:
+        console.print(f"[red]error:[/red] no gateway answers at {address}", highlight=False)
+        console.print("start one with `understudy serve`, or give its --address", highlight=False)
+        raise typer.Exit(1) from None
     except (UnderstudyError, SourceInvalid) as error:
         console.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None

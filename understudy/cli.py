@@ -1,5 +1,8 @@
 """The `understudy` command: one tree of sub-commands over all islands."""
 
+import inspect
+import re
+
 import typer
 
 from distill_jobs.cli import job_app
@@ -31,6 +34,28 @@ app.command(rich_help_panel="Serve")(deploy)
 app.add_typer(route_app, name="route", rich_help_panel="Serve")
 app.add_typer(key_app, name="key", rich_help_panel="Serve")
 app.command(rich_help_panel="Serve")(camera)
+
+
+def unwrapped(text: str) -> str:
+    """Return a docstring as paragraphs: a terminal breaks lines by its own width, not by ours.
+
+    Indented lines (examples) and lists stay as they are.
+    """
+    return re.sub(r"(?<=\S)\n(?=[^\s*-])", " ", inspect.cleandoc(text))
+
+
+def _unwrap(group: typer.Typer) -> None:
+    if isinstance(group.info.help, str):
+        group.info.help = unwrapped(group.info.help)
+    for command in group.registered_commands:
+        text = command.help or (command.callback.__doc__ if command.callback else None)
+        command.help = unwrapped(text) if text else None
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            _unwrap(inner.typer_instance)
+
+
+_unwrap(app)
 
 
 def main() -> None:

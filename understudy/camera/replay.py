@@ -14,6 +14,7 @@ from rich.table import Table
 
 from proto.wire.v1 import detection_pb2 as wire
 from serving.client import AsyncDetectClient
+from serving.errors import UnderstudyError
 from understudy.camera.film import Film
 from understudy.camera.source import Shot, SourceInvalid, count, shots
 
@@ -54,17 +55,19 @@ class Seen:
         answered_by: Frames by who answered.
         labels: Detections by label.
         errors: Frames by the error they were told.
+        ended: Why the stream ended before the source did, "" if it did not.
     """
 
     latencies_s: list[float] = field(default_factory=list)
     answered_by: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
+    ended: str = ""
 
     @property
     def failed(self) -> int:
-        """Frames that were answered by an error."""
-        return self.errors.total()
+        """Frames that were answered by an error, or not at all because the stream ended."""
+        return self.errors.total() + bool(self.ended)
 
     def note(self, answer: wire.DetectResponse, latency_s: float) -> None:
         """Count one answer."""
@@ -90,6 +93,8 @@ class Seen:
         table.add_row("drawn", str(output))
         for error, frames in self.errors.items():
             table.add_row("[red]failed[/red]", f"{frames} frames: {error}")
+        if self.ended:
+            table.add_row("[red]ended early[/red]", self.ended)
         console.print(table)
 
 
@@ -112,13 +117,18 @@ async def replay(wanted: Replay, console: Console) -> Seen:
     seen = Seen()
     with _bar(console) as progress, Film(wanted.output, wanted.fps) as film:
         task = progress.add_task(wanted.source.name, total=expected)
-        async with AsyncDetectClient(wanted.address, wanted.key) as client:
-            async for answer in client.stream(_requests(wanted, frames, under_way, broken)):
-                # Answers come in the order of the requests.
-                shot, sent_at_s = under_way.popleft()
-                seen.note(answer, time.perf_counter() - sent_at_s)
-                await asyncio.to_thread(film.add, shot.picture, answer)
-                progress.advance(task)
+        try:
+            async with AsyncDetectClient(wanted.address, wanted.key) as client:
+                async for answer in client.stream(_requests(wanted, frames, under_way, broken)):
+                    # Answers come in the order of the requests.
+                    shot, sent_at_s = under_way.popleft()
+                    seen.note(answer, time.perf_counter() - sent_at_s)
+                    await asyncio.to_thread(film.add, shot.picture, answer)
+                    progress.advance(task)
+        except UnderstudyError as error:
+            if not seen.latencies_s:
+                raise
+            seen.ended = error.message  # what was drawn so far is worth keeping
         if broken:
             raise broken[0]
         progress.update(task, total=progress.tasks[task].completed)

@@ -221,15 +221,22 @@ def tell(report: figures.Report, stage: Stage, console: Console) -> None:
     console.print(figures.table(report))
     console.print()
     for line in (
-        f"{report.requests} frames of {report.cameras} cameras: {report.failed} failed, "
-        f"{report.hung} hung, {report.strays} answered by the wrong arm",
+        f"{report.requests} frames of {report.cameras} cameras, those during the swaps included:",
+        f"{report.failed} failed, {report.hung} hung, {report.strays} answered by the wrong arm",
         f"swap to the student in {report.swap_seconds:.2f} s, "
         f"back to the teacher in {report.rollback_seconds:.2f} s",
-        f"report     {stage.report_file}",
-        f"pictures   {stage.folder / 'pictures'}",
-        f"metrics    {stage.folder / 'metrics.txt'} (as they stood; the server has stopped)",
-        f"archives   {report.teacher.archive}, {report.student.archive} in {stage.model_store}",
+        f"report     {_near(stage.report_file)}",
+        f"pictures   {_near(stage.folder / 'pictures')}",
+        f"metrics    {_near(stage.folder / 'metrics.txt')} (at the end; the server has stopped)",
+        f"archives   {report.teacher.archive}, {report.student.archive} "
+        f"in {_near(stage.model_store)}",
     ):
         console.print(line, highlight=False, soft_wrap=True)
     for error, number in report.errors.items():
         console.print(f"[red]{number} x {error}[/red]", soft_wrap=True)
+
+
+def _near(path: Path) -> Path:
+    """Return a path as seen from the working folder where it lies below it: shorter to read."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
