@@ -38,16 +38,22 @@ def answer(
             version=release.key.version,
             variant=reply.variant,
         ),
-        timings=wire.Timings(
-            total_ms=spent.total_s * 1000,
-            queue_ms=spent.queue_s * 1000,
-            upstream_ms=spent.upstream_s * 1000,
-            decode_ms=reply.decode_ms,
-            preprocess_ms=reply.preprocess_ms,
-            inference_ms=reply.inference_ms,
-            postprocess_ms=reply.postprocess_ms,
-        ),
+        timings=_timings(reply, spent),
     )
+
+
+def _timings(reply: WorkerReply, spent: Spent) -> wire.Timings:
+    spans_ms = {
+        "total_ms": spent.total_s * 1000,
+        "queue_ms": spent.queue_s * 1000,
+        "upstream_ms": spent.upstream_s * 1000,
+        "decode_ms": reply.decode_ms,
+        "preprocess_ms": reply.preprocess_ms,
+        "inference_ms": reply.inference_ms,
+        "postprocess_ms": reply.postprocess_ms,
+    }
+    # No clock here tells more than microseconds.
+    return wire.Timings(**{name: round(span, 3) for name, span in spans_ms.items()})
 
 
 def _detections(reply: WorkerReply, release: Release) -> list[wire.Detection]:
