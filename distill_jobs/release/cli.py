@@ -120,6 +120,7 @@ def sign(archive: _Archive, key: _Key = None) -> None:
     with told_plainly():
         from distill_jobs.release import sign as signing  # noqa: PLC0415 - keeps --help fast
 
+        signing.must_be_archive(archive)
         private_key = _key(key)
         signature = signing.sign(archive, private_key)
         _say(f"signed: {signature}")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import zipfile
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from distill_jobs.errors import SignatureError
 
 KEY_NAME = "signing-key.pem"
+_MANIFEST = "MAR-INF/MANIFEST.json"
 
 
 def default_key() -> Path:
@@ -52,6 +54,23 @@ def ensure_key(private_key: Path) -> Path:
             f"{private_key}: the signing key cannot be written: {error}"
         ) from error
     return private_key
+
+
+def must_be_archive(path: Path) -> None:
+    """Refuse to vouch for a file that is no model archive: no server would take it.
+
+    Raises:
+        SignatureError: It is missing, no zip, or holds no manifest.
+    """
+    _must_exist(path, "archive")
+    remedy = "give the NAME-VERSION.mar that `understudy release build` or a job wrote"
+    try:
+        with zipfile.ZipFile(path) as opened:
+            names = opened.namelist()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise SignatureError(f"{path}: not a model archive (no zip file); {remedy}") from error
+    if path.suffix != ".mar" or _MANIFEST not in names:
+        raise SignatureError(f"{path}: not a model archive (.mar with {_MANIFEST}); {remedy}")
 
 
 def sign(archive: Path, private_key: Path, signature: Path | None = None) -> Path:
@@ -109,8 +128,9 @@ def verify(archive: Path, public_key: Path, signature: Path | None = None) -> No
         checker.verify(archive, found)
     except Exception as error:  # the library raises what its parsers and OpenSSL raise
         raise SignatureError(
-            f"{archive}: the signature {found.name} does not fit the archive and {public_key}: "
-            f"{_first_line(error)}. The archive was altered, or another key signed it"
+            f"{archive}: not what the holder of {public_key} signed: the archive or {found.name} "
+            "was altered, or another key signed it; get both anew from their builder, or build "
+            "the archive again"
         ) from error
 
 
@@ -153,8 +173,3 @@ def _create(path: Path, content: bytes, *, mode: int) -> None:
 def _must_exist(path: Path, what: str, remedy: str = "") -> None:
     if not path.is_file():
         raise SignatureError(f"{path}: no such {what}" + (f"; {remedy}" if remedy else ""))
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

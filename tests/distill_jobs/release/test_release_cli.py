@@ -46,7 +46,18 @@ def test_build_sign_and_verify(tiny_checkpoint: Path, small_set: Dataset, tmp_pa
     assert report["quality"]["images"] == 5
     assert (verified.exit_code, signed.exit_code) == (0, 0)
     assert refused.exit_code == 2
-    assert "does not fit" in refused.output
+    assert "another key signed it" in refused.output
+
+
+def test_what_is_no_archive_is_not_signed(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("my notes")
+
+    signed = call("sign", notes, "--key", tmp_path / "key.pem")
+
+    assert signed.exit_code == 2
+    assert "not a model archive" in signed.output
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_build_without_labels_says_unmeasured(

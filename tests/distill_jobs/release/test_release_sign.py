@@ -1,6 +1,8 @@
 """Keys and signatures."""
 
+import re
 import stat
+import zipfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -30,8 +32,11 @@ def test_one_altered_byte_is_found(archive: Path, signing_key: Path) -> None:
     content[3500] ^= 1
     archive.write_bytes(content)
 
-    with pytest.raises(SignatureError, match="does not fit the archive"):
+    with pytest.raises(SignatureError, match="was altered.* build the archive again") as refused:
         sign.verify(archive, sign.public_key_of(signing_key))
+    # One plain sentence, with neither the library's objects nor their digests.
+    assert len(refused.value.message.splitlines()) == 1
+    assert not re.search(r"Digest|[0-9a-f]{32}|b'", refused.value.message)
 
 
 def test_another_key_is_found(archive: Path, signing_key: Path, tmp_path: Path) -> None:
@@ -48,7 +53,7 @@ def test_a_damaged_signature_is_a_clear_error(
 ) -> None:
     sign.signature_of(archive).write_bytes(junk)
 
-    with pytest.raises(SignatureError, match="does not fit"):
+    with pytest.raises(SignatureError, match="not what the holder of"):
         sign.verify(archive, sign.public_key_of(signing_key))
 
 
@@ -72,6 +77,25 @@ def test_a_key_that_is_none_signs_nothing(archive: Path, tmp_path: Path) -> None
 
     assert not sign.signature_of(archive).exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["junk.pem", "tiny-1.0.mar"]
+
+
+def test_only_a_model_archive_is_vouched_for(archive: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "photos.zip"
+    with zipfile.ZipFile(plain, "w") as opened:
+        opened.writestr("card.json", "{}")
+    renamed = tmp_path / "photos-1.0.mar"
+    renamed.write_bytes(plain.read_bytes())
+
+    with pytest.raises(SignatureError, match=r"none\.mar: no such archive"):
+        sign.must_be_archive(tmp_path / "none.mar")
+    with pytest.raises(SignatureError, match=r"tiny-1\.0\.mar: not a model archive \(no zip"):
+        sign.must_be_archive(archive)
+    for path in (plain, renamed):
+        with pytest.raises(SignatureError, match=f"{path.name}: not a model archive .*MANIFEST"):
+            sign.must_be_archive(path)
+    with zipfile.ZipFile(renamed, "a") as opened:
+        opened.writestr("MAR-INF/MANIFEST.json", "{}")
+    sign.must_be_archive(renamed)
 
 
 def test_a_new_key_is_its_owners_alone_and_stays(tmp_path: Path) -> None:
