@@ -136,12 +136,25 @@ class ArchiveStore:
             name = str(path)[:80]
             raise ArchiveRejected(f"path: {name!r} is not a path of this machine") from error
         if not is_inside:
-            raise ArchiveRejected(f"path: {path} is not in the model store, {self._model_store}")
+            raise ArchiveRejected(self._outside(path, found, is_file=is_file))
         if found.suffix != ".mar":
             raise ArchiveRejected(f"path: {path.name} is not a NAME-VERSION.mar")
         if not is_file:
-            raise ArchiveRejected(f"path: no file {path} in the model store, {self._model_store}")
+            raise ArchiveRejected(
+                f"path: no file {path} in the model store, {self._model_store}: copy {found.name} "
+                f"and its {signatures.signature_of(found).name} there, or build it"
+            )
         return found
+
+    def _outside(self, path: Path, found: Path, *, is_file: bool) -> str:
+        """Tell a missing archive from one in the wrong place; other files are told nothing of."""
+        outside = f"path: {path} is not in the model store, {self._model_store}"
+        if found.suffix != ".mar":
+            return f"{outside}: only a NAME-VERSION.mar there can be deployed"
+        if not is_file:
+            return f"{outside}, and there is no such file: look at its name and folder"
+        signature = signatures.signature_of(found).name
+        return f"{outside}: copy {found.name} and its {signature} into {self._model_store}"
 
     def _copy_signature(self, source: Path, target: Path) -> None:
         signature = signatures.signature_of(source)
