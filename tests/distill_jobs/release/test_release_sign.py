@@ -32,7 +32,7 @@ def test_one_altered_byte_is_found(archive: Path, signing_key: Path) -> None:
     content[3500] ^= 1
     archive.write_bytes(content)
 
-    with pytest.raises(SignatureError, match="was altered.* build the archive again") as refused:
+    with pytest.raises(SignatureError, match=r"was altered.* build the archive again") as refused:
         sign.verify(archive, sign.public_key_of(signing_key))
     # One plain sentence, with neither the library's objects nor their digests.
     assert len(refused.value.message.splitlines()) == 1

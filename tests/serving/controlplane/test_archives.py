@@ -148,7 +148,7 @@ def test_nothing_outside_the_model_store_is_read(
     store: ArchiveStore, model_store: Path, tmp_path: Path, built: Path
 ) -> None:
     copy = (
-        r"not in the model store, .*: copy student-1\.0\.mar and its student-1\.0\.mar\.sig into "
+        r"not in the model store, .*: copy student-1\.0\.mar and its student-1\.0\.mar\.sig"
     )
     refuse(store, built, copy)
     refuse(store, tmp_path / "absent-1.0.mar", "not in the model store, .* there is no such file")
