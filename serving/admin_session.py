@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
-from rich.markup import escape
 
 from serving.admin_client import KEY_VARIABLE, URL_VARIABLE, AdminClient, AdminError, find_key
 from serving.settings import Settings, explain
+from serving.telling import tell_error
 
 Url = Annotated[
     str,
@@ -30,7 +29,7 @@ def admin_session(url: str) -> Iterator[AdminClient]:
         with AdminClient(url, find_key(_settings().state_dir)) as client:
             yield client
     except AdminError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]Error:[/] {escape(error.message)}")
+        tell_error(error.message)
         raise typer.Exit(1) from error
 
 

@@ -1,6 +1,7 @@
 """The command `understudy serve`."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from serving.errors import ConfigurationError
 from serving.ready_file import Addresses
 from serving.settings import Settings, explain
+from serving.telling import tell_error
 
 
 def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
@@ -72,14 +74,17 @@ def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
         _run(settings)
     except ValidationError as error:
-        typer.echo(f"error: {explain(error)}", err=True)
+        tell_error(explain(error))
         raise typer.Exit(2) from None
     except ConfigurationError as error:
-        typer.echo(f"error: {error.message}", err=True)
+        tell_error(error.message)
         raise typer.Exit(1) from None
 
 
 def _run(settings: Settings) -> None:
+    # TorchServe is a child that never speaks gRPC: without this, gRPC logs about every fork. It
+    # reads the variable when it is imported.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     # Here, so that `--help` needs no server.
     import uvloop  # noqa: PLC0415
 

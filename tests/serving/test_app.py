@@ -81,7 +81,8 @@ def test_a_setting_beyond_its_limit_is_named() -> None:
     done = serve(UNDERSTUDY_WAITING_ROOM="-1")
 
     assert done.returncode == 2
-    assert "waiting_room (UNDERSTUDY_WAITING_ROOM): Input should be greater" in done.stderr
+    said = "error: waiting_room (UNDERSTUDY_WAITING_ROOM): Input should be greater"
+    assert done.stderr.startswith(said)
 
 
 def test_the_output_names_the_key_s_file_and_never_the_key(own: Deployment, folder: Path) -> None:
@@ -90,6 +91,10 @@ def test_the_output_names_the_key_s_file_and_never_the_key(own: Deployment, fold
     assert own.key not in text
     assert own.addresses.admin_key_file == folder / "state" / "admin.key"
     assert own.addresses.admin_key_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_log_is_ours_alone_and_not_grpc_s(own: Deployment, folder: Path) -> None:
+    assert "fork" not in (folder / "log").read_text()
 
 
 def test_a_second_server_on_the_same_state_is_refused(own: Deployment, folder: Path) -> None:

@@ -131,6 +131,7 @@ async def test_refusals_end_the_command_with_what_to_do(
         result = await operator(*arguments)
         assert result.exit_code == 1, arguments
         assert said in result.stderr, (arguments, result.stderr)
+        assert result.stderr.startswith("error: "), result.stderr
         assert result.stdout == ""
 
     weak = await operator("key", "list", UNDERSTUDY_KEY=server.keys[Scope.OPERATE])
@@ -151,7 +152,7 @@ def test_a_setting_that_is_wrong_is_named_with_its_value() -> None:
 def test_without_a_server_the_command_says_how_to_start_one() -> None:
     result = run("route", "show")
     assert result.exit_code == 1
-    assert "no server answers at http://127.0.0.1:1" in result.stderr
+    assert result.stderr.startswith("error: no server answers at http://127.0.0.1:1")
     assert "understudy serve" in result.stderr
 
 
