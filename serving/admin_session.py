@@ -1,8 +1,8 @@
 """What every operator's command begins with: the admin API, opened, and its refusals told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -31,6 +31,12 @@ def admin_session(url: str) -> Iterator[AdminClient]:
     except AdminError as error:
         tell_error(error.message)
         raise typer.Exit(1) from error
+
+
+def present_route(admin: AdminClient, name: str) -> Mapping[str, Any] | None:
+    """Return a route as the admin API tells it; None where there is none of that name."""
+    found = [one for one in admin.call("GET", "/routes") if one["name"] == name]
+    return found[0] if found else None
 
 
 def _settings() -> Settings:

@@ -8,9 +8,10 @@ from rich.console import Console
 
 from serving import cli_tables
 from serving.admin_client import DEFAULT_URL
-from serving.admin_session import Url, admin_session
+from serving.admin_session import Url, admin_session, present_route
 from serving.key_cli import key_app
 from serving.route_cli import route_app
+from serving.traffic_hint import traffic_hint
 
 __all__ = ["deploy", "key_app", "route_app"]
 
@@ -37,10 +38,11 @@ def deploy(
     console = Console()
     with admin_session(url) as admin, console.status(f"loading and warming {archive.name} ..."):
         release = admin.call("POST", "/releases", body)
+        route = present_route(admin, "default")
     console.print(cli_tables.releases([release]))
     if release["state"] == "ready":
-        key, model = release["release"], release["release"].rpartition("-")[0]
-        console.print(f"\nGive it traffic: understudy route set default {model}={key}:100")
+        hint = traffic_hint(release["release"], route)
+        console.print(f"\n{hint}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _for_server(archive: Path) -> str:

@@ -42,13 +42,19 @@ def routes(found: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
+def arms(revision: Mapping[str, Any]) -> list[str]:
+    """Return a revision's arms as they are typed: NAME=MODEL-VERSION:WEIGHT."""
+    return [f"{arm['name']}={arm['release']}:{arm['weight']:g}" for arm in revision["arms"]]
+
+
 def history(found: Iterable[Mapping[str, Any]]) -> Table:
     """Return a table of a route's revisions."""
     table = _table("Revision", "When", "Who", "Arms", "Why")
     table.columns[3].no_wrap = True
     for one in found:
-        arms = "\n".join(f"{arm['name']}={arm['release']}:{arm['weight']:g}" for arm in one["arms"])
-        table.add_row(str(one["revision"]), _when(one["at"]), one["who"], arms, one["why"])
+        table.add_row(
+            str(one["revision"]), _when(one["at"]), one["who"], "\n".join(arms(one)), one["why"]
+        )
     return table
 
 

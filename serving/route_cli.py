@@ -9,7 +9,7 @@ from rich.console import Console
 
 from serving import cli_tables
 from serving.admin_client import DEFAULT_URL, AdminClient
-from serving.admin_session import Url, admin_session
+from serving.admin_session import Url, admin_session, present_route
 from serving.arm_arguments import read_arms
 
 Why = Annotated[str, typer.Option("--why", help="Your words, kept in the history and the audit.")]
@@ -79,7 +79,7 @@ def set_route(  # noqa: PLR0917 - the parameters of a Typer command are its opti
       understudy route set default teacher=0 student=100
     """
     with admin_session(url) as admin:
-        present = _present(admin, route)
+        present = present_route(admin, route)
         body: dict[str, Any] = {"arms": read_arms(arms, present), "why": why}
         body["expected_revision"] = 0 if present is None else present["revision"]
         for name, value in (("sticky", sticky), ("timeout_s", timeout_s)):
@@ -131,7 +131,9 @@ def rollback(
     """
     with admin_session(url) as admin:
         body = {"revision": to, "why": why}
-        _tell(admin.call("POST", f"/routes/{quote(route)}/rollback", body))
+        changed = admin.call("POST", f"/routes/{quote(route)}/rollback", body)
+        _tell(changed)
+        _tell_the_way_back(admin, changed)
 
 
 @route_app.command("history")
@@ -151,9 +153,20 @@ def history(
     Console().print(cli_tables.history(revisions))
 
 
-def _present(admin: AdminClient, route: str) -> Mapping[str, Any] | None:
-    found = [one for one in admin.call("GET", "/routes") if one["name"] == route]
-    return found[0] if found else None
+def _tell_the_way_back(admin: AdminClient, changed: Mapping[str, Any]) -> None:
+    """Say where another rollback leads: to what this one left, which is loaded still."""
+    route = changed["name"]
+    newest, left = admin.call("GET", f"/routes/{quote(route)}/history", limit=2)
+    if newest["revision"] != changed["revision"]:
+        return  # somebody changed the route meanwhile
+    Console().print(
+        f"Rolling back again returns to revision {left['revision']} "
+        f"({', '.join(cli_tables.arms(left))}); to go further back, "
+        f"understudy route rollback {route} --to REVISION",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _tell(changed: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> None:

@@ -5,8 +5,10 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from serving.api.complaints import complaint
 from serving.errors import InvalidRoute
 from serving.store.values import (
+    MAX_WEIGHT,
     NAME_PATTERN,
     ApiKey,
     Arm,
@@ -87,13 +89,11 @@ class RouteRequest(Message):
             InvalidRoute: It breaks a rule; the first one is told.
         """
         try:
-            arms = tuple(
-                Arm(name=arm.name, release=_key(arm), weight=arm.weight) for arm in self.arms
-            )
+            arms = tuple(_arm(arm) for arm in self.arms)
             return Route(name=name, arms=arms, sticky=self.sticky, timeout_s=self.timeout_s)
         except ValidationError as error:
             first = error.errors()[0]
-            message = first["msg"].removeprefix("Value error, ")
+            message = complaint(first)
             field = ".".join(map(str, first["loc"])) or message.partition(":")[0]
             prefix = "" if message.startswith(field) else f"{field}: "
             raise InvalidRoute(field, f"{prefix}{message}") from error
@@ -212,6 +212,13 @@ class AuditLog(Message):
     """The newest entries, newest first."""
 
     entries: tuple[AuditEntry, ...]
+
+
+def _arm(arm: ArmInfo) -> Arm:
+    if not 0 <= arm.weight <= MAX_WEIGHT:
+        field = f"arms.{arm.name}.weight"
+        raise InvalidRoute(field, f"{field}: {arm.weight:g} must be 0 to {MAX_WEIGHT}, in percent")
+    return Arm(name=arm.name, release=_key(arm), weight=arm.weight)
 
 
 def _key(arm: ArmInfo) -> ReleaseKey:

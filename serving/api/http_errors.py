@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from serving import errors
+from serving.api.complaints import complaint
 from serving.api.request_ids import REQUEST_ID_HEADER, request_id_of
 
 log = structlog.get_logger(__name__)
@@ -123,7 +124,7 @@ async def _validation(request: Request, error: Exception) -> Response:
         return await error_answer(request, error)
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"})
-    info = errors.ErrorInfo("invalid_field", f"{field or 'body'}: {first['msg']}", field)
+    info = errors.ErrorInfo("invalid_field", f"{field or 'body'}: {complaint(first)}", field)
     return _answer(request_id_of(request), HTTPStatus.BAD_REQUEST, info, {})
 
 

@@ -7,6 +7,9 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+# A percentage.
+MAX_WEIGHT = 100
+NAME_RULE = "1 to 63 of a-z, 0-9, '.', '_', '-', and begin with a letter or digit"
 
 
 class Frozen(BaseModel):
@@ -46,7 +49,7 @@ class Arm(Frozen):
 
     name: str = Field(pattern=NAME_PATTERN)
     release: ReleaseKey
-    weight: float = Field(ge=0, le=100)
+    weight: float = Field(ge=0, le=MAX_WEIGHT)
 
 
 class Route(Frozen):

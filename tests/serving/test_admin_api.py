@@ -163,6 +163,16 @@ async def test_bad_wishes_are_refused_with_their_field(server: AdminServer) -> N
             (422, "archive_rejected", ""),
             (400, "invalid_field", "workers"),
         ]
+        outside = await put("/routes/default", json=arms(a=("s-1", 150), b=("s-1", -50)))
+        assert error(outside) == (400, "invalid_route", "arms.a.weight")
+        said = outside.json()["error"]["message"]
+        assert said == "arms.a.weight: 150 must be 0 to 100, in percent"
+        odd = await put("/routes/default", json=arms(Teacher=("s-1", 100)))
+        assert error(odd) == (400, "invalid_field", "arms.0.name")
+        said = odd.json()["error"]["message"]
+        assert said.startswith("arms.0.name: 'Teacher' must be 1 to 63 of a-z, 0-9,")
+        few = await post("/releases", json={"path": "x.mar", "workers": 0})
+        assert few.json()["error"]["message"].endswith("greater than or equal to 1, not 0")
     assert await server.plane.store.routes() == {}
     assert await server.plane.store.releases() == []
 

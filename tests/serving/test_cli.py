@@ -83,6 +83,18 @@ async def test_an_operator_swaps_a_student_in_and_out(operator: Any, server: Adm
     back = await operator("route", "rollback", "default", "--why", "ghosts")
     assert back.exit_code == 0
     assert "rollback to revision 2: ghosts" in back.output
+    there = "(teacher=teacher-1.0:0, student=student-1.0:100)"
+    assert f"Rolling back again returns to revision 3 {there}" in back.output
+    again = await operator("route", "rollback", "default")
+    assert "rollback to revision 3" in again.output
+    there = "(teacher=teacher-1.0:50, student=student-1.0:50)"
+    assert f"Rolling back again returns to revision 4 {there}" in again.output
+    path = await asyncio.to_thread(server.plane.build, "student", "1.1")
+    third = await operator("deploy", str(path))
+    hint = "route set default teacher=0 student=100 student-1.1=student-1.1:0"
+    assert f"understudy {hint}\n" in third.output
+    assert "`route set` replaces all arms" in third.output
+    assert (await operator(*hint.split())).exit_code == 0
     alone = await operator("route", "set", "default", "student=100", "--sticky", "none")
     assert "The arm teacher left the route" in alone.output
     told = await operator("route", "history", "default", "--limit", "3")
@@ -119,6 +131,19 @@ async def test_refusals_end_the_command_with_what_to_do(
         (("route", "set", "default", "student=50"), "give it a release, as in"),
         (("route", "set", "default", "a=s-1:50", "a=s-1:50"), "named twice"),
         (("route", "set", "default", "a=s-1:1.2.3"), "1.2.3 is not a number"),
+        (
+            ("route", "set", "default", "a=s-1:150", "b=s-1:-50"),
+            "a=s-1:150: the weight of the arm a is 150; it must be 0 to 100",
+        ),
+        (("route", "set", "default", "b=s-1:-50"), "the arm b is -50; it must be 0 to 100"),
+        (
+            ("route", "set", "default", "Teacher=s-1:100"),
+            "the arm's name 'Teacher' must be 1 to 63 of a-z, 0-9, '.', '_', '-'",
+        ),
+        (
+            ("route", "set", "Default!", "a=s-1:100"),
+            "name: 'Default!' must be 1 to 63 of a-z, 0-9, '.', '_', '-'",
+        ),
         (("route", "set", "default", "a=s-1:90"), "the weights sum to 90; they must sum to 100"),
         (("route", "set", "default", "a=s-1:100"), "s-1 was never deployed; deploy it first"),
         (("route", "promote", "default", "a"), "no route 'default'"),
