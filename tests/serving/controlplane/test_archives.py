@@ -147,9 +147,7 @@ def test_one_of_several_trusted_keys_is_enough(
 def test_nothing_outside_the_model_store_is_read(
     store: ArchiveStore, model_store: Path, tmp_path: Path, built: Path
 ) -> None:
-    copy = (
-        r"not in the model store, .*: copy student-1\.0\.mar and its student-1\.0\.mar\.sig"
-    )
+    copy = r"not in the model store, .*: copy student-1\.0\.mar and its student-1\.0\.mar\.sig"
     refuse(store, built, copy)
     refuse(store, tmp_path / "absent-1.0.mar", "not in the model store, .* there is no such file")
     refuse(store, "../../etc/passwd", "not in the model store")
