@@ -1,4 +1,4 @@
-"""A tiny detector that finds things, images to find them in, and requests to release it."""
+"""Images for a tiny detector to find things in, and requests to release it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,17 +9,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from tiny_networks import CLASSES, OPEN_GATE, SIDE, tiny_model
 
 from distill_jobs.data.dataset import Dataset
-from distill_jobs.environment import offline
-from distill_jobs.job import Gate, Licences
+from distill_jobs.job import Licences
 from distill_jobs.release import sign
 from distill_jobs.release.request import ReleaseRequest
-
-SIDE = 64
-CLASSES = ("round", "long", "odd")
-# What a random network loses in INT8 says nothing about real ones: this gate lets it pass.
-OPEN_GATE = Gate(min_retention_map50=0.0, max_int8_drop_map50_95=1.0, min_matched_f1=0.0)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,42 +24,6 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-def tiny_model(architecture: str = "yolov8n.yaml", seed: int = 3) -> torch.nn.Module:
-    """Return an untrained detector whose class scores are spread out, so that some are high."""
-    offline()
-    from ultralytics.nn.tasks import DetectionModel, yaml_model_load
-
-    description = yaml_model_load(architecture)
-    description["scales"] = {"n": [0.33, 0.125, 1024]}
-    torch.manual_seed(seed)
-    model = DetectionModel(description, nc=len(CLASSES), verbose=False)
-    _settle(model)
-    with torch.no_grad():
-        head = model.model[-1]
-        branches = [head.cv3, getattr(head, "one2one_cv3", None)]
-        for branch in (one for one in branches if one is not None):
-            for level in branch:
-                level[-1].weight *= 20
-                level[-1].bias.fill_(-3.0)
-    model.names = dict(enumerate(CLASSES))
-    model.args = {"task": "detect"}
-    return model.eval()
-
-
-def _settle(model: torch.nn.Module) -> None:
-    """Fit the batch norms to random images: untrained, the signal dies on its way."""
-    norms = [one for one in model.modules() if isinstance(one, torch.nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 1.0
-    images = torch.nn.functional.interpolate(torch.rand(16, 3, 8, 8), SIDE)
-    with torch.no_grad():
-        model.train()(images)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    model.eval()
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import OPEN_GATE, tiny_model
 from google.protobuf import json_format
 from onnx import numpy_helper
+from tiny_networks import OPEN_GATE, tiny_model
 
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.errors import (

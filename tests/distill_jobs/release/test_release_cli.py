@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import SIDE, tiny_model
+from tiny_networks import SIDE, tiny_model
 from typer.testing import CliRunner, Result
 
 from distill_jobs.data.dataset import Dataset

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from conftest import SIDE, tiny_model
+from tiny_networks import SIDE, tiny_model
 
 from distill_jobs.errors import UnsupportedModel
 from distill_jobs.release import export, quantize

@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import CLASSES, SIDE
 from test_release_evaluate import found
+from tiny_networks import CLASSES, SIDE
 
 from distill_jobs.job import Licences
 from distill_jobs.release import golden
