@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from serving.settings import Settings
 
 pytestmark = pytest.mark.slow
 
-BUSY = {"busy": 12, "batch_size": 1}
+# Several hundred milliseconds a frame: four of them are under way together for over a second.
+BUSY = {"busy": 80, "batch_size": 1}
 
 
 @pytest.fixture(scope="module")
@@ -214,8 +216,12 @@ def test_stopping_answers_what_is_under_way_and_the_next_start_takes_up(
     with (
         grpc.insecure_channel(own.addresses.grpc_address) as channel,
         ThreadPoolExecutor(5) as cameras,
+        ExitStack() as ends,
     ):
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        # Also where an assertion fails: the executor waits for whoever waits for these.
+        ends.callback(watch.cancel)
+        ends.callback(stream_end.set)
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
         streaming = cameras.submit(camera)
 
