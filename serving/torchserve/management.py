@@ -1,5 +1,6 @@
 """What an operator's wish becomes: models registered and unregistered in TorchServe."""
 
+import asyncio
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
@@ -14,6 +15,7 @@ from serving.torchserve.tokens import Token
 # A busy worker lets the queue fill while it works, so waiting for more only slows a lone request.
 _MAX_BATCH_DELAY_MS = 0
 _CALL_TIMEOUT_S = 30.0
+_READY_POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,25 @@ class ManagementClient:
         query: dict[str, str | int] = {"min_worker": workers, "max_worker": workers}
         query["synchronous"] = "true"
         await self._call("PUT", _path(key), query, timeout_s=self._load_timeout_s)
+        await self._have_come_up(key, workers)
+
+    async def _have_come_up(self, key: ReleaseKey, workers: int) -> None:
+        """Wait for the workers: TorchServe's own synchronous answer is sometimes too early."""
+        try:
+            async with asyncio.timeout(self._load_timeout_s):
+                # TorchServe has no event for it.
+                while await self._ready_workers(key) < workers:  # noqa: ASYNC110 - see above
+                    await asyncio.sleep(_READY_POLL_S)
+        except TimeoutError as error:
+            raise WorkerFailed(
+                f"{key}: its {workers} workers were not ready within {self._load_timeout_s:g} s"
+            ) from error
+
+    async def _ready_workers(self, key: ReleaseKey) -> int:
+        found = await self.describe(key)
+        if found is None:
+            raise WorkerFailed(f"{key}: removed while its workers came up")
+        return found.ready_workers
 
     async def unregister(self, key: ReleaseKey) -> None:
         """Remove a version at once: what it still holds is lost, so drain it before.
