@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+STICKY_PATTERN = r"^(camera|none|header:[a-z0-9-]{1,64})$"
 # A percentage.
 MAX_WEIGHT = 100
 NAME_RULE = "1 to 63 of a-z, 0-9, '.', '_', '-', and begin with a letter or digit"
@@ -52,20 +53,49 @@ class Arm(Frozen):
     weight: float = Field(ge=0, le=MAX_WEIGHT)
 
 
+class Shadow(Frozen):
+    """Frames that a second arm answers too, unheard, to compare the two.
+
+    Attributes:
+        arm: One of the route's; frames that it answered itself are not shadowed.
+        rate: Share of the frames, above 0 and at most 1.
+    """
+
+    arm: str = Field(pattern=NAME_PATTERN)
+    rate: float = Field(gt=0, le=1)
+
+
+class Fallback(Frozen):
+    """Who answers where an arm fails or is full.
+
+    Attributes:
+        arm: One of the route's.
+        budget: Share of the route's requests that may be handed over, 0 to 1.
+    """
+
+    arm: str = Field(pattern=NAME_PATTERN)
+    budget: float = Field(default=0.2, ge=0, le=1)
+
+
 class Route(Frozen):
     """Desired state: which arm answers which camera.
 
     Attributes:
         name: What a request names; "default" otherwise.
         arms: In a fixed order: raising a later arm's weight only moves keys to it.
-        sticky: What the split hashes: the camera id, or nothing (each request for itself).
+        sticky: What the split hashes: the camera id, a header ("header:x-site"; over gRPC the
+            metadata of that name), or nothing (each request for itself).
         timeout_s: Deadline of a request that brings none.
+        shadow: Which arm answers frames of the others too; None: none.
+        fallback: Which arm answers where another fails or is full; None: none.
     """
 
     name: str = Field(default="default", pattern=NAME_PATTERN)
     arms: tuple[Arm, ...] = Field(min_length=1, max_length=8)
-    sticky: Literal["camera", "none"] = "camera"
+    sticky: str = Field(default="camera", pattern=STICKY_PATTERN)
     timeout_s: float = Field(default=10.0, gt=0, le=120)
+    shadow: Shadow | None = None
+    fallback: Fallback | None = None
 
     @model_validator(mode="after")
     def _weights_and_names(self) -> Self:
@@ -75,7 +105,14 @@ class Route(Frozen):
         names = [arm.name for arm in self.arms]
         if len(set(names)) != len(names):
             raise ValueError(f"arms.name: {names} holds a name twice; each arm needs its own")
+        for field, part in (("shadow", self.shadow), ("fallback", self.fallback)):
+            if part is not None and part.arm not in names:
+                raise ValueError(f"{field}.arm: no arm {part.arm!r} here, only {', '.join(names)}")
         return self
+
+    def arm(self, name: str) -> Arm | None:
+        """Return the arm of this name, or None."""
+        return next((arm for arm in self.arms if arm.name == name), None)
 
     def releases(self) -> frozenset[ReleaseKey]:
         """Every release an arm names, weight 0 included (a forced arm reaches it)."""
