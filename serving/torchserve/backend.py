@@ -1,0 +1,21 @@
+"""One TorchServe as the planes know it: a name and who speaks to it."""
+
+from dataclasses import dataclass
+
+from serving.torchserve.inference import InferenceClient
+from serving.torchserve.management import ManagementClient
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One TorchServe.
+
+    Attributes:
+        name: Unique in the deployment and the same after every restart: placements are kept by it.
+        inference: Sends it frames.
+        management: Registers and unregisters in it.
+    """
+
+    name: str
+    inference: InferenceClient
+    management: ManagementClient
