@@ -31,6 +31,8 @@ def to_json(response: wire.DetectResponse) -> bytes:
                 "model": answered_by.model,
                 "version": answered_by.version,
                 "variant": answered_by.variant,
+                "stoodInFor": answered_by.stood_in_for,
+                "backend": answered_by.backend,
             },
             "timings": {
                 "totalMs": shortest(timings.total_ms),
@@ -42,6 +44,7 @@ def to_json(response: wire.DetectResponse) -> bytes:
                 "postprocessMs": shortest(timings.postprocess_ms),
             },
             "requestId": response.request_id,
+            "dropped": response.dropped,
         }
     )
 

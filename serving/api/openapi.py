@@ -112,6 +112,7 @@ def _value_schema(field: FieldDescriptor) -> Schema:
         FieldDescriptor.CPPTYPE_FLOAT: "number",
         FieldDescriptor.CPPTYPE_UINT32: "integer",
         FieldDescriptor.CPPTYPE_STRING: "string",
+        FieldDescriptor.CPPTYPE_BOOL: "boolean",
     }
     return {"type": kinds[field.cpp_type]}
 

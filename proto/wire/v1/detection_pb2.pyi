@@ -62,16 +62,20 @@ class ImageSize(_message.Message):
     def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ...) -> None: ...
 
 class AnsweredBy(_message.Message):
-    __slots__ = ("arm", "model", "version", "variant")
+    __slots__ = ("arm", "model", "version", "variant", "stood_in_for", "backend")
     ARM_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     VARIANT_FIELD_NUMBER: _ClassVar[int]
+    STOOD_IN_FOR_FIELD_NUMBER: _ClassVar[int]
+    BACKEND_FIELD_NUMBER: _ClassVar[int]
     arm: str
     model: str
     version: str
     variant: str
-    def __init__(self, arm: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., variant: _Optional[str] = ...) -> None: ...
+    stood_in_for: str
+    backend: str
+    def __init__(self, arm: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., variant: _Optional[str] = ..., stood_in_for: _Optional[str] = ..., backend: _Optional[str] = ...) -> None: ...
 
 class Timings(_message.Message):
     __slots__ = ("total_ms", "queue_ms", "upstream_ms", "decode_ms", "preprocess_ms", "inference_ms", "postprocess_ms")
@@ -102,7 +106,7 @@ class Error(_message.Message):
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., field: _Optional[str] = ...) -> None: ...
 
 class DetectResponse(_message.Message):
-    __slots__ = ("detections", "image_size", "camera_id", "frame_id", "answered_by", "timings", "request_id", "error")
+    __slots__ = ("detections", "image_size", "camera_id", "frame_id", "answered_by", "timings", "request_id", "error", "dropped")
     DETECTIONS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
@@ -111,6 +115,7 @@ class DetectResponse(_message.Message):
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
     detections: _containers.RepeatedCompositeFieldContainer[Detection]
     image_size: ImageSize
     camera_id: str
@@ -119,4 +124,5 @@ class DetectResponse(_message.Message):
     timings: Timings
     request_id: str
     error: Error
-    def __init__(self, detections: _Optional[_Iterable[_Union[Detection, _Mapping]]] = ..., image_size: _Optional[_Union[ImageSize, _Mapping]] = ..., camera_id: _Optional[str] = ..., frame_id: _Optional[str] = ..., answered_by: _Optional[_Union[AnsweredBy, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., request_id: _Optional[str] = ..., error: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...
+    dropped: bool
+    def __init__(self, detections: _Optional[_Iterable[_Union[Detection, _Mapping]]] = ..., image_size: _Optional[_Union[ImageSize, _Mapping]] = ..., camera_id: _Optional[str] = ..., frame_id: _Optional[str] = ..., answered_by: _Optional[_Union[AnsweredBy, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., request_id: _Optional[str] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., dropped: _Optional[bool] = ...) -> None: ...

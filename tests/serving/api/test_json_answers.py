@@ -21,9 +21,18 @@ answers = st.builds(
     image_size=st.builds(wire.ImageSize, width=st.integers(0, 9999), height=st.integers(0, 9999)),
     camera_id=text,
     frame_id=text,
-    answered_by=st.builds(wire.AnsweredBy, arm=text, model=text, version=text, variant=text),
+    answered_by=st.builds(
+        wire.AnsweredBy,
+        arm=text,
+        model=text,
+        version=text,
+        variant=text,
+        stood_in_for=text,
+        backend=text,
+    ),
     timings=st.builds(wire.Timings, total_ms=float32, queue_ms=float32, inference_ms=float32),
     request_id=text,
+    dropped=st.booleans(),
 )
 
 
