@@ -7,6 +7,7 @@ from serving.errors import (
     InvalidField,
     InvalidRoute,
     Overloaded,
+    StreamEnded,
     UnderstudyError,
 )
 
@@ -16,11 +17,11 @@ def rebuilt(info: ErrorInfo, *, retry_after_s: float = 1.0) -> UnderstudyError:
 
     Args:
         info: What the server told.
-        retry_after_s: When to try again, should it be `Overloaded`.
+        retry_after_s: When to try again, should it be `Overloaded` or `StreamEnded`.
     """
     kinds = {kind.code: kind for kind in _kinds(UnderstudyError)}
     kind = kinds.get(info.code, UnderstudyError)
-    if issubclass(kind, Overloaded):
+    if issubclass(kind, Overloaded | StreamEnded):
         return kind(info.message, retry_after_s=retry_after_s)
     if issubclass(kind, InvalidField | InvalidRoute):
         return kind(info.field, info.message)

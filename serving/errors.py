@@ -15,6 +15,9 @@ UnderstudyError
 │   └── BadImage                the bytes do not decode
 ├── Overloaded                  every place is taken; try again after `retry_after_s`
 ├── DeadlineExceeded            the answer would come too late
+├── StreamError                 a camera's connection ends; the camera did nothing wrong
+│   ├── StreamEnded             connect again after `retry_after_s`
+│   └── CameraTakenOver         another stream of the same camera has taken over
 ├── UpstreamError               a worker or its server is at fault
 │   ├── WorkerFailed            the worker raised, died or answered nonsense
 │   ├── StaleRoute              the backend does not know the version: the route has moved on
@@ -127,6 +130,32 @@ class DeadlineExceeded(UnderstudyError):
     """The answer would come after the deadline."""
 
     code = "deadline_exceeded"
+
+
+class StreamError(UnderstudyError):
+    """A camera's connection ends, and not by the camera's fault."""
+
+    code = "stream_error"
+
+
+class StreamEnded(StreamError):
+    """The server has ended a connection: connect again, to any gateway.
+
+    Attributes:
+        retry_after_s: When to connect, in seconds; spread, so that not all cameras come at once.
+    """
+
+    code = "stream_ended"
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class CameraTakenOver(StreamError):
+    """Another stream of the same camera has taken over."""
+
+    code = "camera_taken_over"
 
 
 class UpstreamError(UnderstudyError):

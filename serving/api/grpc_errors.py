@@ -1,7 +1,8 @@
 """Errors as gRPC answers: one table of codes, and details in the trailing metadata.
 
 Trailing metadata: `x-request-id`; `understudy-error-bin`, an understudy.v1.Error; and for overload
-`grpc-retry-pushback-ms`, which gRPC clients with a retry policy obey by themselves.
+and the end of a stream `grpc-retry-pushback-ms`, which gRPC clients with a retry policy obey by
+themselves.
 """
 
 from typing import NoReturn
@@ -35,6 +36,9 @@ STATUS: dict[type, grpc.StatusCode] = {
     errors.BadImage: _Code.INVALID_ARGUMENT,
     errors.Overloaded: _Code.RESOURCE_EXHAUSTED,
     errors.DeadlineExceeded: _Code.DEADLINE_EXCEEDED,
+    errors.StreamError: _Code.ABORTED,
+    errors.StreamEnded: _Code.UNAVAILABLE,
+    errors.CameraTakenOver: _Code.ABORTED,
     errors.UpstreamError: _Code.INTERNAL,
     errors.WorkerFailed: _Code.INTERNAL,
     errors.StaleRoute: _Code.UNAVAILABLE,
@@ -73,6 +77,6 @@ async def abort(context: Context, error: Exception, request_id: str) -> NoReturn
         (REQUEST_ID_KEY, request_id),
         (ERROR_KEY, details.SerializeToString()),
     ]
-    if isinstance(error, errors.Overloaded):
+    if isinstance(error, errors.Overloaded | errors.StreamEnded):
         trailing.append((RETRY_KEY, str(max(1, round(error.retry_after_s * 1000)))))
     await context.abort(status_of(error), details.message, tuple(trailing))
