@@ -9,7 +9,7 @@ export YOLO_OFFLINE := 1
 export YOLO_AUTOINSTALL := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-quick lint check format proto lock clean
+.PHONY: help install demo serve test test-quick bench-swap lint check format proto lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ test: $(STAMP) ## run every test, real servers and a real training included
 
 test-quick: $(STAMP) ## run the tests that start no server and train nothing
 	$(BIN)/python -m pytest -m "not slow"
+
+bench-swap: $(STAMP) ## swaps under load, with kills, and TorchServe alone (resumable)
+	$(BIN)/python -m bench.swap
 
 lint: $(STAMP) ## style, types, imports between the islands
 	$(BIN)/ruff check .

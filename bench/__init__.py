@@ -1,0 +1,1 @@
+"""Measurements: each writes a file under `bench/results`."""

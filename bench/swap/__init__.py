@@ -1,0 +1,1 @@
+"""Does a swap lose a frame? Under steady load, with kills, and TorchServe alone beside it."""
