@@ -68,6 +68,7 @@ def main(  # noqa: PLR0917 - Typer reads the options from the parameters
     Stopped at any moment, it goes on where it was: each part is kept when it is done.
     """
     counts = {"route": route_swaps_, "full": full_swaps_, "kills": kills_, "alone": alone_}
+    folder = folder.absolute()
     results = Results(folder / "parts", fresh=fresh)
     made = material(folder)
     asyncio.run(_measure(Case(folder, made, results, counts)))
