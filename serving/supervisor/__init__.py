@@ -1,0 +1,1 @@
+"""Keeps the deployment's processes running: TorchServe, the controller, the gateways."""
