@@ -21,10 +21,11 @@ class BadFrame(HandlerError):
     """One frame cannot be answered, and its sender can mend that.
 
     Attributes:
-        code: Stable: "empty_body", "not_an_image", "truncated_image", "image_too_large" or
-            "invalid_field".
+        code: Stable: "empty_body", "not_an_image", "truncated_image", "image_too_large",
+            "invalid_field" or "deadline_exceeded".
         message: What is wrong, with the limit and what to do.
-        field: The part of the request at fault: "image", "min_score" or "max_detections".
+        field: The part of the request at fault: "image", "min_score", "max_detections" or
+            "deadline_unix_ms".
     """
 
     def __init__(self, code: str, message: str, field: str = "image") -> None:

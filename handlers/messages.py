@@ -1,6 +1,7 @@
 """What TorchServe hands a handler, and the JSON that goes back."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
@@ -13,7 +14,10 @@ REPLY_VERSION = 1
 CONTENT_TYPE = "application/json"
 
 # By the error's code; every other bad frame is a 400.
-_STATUS = {"image_too_large": (413, "Payload Too Large")}
+_STATUS = {
+    "image_too_large": (413, "Payload Too Large"),
+    "deadline_exceeded": (504, "Gateway Timeout"),
+}
 _BAD_REQUEST = (400, "Bad Request")
 
 N = TypeVar("N", int, float)
@@ -46,12 +50,14 @@ def read_item(item: Mapping[str, object], headers: Mapping[str, object]) -> Fram
 
     Args:
         item: "body" (or "data", as a form may name it), perhaps "min_score", "max_detections".
-        headers: Perhaps X-Min-Score and X-Max-Detections, in any case.
+        headers: Perhaps X-Min-Score, X-Max-Detections and X-Deadline-Unix-Ms, in any case.
 
     Raises:
-        BadFrame: "not_an_image" if the body came as text or JSON, "invalid_field" if an option is
-            no number.
+        BadFrame: "deadline_exceeded" if nobody waits for the answer any more, "not_an_image" if
+            the body came as text or JSON, "invalid_field" if an option is no number.
     """
+    sent = {name.lower(): value for name, value in headers.items()}
+    _hold_deadline(sent.get("x-deadline-unix-ms"))
     body = item.get("body", item.get("data", b""))
     if not isinstance(body, bytes | bytearray):
         raise BadFrame(
@@ -59,7 +65,6 @@ def read_item(item: Mapping[str, object], headers: Mapping[str, object]) -> Fram
             "image: came as text or JSON; send the encoded image itself, as image/jpeg, image/png, "
             "image/webp or application/octet-stream",
         )
-    sent = {name.lower(): value for name, value in headers.items()}
     min_score = item.get("min_score", sent.get("x-min-score"))
     max_detections = item.get("max_detections", sent.get("x-max-detections"))
     return Frame(
@@ -109,6 +114,21 @@ def write_error(bad: BadFrame) -> bytes:
 def status_of(bad: BadFrame) -> tuple[int, str]:
     """Return the HTTP status and phrase of a bad frame."""
     return _STATUS.get(bad.code, _BAD_REQUEST)
+
+
+def _hold_deadline(value: object) -> None:
+    """Refuse an item whose sender has stopped waiting: the batch is spent on the others."""
+    deadline_ms = _number("deadline_unix_ms", value, int, "a whole number")
+    if deadline_ms is None:
+        return
+    late_ms = 1000 * time.time() - deadline_ms
+    if late_ms >= 0:
+        raise BadFrame(
+            "deadline_exceeded",
+            f"deadline: passed {late_ms:.0f} ms before the worker came to the frame; allow more "
+            "time or send fewer frames",
+            "deadline_unix_ms",
+        )
 
 
 def _number(name: str, value: object, parse: Callable[[str], N], wanted: str) -> N | None:

@@ -19,7 +19,8 @@ UnderstudyError
 │   ├── StreamEnded             connect again after `retry_after_s`
 │   └── CameraTakenOver         another stream of the same camera has taken over
 ├── UpstreamError               a worker or its server is at fault
-│   ├── WorkerFailed            the worker raised, died or answered nonsense
+│   ├── WorkerFailed            the worker raised or answered nonsense
+│   ├── WorkerDied              the worker's process ended under the frame; another may answer it
 │   ├── StaleRoute              the backend does not know the version: the route has moved on
 │   └── BackendUnavailable      TorchServe cannot be reached
 ├── ReleaseError
@@ -165,9 +166,15 @@ class UpstreamError(UnderstudyError):
 
 
 class WorkerFailed(UpstreamError):
-    """The worker raised, died or answered what it must not."""
+    """The worker raised or answered what it must not."""
 
     code = "worker_failed"
+
+
+class WorkerDied(UpstreamError):
+    """The worker's process ended under the frame: no fault of the frame's, so it may go again."""
+
+    code = "worker_died"
 
 
 class StaleRoute(UpstreamError):
@@ -177,9 +184,21 @@ class StaleRoute(UpstreamError):
 
 
 class BackendUnavailable(UpstreamError):
-    """TorchServe cannot be reached."""
+    """TorchServe cannot be reached, or nothing answers there now.
+
+    Attributes:
+        retry_after_s: When to try again, in seconds; None: no telling.
+        refused: Whether nothing was sent: nobody listens, or no token is to be had.
+    """
 
     code = "backend_unavailable"
+
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, refused: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.refused = refused
 
 
 class ReleaseError(UnderstudyError):
@@ -276,3 +295,10 @@ def describe(error: Exception) -> ErrorInfo:
     if isinstance(error, UnderstudyError):
         return ErrorInfo(error.code, error.message, getattr(error, "field", ""))
     return ErrorInfo("internal", "internal error: the server's log has it under the request id")
+
+
+def retry_after_s(error: BaseException) -> float | None:
+    """Return when to try again, in seconds, where the error tells."""
+    if isinstance(error, Overloaded | StreamEnded | BackendUnavailable):
+        return error.retry_after_s
+    return None

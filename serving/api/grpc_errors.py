@@ -41,6 +41,7 @@ STATUS: dict[type, grpc.StatusCode] = {
     errors.CameraTakenOver: _Code.ABORTED,
     errors.UpstreamError: _Code.INTERNAL,
     errors.WorkerFailed: _Code.INTERNAL,
+    errors.WorkerDied: _Code.UNAVAILABLE,
     errors.StaleRoute: _Code.UNAVAILABLE,
     errors.BackendUnavailable: _Code.UNAVAILABLE,
     errors.ReleaseError: _Code.FAILED_PRECONDITION,
@@ -77,6 +78,6 @@ async def abort(context: Context, error: Exception, request_id: str) -> NoReturn
         (REQUEST_ID_KEY, request_id),
         (ERROR_KEY, details.SerializeToString()),
     ]
-    if isinstance(error, errors.Overloaded | errors.StreamEnded):
-        trailing.append((RETRY_KEY, str(max(1, round(error.retry_after_s * 1000)))))
+    if (retry_after_s := errors.retry_after_s(error)) is not None:
+        trailing.append((RETRY_KEY, str(max(1, round(retry_after_s * 1000)))))
     await context.abort(status_of(error), details.message, tuple(trailing))

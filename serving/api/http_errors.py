@@ -45,6 +45,7 @@ STATUS: dict[type, HTTPStatus] = {
     errors.CameraTakenOver: HTTPStatus.CONFLICT,
     errors.UpstreamError: HTTPStatus.BAD_GATEWAY,
     errors.WorkerFailed: HTTPStatus.BAD_GATEWAY,
+    errors.WorkerDied: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StaleRoute: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BackendUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ReleaseError: HTTPStatus.CONFLICT,
@@ -86,9 +87,9 @@ def status_of(error: Exception) -> HTTPStatus:
 
 
 def _headers(error: Exception) -> dict[str, str]:
-    if isinstance(error, errors.Overloaded):
+    if (retry_after_s := errors.retry_after_s(error)) is not None:
         # RFC 9110 knows whole seconds only.
-        return {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
+        return {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
     if isinstance(error, errors.Unauthenticated):
         return {"WWW-Authenticate": "Bearer"}
     return {}

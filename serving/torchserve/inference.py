@@ -18,6 +18,7 @@ from serving.errors import (
     Overloaded,
     StaleRoute,
     UnderstudyError,
+    WorkerDied,
     WorkerFailed,
 )
 from serving.store.values import ReleaseKey
@@ -31,6 +32,10 @@ REPLY_VERSION = 1
 _RETRY_AFTER_S = 0.5
 # What a handler answers to a frame that it cannot read; anything else is not the frame's fault.
 _FRAME_REFUSED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
+# A host that is gone does not even refuse.
+_CONNECT_S = 2.0
+# TorchServe's words to a frame whose worker's process ended.
+_DIED = "Worker died."
 # aiohttp warns above this.
 _WHOLE_BODY_BYTES = 1024 * 1024
 
@@ -136,6 +141,7 @@ class InferenceClient:
         min_score: float | None = None,
         max_detections: int | None = None,
         timeout_s: float,
+        deadline_unix_ms: int | None = None,
     ) -> WorkerReply:
         """Have one frame answered.
 
@@ -145,15 +151,18 @@ class InferenceClient:
             min_score: Lowest score to return; None: the card's operating thresholds.
             max_detections: At most this many; None: the card's limit.
             timeout_s: How long to wait; TorchServe works on after that, unheard.
+            deadline_unix_ms: The worker skips the frame after this moment of its own wall clock;
+                None: never.
 
         Raises:
             BadImage: The worker cannot read the image.
             ImageTooLarge: It has too many pixels or bytes.
             StaleRoute: TorchServe does not know the version.
             Overloaded: TorchServe's queue for it is full, or it has no worker now.
-            WorkerFailed: The worker raised, died or answered nonsense.
+            WorkerFailed: The worker raised or answered nonsense.
+            WorkerDied: Its process ended meanwhile.
             BackendUnavailable: TorchServe cannot be reached.
-            DeadlineExceeded: The time is over.
+            DeadlineExceeded: The time is over, or was when the worker came to the frame.
         """
         # As headers: TorchServe does not hand a handler the query.
         options: dict[str, str] = {}
@@ -161,6 +170,8 @@ class InferenceClient:
             options["X-Min-Score"] = repr(min_score)
         if max_detections is not None:
             options["X-Max-Detections"] = str(max_detections)
+        if deadline_unix_ms is not None:
+            options["X-Deadline-Unix-Ms"] = str(deadline_unix_ms)
         path = f"/predictions/{key.model}/{key.version}"
         status, body = await self._send(path, options, image, timeout_s)
         if status == HTTPStatus.BAD_REQUEST and is_token_refused(status, _json(body)):
@@ -175,14 +186,16 @@ class InferenceClient:
         self, path: str, options: dict[str, str], image: bytes, timeout_s: float
     ) -> tuple[int, bytes]:
         if self._http is None:
-            raise BackendUnavailable("the inference client is closed")
+            raise BackendUnavailable("the inference client is closed", refused=True)
         headers = self._token.header() | {"Content-Type": "application/octet-stream"} | options
-        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_S)
         # A large body in pieces, so that the others' answers are not held up behind it.
         body = image if len(image) <= _WHOLE_BODY_BYTES else io.BytesIO(image)
         try:
             async with self._http.post(path, data=body, headers=headers, timeout=timeout) as reply:
                 return reply.status, await reply.read()
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise BackendUnavailable("nobody listens for TorchServe", refused=True) from error
         except TimeoutError as error:
             raise DeadlineExceeded(f"no answer within {timeout_s * 1000:.0f} ms") from error
         except aiohttp.ClientError as error:
@@ -200,17 +213,31 @@ def _json(body: bytes) -> dict[str, Any]:
 def refusal(key: ReleaseKey, status: int, said: dict[str, Any]) -> UnderstudyError:
     """Return what an answer that is not a detection stands for."""
     error = said.get("error")
-    if isinstance(error, dict) and status in _FRAME_REFUSED:  # the worker's own words on this frame
-        kind = ImageTooLarge if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else BadImage
-        return kind(str(error.get("field", "image")), str(error.get("message", "not readable")))
+    of_worker = _by_worker(key, status, error) if isinstance(error, dict) else None
+    return of_worker or _by_torchserve(key, status, said)
+
+
+def _by_worker(key: ReleaseKey, status: int, error: dict[str, Any]) -> UnderstudyError | None:
+    """Return what the worker's own words on this one frame stand for."""
+    if status == HTTPStatus.GATEWAY_TIMEOUT:
+        return DeadlineExceeded(f"the deadline passed before a worker of {key} came to the frame")
+    if status not in _FRAME_REFUSED:
+        return None
+    kind = ImageTooLarge if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else BadImage
+    return kind(str(error.get("field", "image")), str(error.get("message", "not readable")))
+
+
+def _by_torchserve(key: ReleaseKey, status: int, said: dict[str, Any]) -> UnderstudyError:
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return ImageTooLarge("image", "image: larger than TorchServe takes")
     if status == HTTPStatus.NOT_FOUND:
         return StaleRoute(f"TorchServe does not run {key}")
     if is_token_refused(status, said):
-        return BackendUnavailable("TorchServe refuses our token")
+        return BackendUnavailable("TorchServe refuses our token", refused=True)
     if said.get("type") == "ServiceUnavailableException":
         return Overloaded(f"{key} has no free worker", retry_after_s=_RETRY_AFTER_S)
     # What TorchServe says is for the operator, not for whoever sent the frame.
     _log.warning("worker_failed", release=str(key), status=status, said=said.get("message", ""))
+    if said.get("message") == _DIED:
+        return WorkerDied(f"a worker of {key} died under the frame")
     return WorkerFailed(f"a worker of {key} failed with {status}; the server's log says more")

@@ -40,4 +40,6 @@ class Token:
         try:
             return str(json.loads(self._file.read_text())[self._kind]["key"])
         except (OSError, ValueError, KeyError) as error:
-            raise BackendUnavailable("TorchServe is starting: it has no tokens yet") from error
+            raise BackendUnavailable(
+                "TorchServe is starting: it has no tokens yet", refused=True
+            ) from error

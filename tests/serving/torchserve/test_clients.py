@@ -16,6 +16,7 @@ from serving.errors import (
     ImageTooLarge,
     Overloaded,
     StaleRoute,
+    WorkerDied,
     WorkerFailed,
 )
 from serving.store.values import ReleaseKey
@@ -123,7 +124,7 @@ async def test_a_killed_worker_fails_its_frame_only(loaded: Any, image: bytes) -
     running = asyncio.create_task(loaded.inference.predict(BUSY, image, timeout_s=30))
     await loaded.inference.predict(KEY, image, timeout_s=10)  # by now the other is at work
     os.kill(worker.pid, signal.SIGKILL)
-    with pytest.raises(WorkerFailed, match=r"student-1\.1 failed with 50"):
+    with pytest.raises(WorkerDied, match=r"a worker of student-1\.1 died"):
         await running
     assert (await loaded.inference.predict(BUSY, image, timeout_s=30)).class_ids == (0, 1)
 
