@@ -4,9 +4,9 @@ import asyncio
 from collections import defaultdict
 
 from proto.wire.v1 import card_pb2
+from serving.boxes import Boxes
 from serving.controlplane import golden
 from serving.controlplane.archives import Archive
-from serving.controlplane.golden import Box
 from serving.errors import DeployFailed, UnderstudyError
 from serving.torchserve.inference import InferenceClient, WorkerReply
 
@@ -16,7 +16,7 @@ _ROUNDS = 2
 _AT_ONCE_A_WORKER = 2
 _TIMEOUT_S = 60.0
 
-_Answers = dict[str, list[tuple[tuple[Box, ...], tuple[Box, ...]]]]
+_Answers = dict[str, list[tuple[Boxes, Boxes]]]
 
 
 async def warm(archive: Archive, workers: int, inference: InferenceClient) -> None:
