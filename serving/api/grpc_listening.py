@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from proto.wire.v1 import detection_pb2 as wire
 from proto.wire.v1 import detection_pb2_grpc
 from serving.api.grpc import DetectionService
-from serving.api.listening import taken
+from serving.api.listening import authority, taken
 
 SERVICE = wire.DESCRIPTOR.services_by_name["DetectionService"].full_name
 # For the last answers to leave.
@@ -44,15 +44,23 @@ class GrpcListener:
     port: int
 
 
-def bind_grpc(host: str, port: int, *, image_limit_bytes: int) -> GrpcListener:
-    """Take a port; before anything slow starts, a taken one should be known.
+def bind_grpc(
+    host: str, port: int, *, image_limit_bytes: int, shared: bool = False
+) -> GrpcListener:
+    """Take a port, and serve nothing yet.
+
+    Args:
+        host: Address to listen on; of IPv6 without brackets.
+        port: 0 takes any free one.
+        image_limit_bytes: Largest encoded image.
+        shared: The port is held by `listening.hold`, and processes of ours share it.
 
     Raises:
         ConfigurationError: The port is taken or the host is not ours.
     """
-    server = grpc.aio.server(options=_options(image_limit_bytes))
+    server = grpc.aio.server(options=_options(image_limit_bytes, shared=shared))
     try:
-        return GrpcListener(server, server.add_insecure_port(f"{host}:{port}"))
+        return GrpcListener(server, server.add_insecure_port(authority(host, port)))
     except RuntimeError as error:
         raise taken("grpc_port", host, port) from error
 
@@ -90,10 +98,10 @@ async def grpc_server(
         await ending
 
 
-def _options(image_limit_bytes: int) -> list[tuple[str, int]]:
+def _options(image_limit_bytes: int, *, shared: bool) -> list[tuple[str, int]]:
     return [
-        # A second server on our port must be an error, not a silent half of the traffic.
-        ("grpc.so_reuseport", 0),
+        # A stranger's server on our port must be an error, not a silent half of the traffic.
+        ("grpc.so_reuseport", int(shared)),
         ("grpc.max_receive_message_length", image_limit_bytes + _MESSAGE_ROOM_BYTES),
         # Find cameras that vanished, and let live ones ping every 10 s through their NAT.
         ("grpc.keepalive_time_ms", 60_000),

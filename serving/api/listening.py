@@ -61,23 +61,59 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
     Raises:
         ConfigurationError: The port is taken or the host is not ours.
     """
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener = _bound(host, port, setting)
     try:
-        # Connections of an earlier process in TIME_WAIT must not hold the port.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
         listener.listen(_BACKLOG)
-        listener.setblocking(False)
     except OSError as error:
         listener.close()
         raise taken(setting, host, port) from error
+    listener.setblocking(False)
     return listener
+
+
+def hold(host: str, port: int, setting: str) -> socket.socket:
+    """Return a socket that holds a port for other processes of ours and takes no connection.
+
+    Whoever binds the port with SO_REUSEPORT as the same user shares it; to everyone else it is
+    taken.
+
+    Args:
+        host: Address to listen on.
+        port: 0 takes any free one.
+        setting: The port's name in the settings, for messages.
+
+    Raises:
+        ConfigurationError: The port is taken or the host is not ours.
+    """
+    holder = _bound(host, port, setting)
+    # Only now: bound with it, the socket would join whoever shares the port already.
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    # Past TIME_WAIT it is not needed, and two sockets that have it may share what none listens on.
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    return holder
+
+
+def authority(host: str, port: int) -> str:
+    """Return HOST:PORT as it stands in a URL: an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def taken(setting: str, host: str, port: int) -> ConfigurationError:
     """Return the error for a port that cannot be listened on."""
     return ConfigurationError(
-        f"{setting}: {host}:{port} cannot be listened on: taken, or not an address of this "
-        f"machine; choose another (--{setting.replace('_', '-')}, "
+        f"{setting}: {authority(host, port)} cannot be listened on: taken, or not an address of "
+        f"this machine; choose another (--{setting.replace('_', '-')}, "
         f"UNDERSTUDY_{setting.upper()}), 0 takes any free one"
     )
+
+
+def _bound(host: str, port: int, setting: str) -> socket.socket:
+    one = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        # Connections of an earlier process in TIME_WAIT must not hold the port.
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.bind((host, port))
+    except OSError as error:
+        one.close()
+        raise taken(setting, host, port) from error
+    return one
