@@ -13,6 +13,8 @@ def home() -> Path:
     return Path(os.environ.get("UNDERSTUDY_HOME", "~/.understudy")).expanduser()
 
 
+_SQLITE = "sqlite+aiosqlite:///"
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -24,10 +26,16 @@ class Settings(BaseSettings):
         model_store: Where archives are deployed from.
         trusted_keys: Public keys (PEM) that may have signed an archive; in the environment
             separated as in PATH.
-        host: Address of the three listeners.
+        store_url: SQLAlchemy's URL of the store: sqlite+aiosqlite:///FILE, or
+            postgresql+psycopg://... where several hosts share it. It may hold a password: better in
+            the environment than on the command line.
+        host: Address of the listeners.
         http_port: For cameras; 0 takes any free port.
         grpc_port: For cameras.
         admin_port: For operators.
+        metrics_port: For Prometheus: every process's metrics in one text.
+        gateways: Processes that answer cameras, on the same ports.
+        backends: TorchServe instances; each runs every release.
         image_limit_bytes: Largest encoded image.
         waiting_room: Frames that may wait for each release before 429.
         stop_timeout_s: How long requests under way may take after SIGTERM.
@@ -42,10 +50,14 @@ class Settings(BaseSettings):
     trusted_keys: Annotated[tuple[Path, ...], NoDecode] = Field(
         default_factory=lambda: (home() / "signing-key.pub.pem",)
     )
+    store_url: str = Field(default_factory=lambda given: _sqlite(given["state_dir"]), repr=False)
     host: str = "127.0.0.1"
     http_port: Port = 8080
     grpc_port: Port = 8090
     admin_port: Port = 8081
+    metrics_port: Port = 8083
+    gateways: int = Field(default=1, ge=1, le=64)
+    backends: int = Field(default=1, ge=1, le=16)
     # TorchServe's own default limit is 6,553,500 bytes, query and headers included.
     image_limit_bytes: int = Field(default=6 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     waiting_room: int = Field(default=128, ge=0, le=10_000)
@@ -69,15 +81,21 @@ class Settings(BaseSettings):
     def _all_absolute(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
         return tuple(path.expanduser().absolute() for path in value)
 
+    @field_validator("store_url", mode="after")
+    @classmethod
+    def _absolute_file(cls, value: str) -> str:
+        # The processes have working directories of their own.
+        _, prefix, file = value.partition(_SQLITE)
+        return f"{prefix}{Path(file).absolute()}" if prefix and file else value
+
     @property
     def archives(self) -> Path:
         """Where the private copies of archives lie."""
         return self.state_dir / "archives"
 
-    @property
-    def store_url(self) -> str:
-        """SQLAlchemy's URL of the store."""
-        return f"sqlite+aiosqlite:///{self.state_dir / 'store.sqlite3'}"
+
+def _sqlite(state_dir: Path) -> str:
+    return f"{_SQLITE}{state_dir / 'store.sqlite3'}"
 
 
 def explain(error: ValidationError) -> str:

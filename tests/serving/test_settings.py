@@ -43,11 +43,27 @@ def test_paths_are_absolute_since_torchserve_runs_elsewhere() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("http_port", 70000), ("image_limit_bytes", 0), ("waiting_room", -1), ("stop_timeout_s", 0)],
+    [("http_port", 70000), ("image_limit_bytes", 0), ("waiting_room", -1), ("gateways", 0)],
 )
 def test_a_value_beyond_its_limit_is_refused(name: str, value: int) -> None:
     with pytest.raises(ValidationError, match=name):
         Settings(**{name: value})
+
+
+def test_the_store_s_file_is_absolute_and_another_database_s_url_stays() -> None:
+    postgres = "postgresql+psycopg://me:secret@db/understudy"
+
+    assert Settings(store_url="sqlite+aiosqlite:///a/s.db").store_url == (
+        f"sqlite+aiosqlite:///{Path.cwd()}/a/s.db"
+    )
+    assert Settings(store_url=postgres).store_url == postgres
+    assert "secret" not in repr(Settings(store_url=postgres))
+
+
+def test_a_process_reads_back_what_another_wrote(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path, trusted_keys=(Path("/a"), Path("/b")), gateways=3)
+
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings
 
 
 def test_an_unknown_setting_is_refused() -> None:
