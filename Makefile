@@ -4,20 +4,28 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The stock client of the Open Inference Protocol wants other versions than we do, so it has its own.
+TRITONCLIENT := .venv-tritonclient
+TRITONCLIENT_STAMP := $(TRITONCLIENT)/.installed
 export UNDERSTUDY_DATA ?= $(abspath ../shared/data)
 export YOLO_OFFLINE := 1
 export YOLO_AUTOINSTALL := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-quick bench-swap lint check format proto lock clean
+.PHONY: help install demo serve tritonclient test test-quick bench-swap lint check format proto lock clean
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(TRITONCLIENT_STAMP): tests/tritonclient.lock
+	test -x $(TRITONCLIENT)/bin/python || $(PYTHON) -m venv $(TRITONCLIENT)
+	$(TRITONCLIENT)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/tritonclient.lock
 	touch $@
 
 install: $(STAMP) ## make the virtual environment (every other command does so by itself)
@@ -28,7 +36,9 @@ demo: $(STAMP) ## distil a student, archive it, serve it and swap it in under lo
 serve: $(STAMP) ## start TorchServe, the controller and the gateway
 	$(BIN)/understudy serve
 
-test: $(STAMP) ## run every test, real servers and a real training included
+tritonclient: $(TRITONCLIENT_STAMP) ## make the stock V2 client's environment (`make test` does so by itself)
+
+test: $(STAMP) $(TRITONCLIENT_STAMP) ## run every test, real servers and a real training included
 	$(BIN)/python -m pytest
 
 test-quick: $(STAMP) ## run the tests that start no server and train nothing
@@ -49,13 +59,16 @@ format: $(STAMP) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-proto: $(STAMP) ## generate the stubs from proto/wire/v1/*.proto
-	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. proto/wire/v1/*.proto
+proto: $(STAMP) ## generate the stubs from proto/**/*.proto
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. \
+	  proto/wire/v1/*.proto proto/open_inference/v2/*.proto
 	rm -f proto/wire/v1/card_pb2_grpc.py
 
 lock: ## pin every dependency again (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	  --custom-compile-command "make lock" --quiet --upgrade --output-file requirements.lock
+	uv pip compile tests/tritonclient.in --universal --python-version 3.11 \
+	  --custom-compile-command "make lock" --quiet --upgrade --output-file tests/tritonclient.lock
 
 clean: ## remove what was built and run here (the virtual environment stays)
 	rm -rf runs build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Versions of the Open Inference Protocol's contract."""

@@ -1,0 +1,1 @@
+"""Protobuf package inference: the Open Inference Protocol, KServe V2."""
