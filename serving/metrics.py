@@ -66,6 +66,12 @@ class Metrics:
             ("api", "code"),
             registry=self.registry,
         )
+        self.stream_frames = Counter(
+            "understudy_stream_frames",
+            "Frames of streams: answered, failed, or dropped because a newer one overtook them",
+            ("outcome",),
+            registry=self.registry,
+        )
         self.in_flight = Gauge(
             "understudy_in_flight",
             "Frames that wait for a release or are being answered by it",
