@@ -1,8 +1,7 @@
 """HTTP: thin over the gateway."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from proto.wire.v1 import detection_pb2 as wire
 from serving.api import openapi
 from serving.api.auth import http_key
+from serving.api.disconnects import cancelled_on_disconnect
 from serving.api.http_errors import answer_errors, error_answer
 from serving.api.json_answers import to_json
 from serving.api.request_ids import REQUEST_ID_HEADER, request_id_of
@@ -114,7 +114,7 @@ async def _detect(request: Request, gateway: Gateway, authenticator: Authenticat
     deadline = deadline_of(TIMEOUT_HEADER, request.headers.get(TIMEOUT_HEADER))
     frame = await _read(request, deadline, gateway.limits.image_bytes)
     request_id = request_id_of(request)
-    async with _cancelled_on_disconnect(request):
+    async with cancelled_on_disconnect(request):
         response = await gateway.detect(frame, Call(request_id, key.scope, deadline))
     return Response(
         to_json(response),
@@ -130,34 +130,3 @@ async def _read(request: Request, deadline: Deadline | None, limit: int) -> wire
             return await read_request(request, limit)
     except TimeoutError:
         raise DeadlineExceeded(f"the body did not arrive within {patience_s:.3g} s") from None
-
-
-@asynccontextmanager
-async def _cancelled_on_disconnect(request: Request) -> AsyncIterator[None]:
-    """Leave the block with `ClientDisconnect` when the client goes: its frame is not sent then."""
-    work = asyncio.current_task()
-    left = asyncio.create_task(_left(request))
-    gone = False
-
-    def stop(_: "asyncio.Task[None]") -> None:
-        nonlocal gone
-        if not left.cancelled() and work is not None:
-            gone = True
-            work.cancel()
-
-    left.add_done_callback(stop)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if gone and work is not None:
-            work.uncancel()
-            raise ClientDisconnect from None
-        raise
-    finally:
-        left.remove_done_callback(stop)
-        left.cancel()
-
-
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
