@@ -33,6 +33,7 @@ UnderstudyError
 │   ├── InvalidRoute            weights, arms or names do not fit
 │   ├── RouteConflict           someone else changed the route meanwhile
 │   └── NothingToRollBackTo
+├── LeaseLost                   another controller leads, or none for now
 └── ConfigurationError          a setting, a port or a missing program
 """
 
@@ -267,6 +268,12 @@ class NothingToRollBackTo(RouteError):
     """The route has no earlier revision whose releases can answer."""
 
     code = "nothing_to_roll_back_to"
+
+
+class LeaseLost(UnderstudyError):
+    """This controller leads no longer; nothing was changed."""
+
+    code = "lease_lost"
 
 
 class ConfigurationError(UnderstudyError):

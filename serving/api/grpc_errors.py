@@ -54,6 +54,7 @@ STATUS: dict[type, grpc.StatusCode] = {
     errors.InvalidRoute: _Code.INVALID_ARGUMENT,
     errors.RouteConflict: _Code.ABORTED,
     errors.NothingToRollBackTo: _Code.FAILED_PRECONDITION,
+    errors.LeaseLost: _Code.UNAVAILABLE,
     errors.ConfigurationError: _Code.INTERNAL,
 }
 

@@ -17,7 +17,7 @@ async def add(
     await connection.execute(insert(table).values(**values, subject=subject, detail=detail))
 
 
-async def newest(connection: AsyncConnection, limit: int) -> list[AuditEntry]:
+async def newest(connection: AsyncConnection, limit: int = 100) -> list[AuditEntry]:
     """Return at most `limit` entries, newest first."""
     columns = (table.c.at, table.c.who, table.c.action, table.c.subject, table.c.detail)
     query = select(*columns).order_by(table.c.id.desc()).limit(limit)

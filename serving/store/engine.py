@@ -1,26 +1,34 @@
-"""The database engine: the only place that knows SQLite's ways."""
+"""The database engine: the only place that knows the databases' ways.
+
+Whatever the database, a transaction of the engine is the only writer from its start to its end,
+and one of its `reader` sees one moment and never waits.
+"""
 
 from contextlib import closing
 from typing import Any
 
-from sqlalchemy import Connection, event, make_url
-from sqlalchemy.exc import ArgumentError
+import orjson
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from serving.errors import ConfigurationError
 
 # A writer waits this long for another's transaction; ours last milliseconds.
 BUSY_TIMEOUT_S = 10.0
+_URLS = "sqlite+aiosqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+# PostgreSQL's advisory locks are numbers, of one database each: any, as long as it stays the same.
+_WRITERS = 0x556E6465
+_WAIT_MS = round(BUSY_TIMEOUT_S * 1000)
+# A process that hangs in the midst of a transaction must not keep all others from writing.
+_SESSION = f"-c lock_timeout={_WAIT_MS} -c idle_in_transaction_session_timeout={_WAIT_MS}"
 
 
 def create_engine(url: str) -> AsyncEngine:
     """Return an engine whose transactions take the write lock at their start.
 
-    SQLite gives a transaction that reads first and writes later no second chance: it fails with
-    "database is locked" at once, whatever the timeout. `BEGIN IMMEDIATE` waits instead.
-
     Args:
-        url: "sqlite+aiosqlite:///FILE".
+        url: As `open_store` takes it.
 
     Raises:
         ConfigurationError: The URL is not one that the store can use.
@@ -29,26 +37,48 @@ def create_engine(url: str) -> AsyncEngine:
         parsed = make_url(url)
     except ArgumentError as error:
         raise ConfigurationError(
-            f"store url: {url!r} is not a database URL; use sqlite+aiosqlite:///FILE"
+            f"store url: {url!r} is not a database URL; use {_URLS}"
         ) from error
-    if parsed.drivername != "sqlite+aiosqlite" or parsed.database in (None, "", ":memory:"):
-        raise ConfigurationError(
-            f"store url: {url!r} cannot be used; the store is a file: sqlite+aiosqlite:///FILE"
-        )
-    engine = create_async_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S})
-    event.listen(engine.sync_engine, "connect", _prepare)
-    event.listen(engine.sync_engine, "begin", _begin)
-    return engine
+    if parsed.drivername == "postgresql+psycopg" and parsed.database:
+        return _postgresql(parsed)
+    if parsed.drivername == "sqlite+aiosqlite" and parsed.database not in (None, "", ":memory:"):
+        return _sqlite(parsed)
+    raise ConfigurationError(
+        f"store url: {parsed.render_as_string()!r} cannot be used; the store is a file or a "
+        f"PostgreSQL database: {_URLS}"
+    )
 
 
 def reader(engine: AsyncEngine) -> AsyncEngine:
     """Return the same engine for transactions that only read: they never wait for a writer."""
-    return engine.execution_options(begin="BEGIN DEFERRED")
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(reads=True)
+    return engine.execution_options(
+        reads=True, isolation_level="REPEATABLE READ", postgresql_readonly=True
+    )
+
+
+def unusable(url: URL, error: DatabaseError) -> ConfigurationError:
+    """Return what to tell where the database at `url` cannot be opened."""
+    if url.drivername.startswith("sqlite"):
+        hint = "its folder must exist and be writable, and the file must be this program's own"
+        return ConfigurationError(f"store: {url.database} cannot be opened ({error.orig}); {hint}")
+    hint = "the server must run, and the database exist and belong to the user"
+    return ConfigurationError(
+        f"store: {url.render_as_string()} cannot be opened ({error.orig}); {hint}"
+    )
+
+
+def _sqlite(url: URL) -> AsyncEngine:
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S}, **_JSON)
+    event.listen(engine.sync_engine, "connect", _prepare)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
 
 
 def _prepare(connection: Any, _record: object) -> None:
     """Set a new connection up: readers beside a writer, and every commit on the disk."""
-    connection.isolation_level = None  # no implicit BEGIN: `_begin` says which kind
+    connection.isolation_level = None  # no implicit BEGIN: `_begin_sqlite` says which kind
     try:
         with closing(connection.cursor()) as cursor:
             cursor.execute("PRAGMA journal_mode=WAL")
@@ -58,6 +88,28 @@ def _prepare(connection: Any, _record: object) -> None:
         raise
 
 
-def _begin(connection: Connection) -> None:
-    statement = connection.get_execution_options().get("begin", "BEGIN IMMEDIATE")
-    connection.exec_driver_sql(statement)
+def _begin_sqlite(connection: Connection) -> None:
+    # SQLite gives a transaction that reads first and writes later no second chance: it fails with
+    # "database is locked" at once, whatever the timeout. BEGIN IMMEDIATE waits instead.
+    reads = connection.get_execution_options().get("reads", False)
+    connection.exec_driver_sql("BEGIN DEFERRED" if reads else "BEGIN IMMEDIATE")
+
+
+def _postgresql(url: URL) -> AsyncEngine:
+    arguments = {"options": _SESSION, "connect_timeout": round(BUSY_TIMEOUT_S)}
+    # The server may have been restarted since a connection was last used.
+    engine = create_async_engine(url, connect_args=arguments, pool_pre_ping=True, **_JSON)
+    event.listen(engine.sync_engine, "begin", _begin_postgresql)
+    return engine
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if not connection.get_execution_options().get("reads", False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
+
+
+def _to_json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+_JSON: dict[str, Any] = {"json_serializer": _to_json, "json_deserializer": orjson.loads}

@@ -1,47 +1,86 @@
-"""Queries on gateways' heartbeats, and the question they answer: is a release drained?"""
+"""Queries on gateways' heartbeats, and the question they answer: who still holds a release?"""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from serving.store import clock
 from serving.store.tables import gateways as table
 from serving.store.values import GatewayStatus, ReleaseKey
 
-# A crashed gateway leaves its row; long after any drain it tells nobody anything.
-FORGOTTEN_AFTER = timedelta(hours=1)
+# A crashed gateway leaves its row. So long that no step of the database's clock reaches as far:
+# the row of a gateway that lives must never go.
+FORGOTTEN_AFTER = timedelta(days=1)
+LIVE_FOR = timedelta(seconds=5)
 
 
 async def join(connection: AsyncConnection, gateway_id: str) -> None:
-    """Add a gateway that has read no route yet; its row holds every drain up from now on."""
-    now = datetime.now(UTC)
-    forgotten = (table.c.heartbeat < now - FORGOTTEN_AFTER) | (table.c.id == gateway_id)
+    """Add a gateway: before it first reads the routes, so that no drain overlooks it."""
+    at = await clock.now(connection)
+    forgotten = (table.c.heartbeat < at - FORGOTTEN_AFTER) | (table.c.id == gateway_id)
     await connection.execute(delete(table).where(forgotten))
-    values = {"id": gateway_id, "started": now, "heartbeat": now, "revision": -1, "in_flight": {}}
-    await connection.execute(insert(table).values(**values))
+    values = {"id": gateway_id, "started": at, "heartbeat": at, "beat": 0, "in_flight": {}}
+    await connection.execute(insert(table).values(**values, revision=-1))
 
 
 async def beat(
     connection: AsyncConnection, gateway_id: str, revision: int, in_flight: dict[str, int]
-) -> None:
-    """Write a gateway's heartbeat; one that was forgotten comes back."""
-    values = {"heartbeat": datetime.now(UTC), "revision": revision, "in_flight": in_flight}
-    mine = table.c.id == gateway_id
-    changed = await connection.execute(update(table).where(mine).values(**values))
+) -> int:
+    """Write what a gateway has applied and what it holds; one that was forgotten comes back.
+
+    Both must be read at one moment, with no await between them.
+
+    Args:
+        connection: In a write transaction.
+        gateway_id: Unique to the process.
+        revision: The newest that it has applied.
+        in_flight: Requests that it has sent and not yet got back, by "MODEL-VERSION".
+
+    Returns:
+        How many gateways have beaten within the last 5 seconds, this one included.
+    """
+    at = await clock.now(connection)
+    values = {"heartbeat": at, "revision": revision, "in_flight": in_flight}
+    mine = update(table).where(table.c.id == gateway_id)
+    changed = await connection.execute(mine.values(**values, beat=table.c.beat + 1))
     if changed.rowcount == 0:
-        values |= {"id": gateway_id, "started": values["heartbeat"]}
-        await connection.execute(insert(table).values(**values))
+        await connection.execute(insert(table).values(**values, id=gateway_id, started=at, beat=1))
+    live = select(func.count()).select_from(table).where(table.c.heartbeat > at - LIVE_FOR)
+    return await connection.scalar(live) or 0
 
 
 async def leave(connection: AsyncConnection, gateway_id: str) -> None:
-    """Remove a gateway that has stopped with nothing in flight."""
+    """Remove a gateway that has stopped with nothing in flight, or that was seen to die."""
     await connection.execute(delete(table).where(table.c.id == gateway_id))
 
 
 async def every(connection: AsyncConnection) -> list[GatewayStatus]:
-    """Return all gateways, the oldest first."""
-    rows = (await connection.execute(select(table).order_by(table.c.started))).mappings()
+    """Return the gateways' last heartbeats, the oldest gateway first."""
+    rows = (
+        await connection.execute(select(table).order_by(table.c.started, table.c.id))
+    ).mappings()
     return [GatewayStatus.model_validate(dict(row)) for row in rows]
+
+
+async def holders(
+    connection: AsyncConnection, key: ReleaseKey, revision: int
+) -> list[GatewayStatus]:
+    """Return the gateways that hold, or can still send, work for a release; silent ones too.
+
+    Whoever drains may leave out one whose `beat` stood still for its lease and the longest
+    deadline, by the drainer's own clock.
+
+    Args:
+        connection: In a transaction: all gateways are seen at one moment.
+        key: The release.
+        revision: The first one that no longer names the release.
+    """
+    return [
+        status
+        for status in await every(connection)
+        if status.revision < revision or status.in_flight.get(str(key), 0) > 0
+    ]
 
 
 async def drained(
@@ -53,11 +92,7 @@ async def drained(
         connection: In a transaction: all gateways are seen at one moment.
         key: The release.
         revision: The first one that no longer names the release.
-        silent_after_s: A gateway without a heartbeat for this long, in seconds, counts as gone;
-            its lease plus the longest deadline.
+        silent_after_s: A gateway without a heartbeat for this long, in seconds, counts as gone.
     """
-    oldest = datetime.now(UTC) - timedelta(seconds=silent_after_s)
-    alive = [status for status in await every(connection) if status.heartbeat >= oldest]
-    return all(
-        status.revision >= revision and status.in_flight.get(str(key), 0) == 0 for status in alive
-    )
+    oldest = await clock.now(connection) - timedelta(seconds=silent_after_s)
+    return all(status.heartbeat < oldest for status in await holders(connection, key, revision))

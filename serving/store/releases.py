@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, RowMapping, and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from serving.errors import ReleaseBusy, ReleaseNotFound
+from serving.store import generation
 from serving.store.tables import releases as table
 from serving.store.values import Release, ReleaseKey, ReleaseState
 
@@ -42,20 +43,22 @@ async def put(connection: AsyncConnection, release: Release) -> None:
     changed = await connection.execute(update(table).where(_is(release.key)).values(**values))
     if changed.rowcount == 0:
         await connection.execute(insert(table).values(**values))
+    await generation.grow(connection)
 
 
 async def move(
     connection: AsyncConnection,
     key: ReleaseKey,
     to: ReleaseState,
+    *,
     expect: AbstractSet[ReleaseState],
-    reason: str,
+    reason: str = "",
 ) -> Release:
-    """Give a release another state.
+    """Give a release another state if it is in one of `expect`.
 
     Raises:
         ReleaseNotFound: No release has this name and version.
-        ReleaseBusy: Its state is not one of `expect`.
+        ReleaseBusy: It is in another state.
     """
     found = await _found(connection, key)
     if found.state not in expect:
@@ -67,7 +70,7 @@ async def move(
 
 
 async def resize(connection: AsyncConnection, key: ReleaseKey, workers: int) -> Release:
-    """Write on how many workers a release runs.
+    """Write on how many workers a release runs; its state stays as it is.
 
     Raises:
         ReleaseNotFound: No release has this name and version.

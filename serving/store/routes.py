@@ -6,6 +6,7 @@ from sqlalchemy import RowMapping, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from serving.errors import RouteConflict
+from serving.store import audit, generation
 from serving.store.tables import route_revisions as table
 from serving.store.values import Route, RouteRevision
 
@@ -33,19 +34,32 @@ async def latest_revision(connection: AsyncConnection) -> int:
     return await connection.scalar(select(func.max(table.c.revision))) or 0
 
 
-async def history(connection: AsyncConnection, name: str, limit: int) -> list[RouteRevision]:
+async def history(connection: AsyncConnection, name: str, limit: int = 50) -> list[RouteRevision]:
     """Return at most `limit` revisions of a route, newest first."""
     query = select(table).where(table.c.name == name).order_by(table.c.revision.desc())
     return [_revision(row) for row in (await connection.execute(query.limit(limit))).mappings()]
 
 
 async def put(
-    connection: AsyncConnection, route: Route, who: str, why: str, expected_revision: int | None
+    connection: AsyncConnection,
+    route: Route,
+    *,
+    who: str,
+    why: str,
+    expected_revision: int | None = None,
 ) -> RouteRevision:
-    """Add a revision.
+    """Add a revision of a route, and its audit entry.
+
+    Args:
+        connection: In a write transaction.
+        route: The wanted state.
+        who: Name of the key that asks.
+        why: The operator's words.
+        expected_revision: The route's newest revision as the caller knows it (0: no such route
+            yet); None: whatever it is.
 
     Raises:
-        RouteConflict: `expected_revision` is not the route's newest one.
+        RouteConflict: Someone else changed the route meanwhile.
     """
     query = select(func.max(table.c.revision)).where(table.c.name == route.name)
     current = await connection.scalar(query) or 0
@@ -54,6 +68,15 @@ async def put(
             f"route {route.name!r} is at revision {current}, and the change was made for "
             f"{expected_revision}: look at it again and repeat the change"
         )
+    added = await _add(connection, route, who, why)
+    arms = " ".join(f"{arm.name}={arm.release}:{arm.weight:g}" for arm in route.arms)
+    detail = f"revision {added.revision}: {arms}; {why}"
+    await audit.add(connection, who, "route.set", route.name, detail)
+    await generation.grow(connection)
+    return added
+
+
+async def _add(connection: AsyncConnection, route: Route, who: str, why: str) -> RouteRevision:
     at = datetime.now(UTC)
     values = {"name": route.name, "route": route.model_dump(mode="json"), "at": at}
     result = await connection.execute(insert(table).values(**values, who=who, why=why))

@@ -1,190 +1,101 @@
 """The store: each method is one transaction."""
 
 from collections.abc import AsyncIterator
-from collections.abc import Set as AbstractSet
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from sqlalchemy.exc import DatabaseError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from serving.errors import ConfigurationError
-from serving.store import audit, gateways, keys, releases, routes
-from serving.store.engine import create_engine, reader
-from serving.store.migrate import upgrade
-from serving.store.values import (
-    ApiKey,
-    AuditEntry,
-    GatewayStatus,
-    Release,
-    ReleaseKey,
-    ReleaseState,
-    Route,
-    RouteRevision,
+from serving.store import (
+    audit,
+    cameras,
+    clock,
+    gateways,
+    generation,
+    keys,
+    leases,
+    placements,
+    releases,
+    rollouts,
+    routes,
+    windows,
 )
+from serving.store.engine import create_engine, unusable
+from serving.store.migrate import upgrade
+from serving.store.transactions import Transactions
 
 
 class Store:
     """Desired state and what the planes tell each other; safe to share between tasks.
 
+    Its methods are the queries of this package's modules, where each is described; called on the
+    store they take no connection, for each call is a transaction of its own.
+
     Args:
-        engine: Of a database at this code's schema; see `open_store`.
+        transactions: Of a database at this code's schema; see `open_store`.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        self._reader = reader(engine)
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+        read, write = transactions.reading, transactions.writing
 
-    def _read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        return self._reader.begin()
+        self.now = read(clock.now)
+        self.generation = read(generation.current)
 
-    def _write(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        return self._engine.begin()
+        self.routes = read(routes.newest)
+        self.latest_revision = read(routes.latest_revision)
+        self.history = read(routes.history)
+        self.put_route = write(routes.put)
 
-    async def routes(self) -> dict[str, RouteRevision]:
-        """Return the newest revision of each route, by its name."""
-        async with self._read() as connection:
-            return await routes.newest(connection)
+        self.releases = read(releases.every)
+        self.release = read(releases.one)
+        self.put_release = write(releases.put)
+        self.move_release = write(releases.move)
+        self.resize_release = write(releases.resize)
 
-    async def latest_revision(self) -> int:
-        """Return the newest revision of all routes; 0 where there is none."""
-        async with self._read() as connection:
-            return await routes.latest_revision(connection)
+        self.placements = read(placements.every)
+        self.put_placements = write(placements.put)
 
-    async def history(self, name: str, limit: int = 50) -> list[RouteRevision]:
-        """Return a route's revisions, newest first."""
-        async with self._read() as connection:
-            return await routes.history(connection, name, limit)
+        # Who has lost the lease may compete for it again.
+        self.acquire_lease = transactions.writing_unfenced(leases.acquire)
+        self.renew_lease = transactions.writing_unfenced(leases.renew)
+        self.release_lease = transactions.writing_unfenced(leases.release)
 
-    async def put_route(
-        self, route: Route, *, who: str, why: str, expected_revision: int | None = None
-    ) -> RouteRevision:
-        """Add a revision of a route, and its audit entry.
+        self.gateways = read(gateways.every)
+        self.holders = transactions.reading_fenced(gateways.holders)
+        self.drained = transactions.reading_fenced(gateways.drained)
+        self.join_gateway = write(gateways.join)
+        self.heartbeat = write(gateways.beat)
+        self.leave_gateway = write(gateways.leave)
 
-        Args:
-            route: The wanted state.
-            who: Name of the key that asks.
-            why: The operator's words.
-            expected_revision: The route's newest revision as the caller knows it (0: no such
-                route yet); None: whatever it is.
+        self.windows = read(windows.since)
+        self.add_windows = write(windows.add)
+        self.forget_windows = write(windows.forget)
 
-        Raises:
-            RouteConflict: Someone else changed the route meanwhile.
+        self.cameras = read(cameras.every)
+        self.camera = read(cameras.one)
+        self.see_cameras = write(cameras.see)
+        self.put_camera = write(cameras.put)
+        self.forget_camera = write(cameras.forget)
+
+        self.rollout = read(rollouts.one)
+        self.rollouts = read(rollouts.newest)
+        self.put_rollout = write(rollouts.put)
+
+        self.key = read(keys.one)
+        self.keys = read(keys.every)
+        self.add_key = write(keys.add)
+        self.revoke_key = write(keys.revoke)
+
+        self.audit = write(audit.add)
+        self.audit_log = read(audit.newest)
+
+    def fenced(self, epoch: int) -> "Store":
+        """Return the same store for whoever leads at `epoch`.
+
+        Its writes, and `holders`, raise LeaseLost once the lease has expired or gone to another
+        epoch; it is checked in their own transaction, so that nothing comes between.
         """
-        async with self._write() as connection:
-            added = await routes.put(connection, route, who, why, expected_revision)
-            arms = " ".join(f"{arm.name}={arm.release}:{arm.weight:g}" for arm in route.arms)
-            detail = f"revision {added.revision}: {arms}; {why}"
-            await audit.add(connection, who, "route.set", route.name, detail)
-            return added
-
-    async def releases(self) -> list[Release]:
-        """Return all releases, the oldest first."""
-        async with self._read() as connection:
-            return await releases.every(connection)
-
-    async def release(self, key: ReleaseKey) -> Release | None:
-        """Return one release, or None."""
-        async with self._read() as connection:
-            return await releases.one(connection, key)
-
-    async def put_release(self, release: Release) -> None:
-        """Add a release, or replace the one of its name and version."""
-        async with self._write() as connection:
-            await releases.put(connection, release)
-
-    async def move_release(
-        self,
-        key: ReleaseKey,
-        to: ReleaseState,
-        *,
-        expect: AbstractSet[ReleaseState],
-        reason: str = "",
-    ) -> Release:
-        """Give a release another state if it is in one of `expect`.
-
-        Raises:
-            ReleaseNotFound: No release has this name and version.
-            ReleaseBusy: It is in another state.
-        """
-        async with self._write() as connection:
-            return await releases.move(connection, key, to, expect, reason)
-
-    async def resize_release(self, key: ReleaseKey, workers: int) -> Release:
-        """Write on how many workers a release runs; its state stays as it is.
-
-        Raises:
-            ReleaseNotFound: No release has this name and version.
-        """
-        async with self._write() as connection:
-            return await releases.resize(connection, key, workers)
-
-    async def join_gateway(self, gateway_id: str) -> None:
-        """Add a gateway: before it first reads the routes, so that no drain overlooks it."""
-        async with self._write() as connection:
-            await gateways.join(connection, gateway_id)
-
-    async def heartbeat(self, gateway_id: str, revision: int, in_flight: dict[str, int]) -> None:
-        """Write what a gateway has applied and what it holds, by "MODEL-VERSION".
-
-        Both must be read at one moment, with no await between them.
-        """
-        async with self._write() as connection:
-            await gateways.beat(connection, gateway_id, revision, in_flight)
-
-    async def leave_gateway(self, gateway_id: str) -> None:
-        """Remove a gateway that has stopped with nothing in flight."""
-        async with self._write() as connection:
-            await gateways.leave(connection, gateway_id)
-
-    async def gateways(self) -> list[GatewayStatus]:
-        """Return the gateways' last heartbeats, the oldest gateway first."""
-        async with self._read() as connection:
-            return await gateways.every(connection)
-
-    async def drained(self, key: ReleaseKey, revision: int, silent_after_s: float) -> bool:
-        """Tell whether no live gateway holds, or can still send, work for a release.
-
-        Args:
-            key: The release.
-            revision: The first one that no longer names it.
-            silent_after_s: A gateway that was silent for this long, in seconds, counts as gone.
-        """
-        async with self._read() as connection:
-            return await gateways.drained(connection, key, revision, silent_after_s)
-
-    async def add_key(self, key: ApiKey) -> None:
-        """Add a key; its id must be new."""
-        async with self._write() as connection:
-            await keys.add(connection, key)
-
-    async def key(self, key_id: str) -> ApiKey | None:
-        """Return one key, or None."""
-        async with self._read() as connection:
-            return await keys.one(connection, key_id)
-
-    async def keys(self) -> list[ApiKey]:
-        """Return all keys, the oldest first, revoked ones too."""
-        async with self._read() as connection:
-            return await keys.every(connection)
-
-    async def revoke_key(self, key_id: str) -> ApiKey:
-        """Revoke a key from now on; a second time changes nothing.
-
-        Raises:
-            UnknownKey: No key has this id.
-        """
-        async with self._write() as connection:
-            return await keys.revoke(connection, key_id)
-
-    async def audit(self, who: str, action: str, subject: str, detail: str) -> None:
-        """Add an entry to the audit log."""
-        async with self._write() as connection:
-            await audit.add(connection, who, action, subject, detail)
-
-    async def audit_log(self, limit: int = 100) -> list[AuditEntry]:
-        """Return the newest entries of the audit log, newest first."""
-        async with self._read() as connection:
-            return await audit.newest(connection, limit)
+        return Store(self._transactions.fenced(epoch))
 
 
 @asynccontextmanager
@@ -192,10 +103,11 @@ async def open_store(url: str) -> AsyncIterator[Store]:
     """Open the store at `url`, bring its schema up to date, close it at the end.
 
     Args:
-        url: "sqlite+aiosqlite:///FILE"; the file is made, its folder is not.
+        url: "sqlite+aiosqlite:///FILE", where the file is made and its folder is not; or
+            "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE", where the database exists.
 
     Raises:
-        ConfigurationError: The URL, the file or its schema cannot be used.
+        ConfigurationError: The URL, the database or its schema cannot be used.
     """
     engine = create_engine(url)
     try:
@@ -203,10 +115,7 @@ async def open_store(url: str) -> AsyncIterator[Store]:
             async with engine.begin() as connection:
                 await connection.run_sync(upgrade)
         except DatabaseError as error:
-            raise ConfigurationError(
-                f"store: {engine.url.database} cannot be opened ({error.orig}); its folder must "
-                "exist and be writable, and the file must be this program's own"
-            ) from error
-        yield Store(engine)
+            raise unusable(engine.url, error) from error
+        yield Store(Transactions(engine))
     finally:
         await engine.dispose()

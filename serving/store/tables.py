@@ -8,6 +8,8 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -81,8 +83,85 @@ gateways = Table(
     Column("id", String(64), primary_key=True),
     Column("started", UtcTime, nullable=False),
     Column("heartbeat", UtcTime, nullable=False),
+    Column("beat", Integer, nullable=False, server_default="0"),
     Column("revision", Integer, nullable=False),
     Column("in_flight", JSON, nullable=False),
+)
+
+# One row.
+leases = Table(
+    "leases",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("holder", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("expires", UtcTime, nullable=False),
+)
+
+# One row.
+generation = Table(
+    "generation",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("value", Integer, nullable=False),
+)
+
+placements = Table(
+    "placements",
+    metadata,
+    Column("backend", String(255), primary_key=True),
+    Column("model", String(63), primary_key=True),
+    Column("version", String(32), primary_key=True),
+    Column("ready_workers", Integer, nullable=False),
+)
+
+windows = Table(
+    "windows",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("gateway", String(64), nullable=False),
+    Column("start", UtcTime, nullable=False, index=True),
+    Column("route", String(63), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("arm", String(63), nullable=False),
+    Column("model", String(63), nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("codes", JSON, nullable=False),
+    Column("latency", JSON, nullable=False),
+    Column("agreement", JSON(none_as_null=True)),
+    Index("ix_windows_route_start", "route", "start"),
+    sqlite_autoincrement=True,
+)
+
+# The larger part of a window, and the first to be forgotten.
+window_cameras = Table(
+    "window_cameras",
+    metadata,
+    Column("window", Integer, primary_key=True, autoincrement=False),
+    Column("start", UtcTime, nullable=False, index=True),
+    Column("cameras", JSON, nullable=False),
+)
+
+cameras = Table(
+    "cameras",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("group", String(64), nullable=False),
+    Column("expected_fps", Float),
+    Column("first_seen", UtcTime),
+    Column("last_seen", UtcTime),
+    Column("note", Text, nullable=False),
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("route", String(63), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("started", UtcTime, nullable=False, index=True),
+    Column("rollout", JSON, nullable=False),
 )
 
 api_keys = Table(

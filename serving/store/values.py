@@ -226,7 +226,8 @@ class GatewayStatus(Frozen):
     Attributes:
         id: Unique to the process.
         started: UTC.
-        heartbeat: UTC.
+        heartbeat: UTC, by the database's clock.
+        beat: Counts its heartbeats: one that stands still is silent, whatever the clocks say.
         revision: The newest revision it has applied; -1 before the first.
         in_flight: Requests it has sent and not yet got back, by "MODEL-VERSION".
     """
@@ -234,8 +235,23 @@ class GatewayStatus(Frozen):
     id: str
     started: datetime
     heartbeat: datetime
+    beat: int
     revision: int
     in_flight: dict[str, int]
+
+
+class Lease(Frozen):
+    """Who leads the control plane.
+
+    Attributes:
+        holder: Unique to the process.
+        epoch: Grows with each holder; what was begun at an older one must not be finished.
+        expires: UTC, by the database's clock.
+    """
+
+    holder: str
+    epoch: int
+    expires: datetime
 
 
 class AuditEntry(Frozen):
