@@ -16,7 +16,8 @@ from serving.store.values import Lease
 _NOBODY = ""
 
 
-async def _current(connection: AsyncConnection) -> Lease | None:
+async def current(connection: AsyncConnection) -> Lease | None:
+    """Return the lease as it was last written, expired or not; None before the first."""
     columns = (table.c.holder, table.c.epoch, table.c.expires)
     row = (await connection.execute(select(*columns))).mappings().first()
     return None if row is None else Lease.model_validate(dict(row))
@@ -34,7 +35,7 @@ async def acquire(connection: AsyncConnection, holder: str, ttl_s: float) -> Lea
         The lease, or None where another holds it.
     """
     at = await clock.now(connection)
-    found = await _current(connection)
+    found = await current(connection)
     expires = at + timedelta(seconds=ttl_s)
     if found is None:
         lease = Lease(holder=holder, epoch=1, expires=expires)
@@ -72,7 +73,7 @@ async def check(connection: AsyncConnection, epoch: int) -> None:
     Raises:
         LeaseLost: It is not.
     """
-    found = await _current(connection)
+    found = await current(connection)
     if found is None or found.epoch != epoch:
         now_at = "nowhere" if found is None else f"at {found.epoch}"
         raise LeaseLost(

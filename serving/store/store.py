@@ -57,6 +57,7 @@ class Store:
 
         # Who has lost the lease may compete for it again.
         self.acquire_lease = transactions.writing_unfenced(leases.acquire)
+        self.lease = read(leases.current)
         self.renew_lease = transactions.writing_unfenced(leases.renew)
         self.release_lease = transactions.writing_unfenced(leases.release)
 
