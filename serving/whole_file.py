@@ -2,26 +2,27 @@
 
 import contextlib
 import os
+import secrets
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str, *, mode: int) -> None:
+def write_whole(path: Path, content: str | bytes, *, mode: int) -> None:
     """Write a file, replacing the one that is there.
 
     Args:
         path: Its folder exists.
-        text: What it will hold.
+        content: What it will hold; text as UTF-8.
         mode: Its permissions, from its first byte on.
 
     Raises:
         OSError: It cannot be written; nothing of it is left.
     """
-    half_written = path.with_name(f".{path.name}.{os.getpid()}")
-    half_written.unlink(missing_ok=True)
+    # Not the process's id: two containers that share a folder may both be process 1.
+    half_written = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(half_written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         half_written.replace(path)
