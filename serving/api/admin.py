@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from serving import keys
 from serving.api.admin_models import (
     AuditLog,
+    BackendInfo,
     DeployRequest,
     KeyInfo,
     KeyRequest,
@@ -27,7 +28,7 @@ from serving.api.admin_models import (
 from serving.api.auth import requires
 from serving.controlplane.controller import Controller
 from serving.controlplane.propagation import propagated
-from serving.errors import ReleaseNotFound, UnknownRoute, UpstreamError
+from serving.errors import ReleaseNotFound, UnknownRoute
 from serving.keys import Authenticator
 from serving.store.store import Store
 from serving.store.values import ApiKey, ReleaseKey, RouteRevision, Scope
@@ -201,16 +202,21 @@ def _status(controller: Controller, store: Store, operator: Caller) -> APIRouter
     @router.get("/status")
     async def status(_: Annotated[ApiKey, Depends(operator)]) -> StatusInfo:
         """The deployment at a glance."""
-        try:
-            running = tuple(RunningInfo.of(one) for one in await controller.running())
-        except UpstreamError:
-            running = None
+        found = await controller.running()
+        running = tuple(
+            RunningInfo.of(name, one) for name, several in found.items() for one in several or ()
+        )
         routes = await store.routes()
         return StatusInfo(
             revision=max((one.revision for one in routes.values()), default=0),
+            leads=controller.leads,
             routes=tuple(RouteInfo.of(one) for one in routes.values()),
             releases=tuple(ReleaseInfo.of(one) for one in await store.releases()),
-            running=running,
+            backends=tuple(
+                BackendInfo(name=name, answers=several is not None)
+                for name, several in found.items()
+            ),
+            running=running if any(several is not None for several in found.values()) else None,
             draining=tuple(sorted(map(str, controller.draining))),
             gateways=tuple(await store.gateways()),
         )

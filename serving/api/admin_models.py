@@ -23,6 +23,8 @@ from serving.store.values import (
 )
 from serving.torchserve.management import Registration
 
+_STICKY = "what the split hashes: camera, none, or header:NAME in lower case"
+
 
 class Message(BaseModel):
     """Unknown fields are refused: a misspelt one would else be a silent default."""
@@ -71,12 +73,30 @@ class ArmInfo(Message):
     weight: float = Field(description="percent; a route's weights sum to 100", examples=[100.0])
 
 
+class ShadowInfo(Message):
+    """An arm that answers frames of the others too, unheard."""
+
+    arm: str = Field(examples=["student"])
+    rate: float = Field(description="share of the frames, above 0 and at most 1", examples=[0.1])
+
+
+class FallbackInfo(Message):
+    """Who answers where an arm fails or is full."""
+
+    arm: str = Field(examples=["teacher"])
+    budget: float = Field(
+        default=0.2, description="share of the requests that may be handed over, 0 to 1"
+    )
+
+
 class RouteRequest(Message):
     """A route's wanted state."""
 
     arms: tuple[ArmInfo, ...]
-    sticky: Literal["camera", "none"] = "camera"
+    sticky: str = Field(default="camera", description=_STICKY)
     timeout_s: float = 10.0
+    shadow: ShadowInfo | None = None
+    fallback: FallbackInfo | None = None
     why: str = Field(default="", max_length=1000)
     expected_revision: int | None = Field(
         default=None, description="refuse when the route is at another revision by now"
@@ -90,7 +110,16 @@ class RouteRequest(Message):
         """
         try:
             arms = tuple(_arm(arm) for arm in self.arms)
-            return Route(name=name, arms=arms, sticky=self.sticky, timeout_s=self.timeout_s)
+            return Route.model_validate(
+                {
+                    "name": name,
+                    "arms": arms,
+                    "sticky": self.sticky,
+                    "timeout_s": self.timeout_s,
+                    "shadow": self.shadow and self.shadow.model_dump(),
+                    "fallback": self.fallback and self.fallback.model_dump(),
+                }
+            )
         except ValidationError as error:
             first = error.errors()[0]
             message = complaint(first)
@@ -105,8 +134,10 @@ class RouteInfo(Message):
     name: str
     revision: int
     arms: tuple[ArmInfo, ...]
-    sticky: Literal["camera", "none"]
+    sticky: str = Field(description=_STICKY)
     timeout_s: float
+    shadow: ShadowInfo | None
+    fallback: FallbackInfo | None
     at: datetime
     who: str
     why: str
@@ -124,6 +155,8 @@ class RouteInfo(Message):
             ),
             sticky=route.sticky,
             timeout_s=route.timeout_s,
+            shadow=route.shadow and ShadowInfo(**route.shadow.model_dump()),
+            fallback=route.fallback and FallbackInfo(**route.fallback.model_dump()),
             at=revision.at,
             who=revision.who,
             why=revision.why,
@@ -175,8 +208,9 @@ class NewKey(KeyInfo):
 
 
 class RunningInfo(Message):
-    """What TorchServe runs."""
+    """What one backend runs."""
 
+    backend: str
     release: str
     batch_size: int
     workers: int
@@ -185,9 +219,10 @@ class RunningInfo(Message):
     worker_pids: tuple[int, ...] = Field(description="on the machine that TorchServe runs on")
 
     @classmethod
-    def of(cls, registration: Registration) -> Self:
-        """Return what is told of a registration."""
+    def of(cls, backend: str, registration: Registration) -> Self:
+        """Return what is told of a registration in a backend."""
         return cls(
+            backend=backend,
             release=str(registration.key),
             batch_size=registration.batch_size,
             workers=len(registration.workers),
@@ -197,12 +232,21 @@ class RunningInfo(Message):
         )
 
 
+class BackendInfo(Message):
+    """One TorchServe."""
+
+    name: str
+    answers: bool
+
+
 class StatusInfo(Message):
-    """The deployment at a glance; `running` is null while TorchServe does not answer."""
+    """The deployment at a glance; `running` is null while no backend answers."""
 
     revision: int
+    leads: bool = Field(description="whether this controller is the one that moves things")
     routes: tuple[RouteInfo, ...]
     releases: tuple[ReleaseInfo, ...]
+    backends: tuple[BackendInfo, ...]
     running: tuple[RunningInfo, ...] | None
     draining: tuple[str, ...]
     gateways: tuple[GatewayStatus, ...]

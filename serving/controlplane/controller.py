@@ -1,7 +1,8 @@
-"""What an operator moves: releases and routes. One controller a deployment."""
+"""What an operator moves: releases and routes. One controller of a deployment leads."""
 
 import asyncio
-import contextlib
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,16 +11,19 @@ import structlog
 
 from serving.controlplane import releases, rollback
 from serving.controlplane.archives import ArchiveStore
-from serving.controlplane.deployer import Deployer
-from serving.controlplane.draining import Drains
-from serving.controlplane.reconciler import Reconciler
-from serving.controlplane.settlement import Settlement
+from serving.controlplane.finishing import finish, until_one_ends
+from serving.controlplane.gone import SILENT_AFTER_S
+from serving.controlplane.leadership import LEASE_TTL_S, Claim, Leadership
+from serving.controlplane.term import Term, open_term
 from serving.errors import (
+    BackendUnavailable,
+    LeaseLost,
     ReleaseBusy,
     ReleaseNotFound,
     UnderstudyError,
     UnknownArm,
     UnknownRoute,
+    UpstreamError,
 )
 from serving.store.store import Store
 from serving.store.values import (
@@ -29,8 +33,8 @@ from serving.store.values import (
     Route,
     RouteRevision,
 )
-from serving.torchserve.inference import InferenceClient
-from serving.torchserve.management import ManagementClient, Registration
+from serving.torchserve.backend import Backend
+from serving.torchserve.management import Registration
 
 _log = structlog.get_logger(__name__)
 
@@ -39,47 +43,51 @@ _HISTORY = 200
 
 
 class Controller:
-    """Moves releases and routes, and keeps TorchServe at what the store wants.
+    """Moves releases and routes, and keeps every TorchServe at what the store wants.
 
-    An async context manager: entering takes up what an earlier process has left, and starts to
-    reconcile again and again.
+    An async context manager: entering competes for the leadership. Where it is free, entering takes
+    up what an earlier leader has left before it returns; else this controller waits in the
+    background, and refuses to move anything meanwhile.
 
     Args:
         store: Desired state.
-        archives: Private copies.
-        management: TorchServe's management API.
-        inference: TorchServe's inference API, for golden frames.
-        silent_after_s: A gateway without a heartbeat for this long counts as gone: its lease plus
-            the longest deadline, in seconds.
+        archives: Private copies; all backends load from them.
+        backends: Every TorchServe of the deployment.
+        holder: Who leads here; a controller that replaces another takes its name, and leads at
+            once.
+        silent_after_s: A gateway whose heartbeats stood still for so long, in seconds, counts as
+            gone: its lease plus the longest deadline.
         reconcile_s: Seconds between two reconciliations that nothing asked for.
+        lease_ttl_s: After a leader's death another leads at the latest after so many seconds.
     """
 
     def __init__(
         self,
         store: Store,
         archives: ArchiveStore,
-        management: ManagementClient,
-        inference: InferenceClient,
+        backends: Sequence[Backend],
         *,
-        silent_after_s: float,
-        reconcile_s: float = 10.0,
+        holder: str,
+        silent_after_s: float = SILENT_AFTER_S,
+        reconcile_s: float = 2.0,
+        lease_ttl_s: float = LEASE_TTL_S,
     ) -> None:
         self._store = store
-        self._management = management
-        self._deployer = Deployer(store, archives, management, inference)
-        self._reconciler = Reconciler(store, archives, management, self._deployer)
-        changing = self._deployer.changing
-        self._drains = Drains(store, management, archives, changing, silent_after_s=silent_after_s)
-        self._settlement = Settlement(store, self._drains)
+        self._archives = archives
+        self._backends = tuple(backends)
+        self._holder = holder
+        self._silent_after_s = silent_after_s
         self._reconcile_s = reconcile_s
-        # Routes change in no time and never wait for a release that is loading.
-        self._routing = asyncio.Lock()
-        self._woken = asyncio.Event()
+        self._leadership = Leadership(store, holder, ttl_s=lease_ttl_s)
+        self._term: Term | None = None
+        self._looked = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        await self._reconcile_or_log()
-        self._loop = asyncio.create_task(self._run(), name="controller")
+        claim = await self._leadership.try_acquire()
+        self._loop = asyncio.create_task(self._lead(claim), name="controller")
+        if claim is not None:
+            await self._looked.wait()
         return self
 
     async def __aexit__(
@@ -91,22 +99,37 @@ class Controller:
         if self._loop is not None:
             self._loop.cancel()
             await asyncio.gather(self._loop, return_exceptions=True)
-        await self._drains.close()
-
-    def wake(self) -> None:
-        """Reconcile now: TorchServe was started anew."""
-        self._reconciler.emptied()
-        self._woken.set()
 
     @property
-    def filled(self) -> asyncio.Event:
-        """Set while TorchServe runs what it should, as far as that can be loaded."""
-        return self._reconciler.filled
+    def leads(self) -> bool:
+        """Whether this controller moves things now."""
+        return self._term is not None
+
+    @property
+    def store(self) -> Store:
+        """The store as the leader writes to it: fenced, so that it refuses one that was replaced.
+
+        Raises:
+            BackendUnavailable: Another controller leads.
+        """
+        return self._leading().store
+
+    def wake(self, backend: str | None = None) -> None:
+        """Reconcile now: a backend, or any of them, was started anew."""
+        if self._term is not None:
+            self._term.reconciler.wake(backend)
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether every backend runs what it should, as far as that can be loaded."""
+        return self._term is not None and self._term.reconciler.is_filled
 
     async def deploy(
         self, path: Path, *, workers: int = 1, batch_size: int = 8, who: str
     ) -> Release:
-        """Take an archive, load it and warm it; what serves now goes on serving whatever happens.
+        """Take an archive, load it and warm it on every backend, or on none.
+
+        What serves now goes on serving whatever happens.
 
         The same archive a second time changes nothing but the number of workers.
 
@@ -123,9 +146,12 @@ class Controller:
             ArchiveRejected: It is unsigned, altered, incomplete or not one of ours.
             ReleaseConflict: Another archive had its name and version before.
             ReleaseBusy: It is draining, or loaded with another batch size.
-            DeployFailed: It did not load, or a golden frame was answered wrongly.
+            DeployFailed: It did not load, or a golden frame was answered wrongly; the message names
+                the backend.
+            BackendUnavailable: Another controller leads.
         """
-        return await self._deployer.deploy(path, workers=workers, batch_size=batch_size, who=who)
+        deployer = self._leading().deployer
+        return await deployer.deploy(path, workers=workers, batch_size=batch_size, who=who)
 
     async def set_route(
         self, route: Route, *, who: str, why: str, expected_revision: int | None = None
@@ -142,9 +168,11 @@ class Controller:
         Raises:
             InvalidRoute: An arm names a release that is not loaded.
             RouteConflict: The route is at another revision than expected.
+            BackendUnavailable: Another controller leads.
         """
-        async with self._routing:
-            return await self._put(route, who, why, expected_revision)
+        term = self._leading()
+        async with term.routing:
+            return await _put(term, route, who, why, expected_revision)
 
     async def promote(self, name: str, arm: str, *, who: str, why: str) -> RouteRevision:
         """Give one arm of a route everything.
@@ -153,9 +181,11 @@ class Controller:
             UnknownRoute: No such route.
             UnknownArm: It has no such arm.
             InvalidRoute: The arm's release is not loaded.
+            BackendUnavailable: Another controller leads.
         """
-        async with self._routing:
-            present = (await self._present(name)).route
+        term = self._leading()
+        async with term.routing:
+            present = (await _present(term.store, name)).route
             names = [one.name for one in present.arms]
             if arm not in names:
                 raise UnknownArm("arm", f"arm: route {name!r} has {', '.join(names)}, no {arm!r}")
@@ -163,7 +193,7 @@ class Controller:
                 one.model_copy(update={"weight": 100.0 if one.name == arm else 0.0})
                 for one in present.arms
             )
-            return await self._put(present.model_copy(update={"arms": arms}), who, why, None)
+            return await _put(term, present.model_copy(update={"arms": arms}), who, why, None)
 
     async def rollback(
         self, name: str, *, who: str, why: str = "", revision: int | None = None
@@ -181,14 +211,16 @@ class Controller:
         Raises:
             UnknownRoute: No such route.
             NothingToRollBackTo: There is none; the message says what to deploy again.
+            BackendUnavailable: Another controller leads.
         """
-        async with self._routing:
-            await self._present(name)
-            history = await self._store.history(name, _HISTORY)
-            states = {release.key: release.state for release in await self._store.releases()}
+        term = self._leading()
+        async with term.routing:
+            await _present(term.store, name)
+            history = await term.store.history(name, _HISTORY)
+            states = {release.key: release.state for release in await term.store.releases()}
             found = rollback.target(history, states, revision)
             words = f"rollback to revision {found.revision}" + (f": {why}" if why else "")
-            return await self._put(found.route, who, words, None)
+            return await _put(term, found.route, who, words, None)
 
     async def retire(self, key: ReleaseKey, *, who: str, why: str = "") -> Release:
         """Drain a release that no route names, and remove it; returns while it drains.
@@ -196,80 +228,137 @@ class Controller:
         Raises:
             ReleaseNotFound: No such release.
             ReleaseBusy: A route names it, or it is not loaded.
+            BackendUnavailable: Another controller leads.
         """
-        async with self._routing:
-            release = await self._store.release(key)
+        term = self._leading()
+        async with term.routing:
+            release = await term.store.release(key)
             if release is None:
                 raise ReleaseNotFound(f"no release {key} here; `understudy route show` lists them")
             if release.state in {ReleaseState.DRAINING, ReleaseState.RETIRED}:
                 return release
             if release.state is ReleaseState.LIVE:
                 raise ReleaseBusy(f"{key} is live: take it out of its route first")
-            retiring = await releases.advance(self._store, key, ReleaseState.DRAINING, why)
-            await self._store.audit(who, "release.retire", str(key), why)
-            self._drains.start(key, await self._store.latest_revision())
+            retiring = await releases.advance(term.store, key, ReleaseState.DRAINING, why)
+            await term.store.audit(who, "release.retire", str(key), why)
+            term.drains.start(key, await term.store.latest_revision())
             return retiring
 
     async def reconcile(self) -> None:
-        """Bring TorchServe, the releases' states and the drains to what the routes want.
+        """Bring the backends, the releases' states and the drains to what the routes want.
 
         Raises:
-            UnderstudyError: TorchServe cannot be reached, or a release cannot be loaded.
+            UnderstudyError: A backend does not answer, a release cannot be loaded, or another
+                controller leads.
         """
-        async with self._routing:
-            await self._settlement.apply()
-        await self._reconciler.reconcile()
+        await self._leading().reconciler.reconcile()
 
-    async def running(self) -> tuple[Registration, ...]:
-        """Return what TorchServe really runs now.
-
-        Raises:
-            UpstreamError: TorchServe cannot be reached.
-        """
-        return await self._management.list()
+    async def running(self) -> dict[str, tuple[Registration, ...] | None]:
+        """Return what each backend really runs now, by its name; None where it does not answer."""
+        found = await asyncio.gather(*(_running(backend) for backend in self._backends))
+        return {backend.name: one for backend, one in zip(self._backends, found, strict=True)}
 
     async def drained(self) -> None:
         """Wait until every drain of this moment has ended."""
-        await self._drains.settled()
+        if self._term is not None:
+            await self._term.drains.settled()
 
     @property
     def draining(self) -> frozenset[ReleaseKey]:
         """What is being drained now."""
-        return self._drains.running
+        return frozenset() if self._term is None else self._term.drains.running
 
-    async def _present(self, name: str) -> RouteRevision:
-        routes = await self._store.routes()
-        if name not in routes:
-            known = ", ".join(sorted(routes)) or "none yet"
-            raise UnknownRoute("route", f"route: no route {name!r}; there is {known}")
-        return routes[name]
+    def _leading(self) -> Term:
+        if self._term is None:
+            leader = self._leadership.leader
+            raise BackendUnavailable(
+                f"controller {leader!r} leads, not this one ({self._holder!r}): ask that one"
+                if leader not in {"", self._holder}
+                else f"controller {self._holder!r} does not lead yet; try again in a moment",
+                retry_after_s=1.0,
+            )
+        return self._term
 
-    async def _put(
-        self, route: Route, who: str, why: str, expected_revision: int | None
-    ) -> RouteRevision:
-        releases.must_be_loaded(route, await self._store.releases())
-        present = (await self._store.routes()).get(route.name)
-        if present is not None and present.route == route and expected_revision is None:
-            return present
-        added = await self._store.put_route(
-            route, who=who, why=why, expected_revision=expected_revision
-        )
-        await self._settlement.apply()
-        _log.info("route_set", route=route.name, revision=added.revision, who=who, why=why)
-        return added
-
-    async def _run(self) -> None:
+    async def _lead(self, claim: Claim | None) -> None:
+        """Compete, lead, lose, and compete again, until cancelled."""
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._reconcile_s):
-                    await self._woken.wait()
-            self._woken.clear()
-            await self._reconcile_or_log()
+            if claim is None:
+                claim = await self._leadership.acquire()
+            try:
+                await self._serve(claim)
+            except LeaseLost as error:
+                _log.warning("leadership_lost", holder=self._holder, why=error.message)
+            except Exception:  # noqa: BLE001 - the loop must live: the next term may mend all
+                _log.exception("leadership_ended")
+                await asyncio.sleep(1)
+            finally:
+                self._looked.set()
+            claim = None
 
-    async def _reconcile_or_log(self) -> None:
+    async def _serve(self, claim: Claim) -> None:
+        """Lead until the lease is lost.
+
+        Raises:
+            LeaseLost: It is.
+        """
+        _log.info("leadership_won", holder=self._holder, epoch=claim.epoch)
         try:
-            await self.reconcile()
+            async with open_term(
+                self._store,
+                self._archives,
+                self._backends,
+                claim,
+                silent_after_s=self._silent_after_s,
+                period_s=self._reconcile_s,
+            ) as term:
+                self._term = term
+                await until_one_ends(claim.keep(), self._reconcile(term))
+        finally:
+            self._term = None
+            with suppress(UnderstudyError):
+                await finish(claim.give_up())
+
+    async def _reconcile(self, term: Term) -> None:
+        """Take up what an earlier leader has left, then keep all at what the store wants."""
+        epoch = f"epoch {term.claim.epoch}"
+        await term.store.audit("controller", "leader.won", self._holder, epoch)
+        try:
+            await term.reconciler.reconcile()
+        except LeaseLost:
+            raise
         except UnderstudyError as error:
             _log.warning("reconcile_failed", error=error.message)
-        except Exception:  # noqa: BLE001 - the loop must live: the next round may find all mended
-            _log.exception("reconcile_failed")
+        self._looked.set()
+        await term.reconciler.follow()
+
+
+async def _running(backend: Backend) -> tuple[Registration, ...] | None:
+    try:
+        return await backend.management.list()
+    except UpstreamError:
+        return None
+
+
+async def _present(store: Store, name: str) -> RouteRevision:
+    routes = await store.routes()
+    if name not in routes:
+        known = ", ".join(sorted(routes)) or "none yet"
+        raise UnknownRoute("route", f"route: no route {name!r}; there is {known}")
+    return routes[name]
+
+
+async def _put(
+    term: Term, route: Route, who: str, why: str, expected_revision: int | None
+) -> RouteRevision:
+    releases.must_be_loaded(route, await term.store.releases())
+    present = (await term.store.routes()).get(route.name)
+    if present is not None and present.route == route and expected_revision is None:
+        return present
+    added = await term.store.put_route(route, who=who, why=why, expected_revision=expected_revision)
+    try:
+        await term.settlement.apply()
+    except UnderstudyError as error:
+        # The route is set; the next reconciliation, whoever leads then, moves the releases.
+        _log.warning("not_settled_yet", route=route.name, error=error.message)
+    _log.info("route_set", route=route.name, revision=added.revision, who=who, why=why)
+    return added

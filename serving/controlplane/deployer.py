@@ -1,7 +1,7 @@
-"""A release's way from an archive to ready, and back out when anything on it goes wrong."""
+"""A release's way from an archive to ready on every backend, and back out when it goes wrong."""
 
 import asyncio
-import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,49 +10,56 @@ import structlog
 from proto.wire.v1 import card_pb2
 from serving.controlplane import releases
 from serving.controlplane.archives import Archive, ArchiveStore
-from serving.controlplane.releases import LOADED
-from serving.controlplane.warming import warm
+from serving.controlplane.finishing import finish
+from serving.controlplane.keeper import Keeper
+from serving.controlplane.releases import LOADED, ON_THE_WAY
 from serving.errors import (
+    BackendUnavailable,
     DeployFailed,
+    LeaseLost,
     ReleaseBusy,
     ReleaseConflict,
+    StaleRoute,
     UnderstudyError,
+    WorkerDied,
 )
 from serving.store.store import Store
-from serving.store.values import Release, ReleaseState
-from serving.torchserve.inference import InferenceClient
-from serving.torchserve.management import ManagementClient
+from serving.store.values import Release, ReleaseKey, ReleaseState
 
 _log = structlog.get_logger(__name__)
 
+# A backend that was killed is back within a few seconds.
+_BACKEND_TIMEOUT_S = 30.0
+_KILLED = (BackendUnavailable, StaleRoute, WorkerDied)
+
 
 class Deployer:
-    """Loads releases, one at a time.
+    """Loads releases, one at a time, on all backends at once.
 
     Args:
-        store: Keeps the releases.
+        store: Fenced; keeps the releases.
         archives: Gives private, verified copies.
-        management: Loads them.
-        inference: Warms them.
+        keepers: Of the backends.
+        routing: Held while a route changes; no worker is taken away meanwhile.
     """
 
     def __init__(
         self,
         store: Store,
         archives: ArchiveStore,
-        management: ManagementClient,
-        inference: InferenceClient,
+        keepers: Sequence[Keeper],
+        routing: asyncio.Lock,
     ) -> None:
         self._store = store
         self._archives = archives
-        self._management = management
-        self._inference = inference
-        self.changing = asyncio.Lock()
-        """Held while TorchServe is being changed; whoever compares it with the store takes it."""
+        self._keepers = tuple(keepers)
+        self._routing = routing
+        self.one_at_a_time = asyncio.Lock()
+        """Held by a deploy, and by whoever removes archives or ends what a deploy began."""
 
     async def deploy(self, path: Path, *, workers: int, batch_size: int, who: str) -> Release:
         """Take an archive to ready; see `Controller.deploy`."""
-        async with self.changing:
+        async with self.one_at_a_time:
             archive = await asyncio.to_thread(self._archives.take, path)
             known = await self._known(archive)
             if known is not None and known.state in LOADED:
@@ -60,17 +67,22 @@ class Deployer:
             release = _staged(archive, workers=workers, batch_size=batch_size, known=known)
             await self._store.put_release(release)
             try:
-                return await self._load(archive, release, who)
+                await self._load(archive, release)
+            except LeaseLost:
+                raise  # whoever leads now undoes it
             except BaseException as error:
-                # Shielded: a deploy that is cancelled leaves as little behind as one that fails.
-                await asyncio.shield(self._undo(release, _reason(error), who))
+                await finish(self._undo(release, _reason(error), who))
                 if isinstance(error, UnderstudyError) and not isinstance(error, DeployFailed):
                     raise DeployFailed(f"{archive.key}: {error.message}") from error
                 raise
+            return await finish(self._ready(release, who))
 
-    async def undo(self, release: Release, who: str) -> None:
-        """Undo a deploy that an earlier process did not finish; needs `changing`."""
-        await self._undo(release, "the server ended during the deploy; deploy it again", who)
+    async def undo_half_done(self) -> None:
+        """Undo what an earlier process did not finish; needs `one_at_a_time`."""
+        reason = "the server ended during the deploy; deploy it again"
+        for release in await self._store.releases():
+            if release.state in ON_THE_WAY:
+                await self._undo(release, reason, "controller")
 
     async def _known(self, archive: Archive) -> Release | None:
         """Return what the store knows of this name and version.
@@ -108,8 +120,11 @@ class Deployer:
         if known.workers == workers:
             return known
         if workers < known.workers:
-            await self._must_be_idle(known, workers)
-        await self._management.scale(known.key, workers)
+            async with self._routing:
+                await self._must_be_idle(known, workers)
+                await self._scale(known, workers)
+        else:
+            await self._scale(known, workers)
         scaled = await self._store.resize_release(known.key, workers)
         detail = f"workers {known.workers} -> {workers}"
         await self._store.audit(who, "release.scale", str(known.key), detail)
@@ -117,37 +132,95 @@ class Deployer:
 
     async def _must_be_idle(self, known: Release, workers: int) -> None:
         """Refuse to take workers away: TorchServe does not let them finish what they are at."""
-        key = str(known.key)
-        held = any(gateway.in_flight.get(key) for gateway in await self._store.gateways())
-        if known.state is ReleaseState.LIVE or held:
+        found = await self._store.release(known.key)
+        is_live = found is not None and found.state is ReleaseState.LIVE
+        if is_live or await self._store.holders(known.key, await self._store.latest_revision()):
             raise ReleaseBusy(
-                f"workers: {key} answers frames on {known.workers}, and those of a worker that is "
-                f"taken away would be lost; take it out of its route before it gets {workers}"
+                f"workers: {known.key} answers frames on {known.workers}, and those of a worker "
+                "that is taken away would be lost; take it out of its route before it gets "
+                f"{workers}"
             )
 
-    async def _load(self, archive: Archive, release: Release, who: str) -> Release:
-        key = release.key
-        await releases.advance(self._store, key, ReleaseState.LOADING)
-        # One that an earlier, half-done deploy has left would be in the way.
-        await self._management.unregister(key)
-        await self._management.register(
-            key, archive.path.name, workers=release.workers, batch_size=release.batch_size
+    async def _scale(self, known: Release, workers: int) -> None:
+        async def scale(keeper: Keeper) -> None:
+            async with keeper.changing:
+                await keeper.scale(known.key, workers)
+                await keeper.look()
+
+        await self._on_every(known.key, scale)
+
+    async def _load(self, archive: Archive, release: Release) -> None:
+        """Register a release and ask its golden frames, on every backend."""
+
+        async def load(keeper: Keeper) -> None:
+            await self._survive(keeper, lambda: keeper.load(archive, release))
+
+        async def prove(keeper: Keeper) -> None:
+            try:
+                async with keeper.changing:
+                    await keeper.prove(archive, release)
+            except _KILLED:
+                await load(keeper)
+                async with keeper.changing:
+                    await keeper.prove(archive, release)
+
+        await releases.advance(self._store, release.key, ReleaseState.LOADING)
+        await self._on_every(release.key, load)
+        await releases.advance(self._store, release.key, ReleaseState.WARMING)
+        await self._on_every(release.key, prove)
+
+    async def _survive(self, keeper: Keeper, work: Callable[[], Awaitable[None]]) -> None:
+        """Change a backend; one that is down, or goes down meanwhile, is waited for once."""
+        for last in (False, True):
+            await keeper.answers(_BACKEND_TIMEOUT_S)
+            try:
+                async with keeper.changing:
+                    await work()
+            except _KILLED:
+                if last:
+                    raise
+            else:
+                return
+
+    async def _on_every(self, key: ReleaseKey, work: Callable[[Keeper], Awaitable[None]]) -> None:
+        """Do something on every backend at once, to the end on each.
+
+        Raises:
+            DeployFailed: It failed on one; the message names it.
+        """
+        done = await asyncio.gather(
+            *(work(keeper) for keeper in self._keepers), return_exceptions=True
         )
-        await releases.advance(self._store, key, ReleaseState.WARMING)
-        await warm(archive, release.workers, self._inference)
-        ready = await releases.advance(self._store, key, ReleaseState.READY)
+        for keeper, error in zip(self._keepers, done, strict=True):
+            if isinstance(error, UnderstudyError) and not isinstance(error, LeaseLost):
+                raise DeployFailed(f"{key} on backend {keeper.name}: {error.message}") from error
+            if isinstance(error, BaseException):
+                raise error
+
+    async def _ready(self, release: Release, who: str) -> Release:
+        ready = await releases.advance(self._store, release.key, ReleaseState.READY)
         detail = f"sha256 {release.sha256}, {release.workers} workers, batch {release.batch_size}"
-        await self._store.audit(who, "release.deploy", str(key), detail)
-        _log.info("release_ready", release=str(key), workers=release.workers)
+        await self._store.audit(who, "release.deploy", str(release.key), detail)
+        _log.info("release_ready", release=str(release.key), workers=release.workers)
         return ready
 
     async def _undo(self, release: Release, reason: str, who: str) -> None:
-        with contextlib.suppress(UnderstudyError):  # a TorchServe that is down runs nothing
-            await self._management.unregister(release.key)
+        """Give a deploy up; where a backend does not answer, the next look at it does the rest."""
         await releases.advance(self._store, release.key, ReleaseState.FAILED, reason)
-        await asyncio.to_thread(self._archives.remove, release.sha256)
         await self._store.audit(who, "release.failed", str(release.key), reason)
         _log.error("deploy_failed", release=str(release.key), reason=reason)
+
+        async def remove(keeper: Keeper) -> None:
+            async with keeper.changing:
+                await keeper.remove(release.key)
+
+        done = await asyncio.gather(
+            *(remove(keeper) for keeper in self._keepers), return_exceptions=True
+        )
+        for error in done:
+            if isinstance(error, BaseException) and not isinstance(error, UnderstudyError):
+                raise error
+        await asyncio.to_thread(self._archives.remove, release.sha256)
 
 
 def _reason(error: BaseException) -> str:

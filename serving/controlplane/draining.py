@@ -1,15 +1,18 @@
 """Draining: a release leaves only when no gateway holds or can send work for it."""
 
 import asyncio
+import time
+from collections.abc import Sequence
 
 import structlog
 
 from serving.controlplane import releases
 from serving.controlplane.archives import ArchiveStore
-from serving.errors import UnderstudyError
+from serving.controlplane.gone import Silence
+from serving.controlplane.keeper import Keeper
+from serving.errors import BackendUnavailable, UnderstudyError, UpstreamError
 from serving.store.store import Store
-from serving.store.values import ReleaseKey, ReleaseState
-from serving.torchserve.management import ManagementClient
+from serving.store.values import GatewayStatus, ReleaseKey, ReleaseState
 
 _log = structlog.get_logger(__name__)
 
@@ -23,29 +26,27 @@ class Drains:
     """Background drains, one a release.
 
     Args:
-        store: Tells when a release is drained, and keeps its state.
-        management: Unregisters it then.
+        store: Fenced; tells who holds a release, and keeps its state.
+        keepers: Of the backends that it is removed from then.
         archives: Its private copy goes with it.
-        changing: Held while TorchServe is changed, so that a deploy of the same archive finds it
-            either there or gone.
-        silent_after_s: A gateway without a heartbeat for this long counts as gone: its lease plus
-            the longest deadline, in seconds.
+        one_at_a_time: Held while a release is removed, so that a deploy of the same archive finds
+            it either there or gone.
+        silence: Tells which gateways count as gone.
     """
 
     def __init__(
         self,
         store: Store,
-        management: ManagementClient,
+        keepers: Sequence[Keeper],
         archives: ArchiveStore,
-        changing: asyncio.Lock,
-        *,
-        silent_after_s: float,
+        one_at_a_time: asyncio.Lock,
+        silence: Silence,
     ) -> None:
         self._store = store
-        self._management = management
+        self._keepers = tuple(keepers)
         self._archives = archives
-        self._changing = changing
-        self._silent_after_s = silent_after_s
+        self._one_at_a_time = one_at_a_time
+        self._silence = silence
         self._tasks: dict[ReleaseKey, asyncio.Task[None]] = {}
 
     def start(self, key: ReleaseKey, revision: int) -> None:
@@ -76,34 +77,58 @@ class Drains:
             task.cancel()
         await self.settled()
 
+    async def observe(self) -> None:
+        """Take note of the gateways: silence is counted from the first look at it."""
+        self._silence.observe(await self._store.gateways(), time.monotonic())
+
     async def _drain(self, key: ReleaseKey, revision: int) -> None:
-        await self._wait_until_drained(key, revision)
-        # A TorchServe that refused tells nobody when it will not.
-        while not await self._removed(key):  # noqa: ASYNC110 - see above
-            await asyncio.sleep(_RETRY_S)
-        await self._store.audit("controller", "release.retired", str(key), f"after {revision}")
-        _log.info("release_retired", release=str(key), revision=revision)
+        try:
+            await self._wait_until_drained(key, revision)
+            # A TorchServe that refused tells nobody when it will not.
+            while not await self._removed(key):  # noqa: ASYNC110 - see above
+                await asyncio.sleep(_RETRY_S)
+            await self._store.audit("controller", "release.retired", str(key), f"after {revision}")
+        except UnderstudyError as error:
+            # The next reconciliation starts it anew, whoever leads then.
+            _log.warning("drain_interrupted", release=str(key), error=error.message)
+        else:
+            _log.info("release_retired", release=str(key), revision=revision)
 
     async def _removed(self, key: ReleaseKey) -> bool:
-        async with self._changing:
-            try:
-                await self._management.unregister(key)
-            except UnderstudyError as error:
-                _log.warning("unregister_failed", release=str(key), error=error.message)
-                return False
+        async with self._one_at_a_time:
+            for keeper in self._keepers:
+                if not await self._removed_from(keeper, key):
+                    return False
             retired = await releases.advance(self._store, key, ReleaseState.RETIRED)
             await asyncio.to_thread(self._archives.remove, retired.sha256)
             return True
 
+    async def _removed_from(self, keeper: Keeper, key: ReleaseKey) -> bool:
+        """Remove a release; a backend that does not answer loses it when it is looked at again."""
+        try:
+            async with keeper.changing:
+                await keeper.remove(key)
+        except BackendUnavailable:
+            _log.warning("unregister_left_for_later", release=str(key), backend=keeper.name)
+        except UpstreamError as error:
+            _log.warning(
+                "unregister_failed", release=str(key), backend=keeper.name, error=error.message
+            )
+            return False
+        return True
+
     async def _wait_until_drained(self, key: ReleaseKey, revision: int) -> None:
-        clock = asyncio.get_running_loop().time
-        warn_at = clock() + _LONG_S
+        warn_at = time.monotonic() + _LONG_S
         # Gateways write to the store and to nobody else, so the store is asked again and again.
-        while not await self._store.drained(key, revision, self._silent_after_s):
-            if clock() > warn_at:
-                statuses = [
-                    status.model_dump(mode="json") for status in await self._store.gateways()
-                ]
+        while holders := await self._holders(key, revision):
+            if time.monotonic() > warn_at:
+                statuses = [status.model_dump(mode="json") for status in holders]
                 _log.error("drain_hangs", release=str(key), revision=revision, gateways=statuses)
-                warn_at = clock() + _LONG_S
+                warn_at = time.monotonic() + _LONG_S
             await asyncio.sleep(_POLL_S)
+
+    async def _holders(self, key: ReleaseKey, revision: int) -> list[GatewayStatus]:
+        """Return the gateways that hold work for a release or may still send it some."""
+        asked_at_s = time.monotonic()
+        holders = await self._store.holders(key, revision)
+        return self._silence.counted(holders, asked_at_s=asked_at_s, answered_at_s=time.monotonic())

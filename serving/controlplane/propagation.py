@@ -1,7 +1,7 @@
 """A change of a route has happened when the gateways send by it, not when it was written."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -38,7 +38,7 @@ async def propagated(store: Store, revision: int) -> bool:
 
 
 async def _behind(store: Store, revision: int) -> list[str]:
-    heard_since = datetime.now(UTC) - _SILENT_AFTER
+    heard_since = await store.now() - _SILENT_AFTER
     return [
         gateway.id
         for gateway in await store.gateways()

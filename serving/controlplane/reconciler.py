@@ -1,113 +1,142 @@
-"""Compares what the store wants with what TorchServe runs, and mends the difference."""
+"""Brings the deployment to what the store wants, again and again."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import structlog
 
 from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.deployer import Deployer
+from serving.controlplane.draining import Drains
+from serving.controlplane.finishing import until_one_ends
+from serving.controlplane.keeper import Confirm
+from serving.controlplane.mender import Mender
 from serving.controlplane.releases import LOADED, ON_THE_WAY
-from serving.errors import UnderstudyError
+from serving.controlplane.settlement import Settlement
+from serving.errors import LeaseLost, UnderstudyError
 from serving.store.store import Store
-from serving.store.values import Release, ReleaseState
-from serving.torchserve.management import ManagementClient, Registration
+from serving.store.values import ReleaseState
 
 _log = structlog.get_logger(__name__)
 
-_KEPT = LOADED | {ReleaseState.DRAINING}
-# Cameras wait for what is live; the rest can come after.
-_FIRST = {ReleaseState.LIVE: 0, ReleaseState.STANDBY: 1, ReleaseState.READY: 2}
+_KEPT = LOADED | ON_THE_WAY | {ReleaseState.DRAINING}
 
 
 class Reconciler:
-    """Brings TorchServe to what the store wants, as often as asked.
+    """Settles states, ends what was left half done, and mends each backend by itself.
 
     Args:
-        store: Holds the releases.
+        store: Fenced; holds the releases.
         archives: Holds their private copies.
-        management: Speaks to TorchServe.
-        deployer: Its lock keeps a deploy and a reconciliation apart.
+        deployer: Undoes half-done deploys.
+        settlement: Moves releases to where the routes want them.
+        drains: Watches the gateways.
+        menders: Of the backends.
+        confirm: Asked before each act that cannot be undone.
+        period_s: Seconds between two looks that nothing asked for.
     """
 
     def __init__(
         self,
         store: Store,
         archives: ArchiveStore,
-        management: ManagementClient,
+        *,
         deployer: Deployer,
+        settlement: Settlement,
+        drains: Drains,
+        menders: Sequence[Mender],
+        confirm: Confirm,
+        period_s: float,
     ) -> None:
         self._store = store
         self._archives = archives
-        self._management = management
         self._deployer = deployer
-        self._times_emptied = 0
-        self.filled = asyncio.Event()
-        """Set while TorchServe runs what it should, as far as that can be loaded."""
+        self._settlement = settlement
+        self._drains = drains
+        self._menders = tuple(menders)
+        self._confirm = confirm
+        self._period_s = period_s
+        self._woken = {mender.name: asyncio.Event() for mender in menders}
 
-    def emptied(self) -> None:
-        """TorchServe was started anew: until the next reconciliation it runs nothing."""
-        self._times_emptied += 1
-        self.filled.clear()
+    def wake(self, backend: str | None = None) -> None:
+        """A backend, or None: any of them, was started anew: mend it now."""
+        for mender in self._menders:
+            if backend in {None, mender.name}:
+                mender.emptied()
+                self._woken[mender.name].set()
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether each backend runs what it should, as far as that can be loaded."""
+        return all(mender.filled.is_set() for mender in self._menders)
 
     async def reconcile(self) -> None:
-        """Undo half-done deploys, remove what nobody wants, load what is missing.
+        """Look at everything once.
 
         Raises:
-            UnderstudyError: TorchServe cannot be reached, or a release cannot be loaded; the
-                others were.
+            UnderstudyError: A backend does not answer, or a release cannot be loaded; all else was
+                mended.
         """
-        async with self._deployer.changing:
-            times_emptied = self._times_emptied
-            for release in await self._store.releases():
-                if release.state in ON_THE_WAY:  # nobody else holds the lock: nobody is at it
-                    await self._deployer.undo(release, "controller")
-            wanted = {one.key: one for one in await self._store.releases() if one.state in _KEPT}
-            running = {one.key: one for one in await self._management.list()}
-            for registration in running.values():
-                if not _is(registration, wanted.get(registration.key)):
-                    _log.warning("unknown_registration_removed", release=str(registration.key))
-                    await self._management.unregister(registration.key)
-            missing = [
-                release
-                for release in wanted.values()
-                if release.state in LOADED and not _is(running.get(release.key), release)
-            ]
-            # A deploy copies its archive under this lock, so no copy is on its way in now.
-            kept = frozenset(release.sha256 for release in wanted.values())
-            await asyncio.to_thread(self._archives.sweep, kept)
-            try:
-                await self._fill(missing)
-            finally:
-                if times_emptied == self._times_emptied:
-                    self.filled.set()
-
-    async def _fill(self, missing: list[Release]) -> None:
-        """Load releases, the live ones first; one that fails does not keep the next from it."""
-        failure: UnderstudyError | None = None
-        for release in sorted(missing, key=lambda one: _FIRST[one.state]):
-            try:
-                await self._register(release)
-            except UnderstudyError as error:
-                _log.error("refill_failed", release=str(release.key), error=error.message)
-                failure = error
-        if failure is not None:
-            raise failure
-
-    async def _register(self, release: Release) -> None:
-        archive = await asyncio.to_thread(self._archives.open, release.sha256, release.key)
-        await self._management.register(
-            release.key,
-            archive.path.name,
-            workers=release.workers,
-            batch_size=release.batch_size,
+        await self._settle()
+        await self._sweep()
+        done = await asyncio.gather(
+            *(mender.mend() for mender in self._menders), return_exceptions=True
         )
-        detail = f"TorchServe ran without it; loaded again on {release.workers} workers"
-        await self._store.audit("controller", "release.refill", str(release.key), detail)
-        _log.info("release_refilled", release=str(release.key))
+        errors = [one for one in done if isinstance(one, BaseException)]
+        # A lost lease goes first: whoever leads now does the rest.
+        for error in sorted(errors, key=lambda one: not isinstance(one, LeaseLost)):
+            raise error
+
+    async def follow(self) -> None:
+        """Look again and again, at each backend by itself: one that hangs holds up no other.
+
+        Raises:
+            LeaseLost: Somebody else leads.
+        """
+        looks = [self._again(self._settle, asyncio.Event(), "releases")]
+        looks += [self._again(one.mend, self._woken[one.name], one.name) for one in self._menders]
+        await until_one_ends(*looks)
+
+    async def _settle(self) -> None:
+        await self._drains.observe()
+        await self._settlement.settle()
+        if not self._deployer.one_at_a_time.locked():  # else the next look does it
+            async with self._deployer.one_at_a_time:
+                await self._deployer.undo_half_done()
+
+    async def _sweep(self) -> None:
+        """Remove archives that a kill at a bad moment has left."""
+        # A deploy copies its archive under this lock: no copy is on its way in now.
+        async with self._deployer.one_at_a_time:
+            releases = await self._store.releases()
+            kept = frozenset(one.sha256 for one in releases if one.state in _KEPT)
+            await self._confirm()
+            await asyncio.to_thread(self._archives.sweep, kept)
+
+    async def _again(
+        self, look: Callable[[], Awaitable[None]], woken: asyncio.Event, name: str
+    ) -> None:
+        told = ""
+        while True:
+            woken.clear()
+            error = await _failure(look, name)
+            if error and error != told:
+                _log.warning("reconcile_failed", at=name, error=error)
+            told = error
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._period_s):
+                    await woken.wait()
 
 
-def _is(registration: Registration | None, release: Release | None) -> bool:
-    """Tell whether TorchServe runs this very archive."""
-    if registration is None or release is None:
-        return False
-    return registration.archive == f"{release.sha256}.mar"
+async def _failure(look: Callable[[], Awaitable[None]], name: str) -> str:
+    """Look once and return what went wrong; "" where nothing did."""
+    try:
+        await look()
+    except LeaseLost:
+        raise
+    except UnderstudyError as error:
+        return error.message
+    except Exception:  # noqa: BLE001 - the loop must live: the next round may find all mended
+        _log.exception("reconcile_failed", at=name)
+    return ""

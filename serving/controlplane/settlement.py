@@ -1,5 +1,7 @@
 """The releases' states brought to what the routes want, and the drains that follow."""
 
+import asyncio
+
 from serving.controlplane import releases
 from serving.controlplane.draining import Drains
 from serving.controlplane.standby import settle
@@ -12,20 +14,29 @@ _HISTORY = 200
 class Settlement:
     """Moves releases between live, standby and draining.
 
-    It reads nothing but the store, so that it may be done again after a crash at any point. Routes
-    must not change meanwhile: whoever changes them sees to that.
+    It reads nothing but the store, so that it may be done again after a crash at any point.
 
     Args:
-        store: Holds routes and releases.
+        store: Fenced; holds routes and releases.
         drains: Takes over what nobody needs any more.
+        routing: Held while a route changes.
     """
 
-    def __init__(self, store: Store, drains: Drains) -> None:
+    def __init__(self, store: Store, drains: Drains, routing: asyncio.Lock) -> None:
         self._store = store
         self._drains = drains
+        self._routing = routing
+
+    async def settle(self) -> None:
+        """Do `apply` while no route changes."""
+        async with self._routing:
+            await self.apply()
 
     async def apply(self) -> None:
-        """Move every release to where the routes want it, and start the drains that follow."""
+        """Move every release to where the routes want it, and start the drains that follow.
+
+        Needs `routing`.
+        """
         routes = await self._store.routes()
         history = {name: await self._store.history(name, _HISTORY) for name in routes}
         present = [revision.route for revision in routes.values()]

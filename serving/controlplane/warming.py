@@ -7,7 +7,13 @@ from proto.wire.v1 import card_pb2
 from serving.boxes import Boxes
 from serving.controlplane import golden
 from serving.controlplane.archives import Archive
-from serving.errors import DeployFailed, UnderstudyError
+from serving.errors import (
+    BackendUnavailable,
+    DeployFailed,
+    StaleRoute,
+    UnderstudyError,
+    WorkerDied,
+)
 from serving.torchserve.inference import InferenceClient, WorkerReply
 
 # TorchServe hands a frame to whichever worker is free, so one at a time would meet one worker
@@ -15,6 +21,8 @@ from serving.torchserve.inference import InferenceClient, WorkerReply
 _ROUNDS = 2
 _AT_ONCE_A_WORKER = 2
 _TIMEOUT_S = 60.0
+# What was killed under a frame says nothing about the release.
+_NO_FAULT_OF_THE_RELEASE = (BackendUnavailable, StaleRoute, WorkerDied)
 
 _Answers = dict[str, list[tuple[Boxes, Boxes]]]
 
@@ -29,6 +37,9 @@ async def warm(archive: Archive, workers: int, inference: InferenceClient) -> No
 
     Raises:
         DeployFailed: A worker failed, or answered otherwise than the card allows.
+        BackendUnavailable: TorchServe went down meanwhile.
+        StaleRoute: It was started anew meanwhile.
+        WorkerDied: A worker's process ended meanwhile.
     """
     frames = [(frame, await _image(archive, frame)) for frame in archive.card.golden_frames]
     answers: _Answers = defaultdict(list)
@@ -51,9 +62,11 @@ async def _ask(
 ) -> WorkerReply:
     try:
         return await inference.predict(archive.key, image, timeout_s=_TIMEOUT_S)
+    except _NO_FAULT_OF_THE_RELEASE:
+        raise
     except UnderstudyError as error:
         raise DeployFailed(
-            f"{archive.key}: golden frame {frame.file} was not answered: {error.message}"
+            f"golden frame {frame.file} was not answered: {error.message}"
         ) from error
 
 

@@ -117,35 +117,46 @@ class ManagementClient:
         }
         await self._call("POST", "/models", query, timeout_s=self._load_timeout_s)
 
-    async def scale(self, key: ReleaseKey, workers: int) -> None:
-        """Give a version another number of workers; returns when they are ready.
+    async def scale(self, key: ReleaseKey, workers: int, *, wait: bool = True) -> None:
+        """Give a version so many ready workers.
+
+        TorchServe counts workers that it has given up bringing back, and lists them for ever: they
+        come on top.
+
+        Args:
+            key: Name and version.
+            workers: How many are to take requests.
+            wait: Return when they do; else at once.
 
         Raises:
             WorkerFailed: It refused, or a worker did not come up.
             BackendUnavailable: TorchServe cannot be reached.
         """
-        query: dict[str, str | int] = {"min_worker": workers, "max_worker": workers}
-        query["synchronous"] = "true"
+        found = await self._described(key)
+        listed = workers + len(found.workers) - found.ready_workers
+        query: dict[str, str | int] = {"min_worker": listed, "max_worker": listed}
+        query["synchronous"] = "true" if wait else "false"
         await self._call("PUT", _path(key), query, timeout_s=self._load_timeout_s)
-        await self._have_come_up(key, workers)
+        if wait:
+            await self._have_come_up(key, workers)
 
     async def _have_come_up(self, key: ReleaseKey, workers: int) -> None:
         """Wait for the workers: TorchServe's own synchronous answer is sometimes too early."""
         try:
             async with asyncio.timeout(self._load_timeout_s):
                 # TorchServe has no event for it.
-                while await self._ready_workers(key) < workers:  # noqa: ASYNC110 - see above
+                while (await self._described(key)).ready_workers < workers:  # noqa: ASYNC110 - see above
                     await asyncio.sleep(_READY_POLL_S)
         except TimeoutError as error:
             raise WorkerFailed(
                 f"{key}: its {workers} workers were not ready within {self._load_timeout_s:g} s"
             ) from error
 
-    async def _ready_workers(self, key: ReleaseKey) -> int:
+    async def _described(self, key: ReleaseKey) -> Registration:
         found = await self.describe(key)
         if found is None:
-            raise WorkerFailed(f"{key}: removed while its workers came up")
-        return found.ready_workers
+            raise WorkerFailed(f"{key}: TorchServe does not run it, or no longer")
+        return found
 
     async def unregister(self, key: ReleaseKey) -> None:
         """Remove a version at once: what it still holds is lost, so drain it before.

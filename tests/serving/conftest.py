@@ -221,10 +221,13 @@ class Backend:
 
 
 @asynccontextmanager
-async def open_backend(folder: Path, **config: Any) -> AsyncIterator[Backend]:
-    """Start a TorchServe of its own in `folder`."""
-    (folder / "archives").mkdir(parents=True)
-    chosen = TorchServeConfig(archives=folder / "archives", folder=folder / "torchserve", **config)
+async def open_backend(
+    folder: Path, *, archives: Path | None = None, **config: Any
+) -> AsyncIterator[Backend]:
+    """Start a TorchServe of its own in `folder`, which loads from `archives` or its own folder."""
+    archives = archives or folder / "archives"
+    archives.mkdir(parents=True, exist_ok=True)
+    chosen = TorchServeConfig(archives=archives, folder=folder / "torchserve", **config)
     async with (
         TorchServe(chosen) as server,
         ManagementClient(server.management_url, server.management_token) as management,
@@ -259,7 +262,7 @@ def served(
 @pytest_asyncio.fixture(loop_scope="session")
 async def plane(tmp_path: Path, backend: Backend, archives: ArchiveBuilder) -> AsyncIterator[Plane]:
     """A fresh control plane before the shared TorchServe."""
-    async with open_plane(tmp_path, backend, archives) as opened:
+    async with open_plane(tmp_path, [backend], archives) as opened:
         yield opened
 
 

@@ -1,6 +1,6 @@
-"""A control plane on its own store and model store, before the shared TorchServe."""
+"""A control plane on its own store and model store, before one or more shared TorchServes."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.controller import Controller
 from serving.store.store import Store, open_store
+from serving.torchserve.backend import Backend
 
 
 @dataclass
@@ -21,7 +22,7 @@ class Plane:
         model_store: Where `build` puts archives.
         build: Builds an archive there; see `ArchiveBuilder.build`.
         archives: Private copies.
-        backend: The TorchServe.
+        backends: The TorchServes.
     """
 
     store: Store
@@ -29,18 +30,44 @@ class Plane:
     model_store: Path
     build: Callable[..., Path]
     archives: ArchiveStore
-    backend: Any
+    backends: Sequence[Any]
+
+    @property
+    def backend(self) -> Any:
+        """The first TorchServe."""
+        return self.backends[0]
+
+
+def kept(backends: Sequence[Any]) -> list[Backend]:
+    """Return running TorchServes as a controller takes them: "backend-0" and so on."""
+    return [
+        Backend(f"backend-{place}", one.inference, one.management)
+        for place, one in enumerate(backends)
+    ]
 
 
 @asynccontextmanager
 async def open_plane(
-    folder: Path, backend: Any, builder: Any, *, silent_after_s: float = 30.0
+    folder: Path,
+    backends: Sequence[Any],
+    builder: Any,
+    *,
+    silent_after_s: float = 30.0,
+    holder: str = "test",
 ) -> AsyncIterator[Plane]:
-    """Open a control plane on `folder`; a second time on the same folder takes up the first."""
+    """Open a control plane on `folder`; a second time on the same folder takes up the first.
+
+    Args:
+        folder: Of the store and the model store.
+        backends: Running TorchServes that load from one folder.
+        builder: Builds archives.
+        silent_after_s: See `Controller`.
+        holder: See `Controller`.
+    """
     model_store = folder / "model_store"
     model_store.mkdir(exist_ok=True)
     copies = ArchiveStore(
-        backend.server.config.archives,
+        backends[0].server.config.archives,
         model_store=model_store,
         trusted_keys=[builder.public_key],
     )
@@ -52,12 +79,6 @@ async def open_plane(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(f"sqlite+aiosqlite:///{folder}/store"))
         controller = await stack.enter_async_context(
-            Controller(
-                store,
-                copies,
-                backend.management,
-                backend.inference,
-                silent_after_s=silent_after_s,
-            )
+            Controller(store, copies, kept(backends), holder=holder, silent_after_s=silent_after_s)
         )
-        yield Plane(store, controller, model_store, build, copies, backend)
+        yield Plane(store, controller, model_store, build, copies, backends)

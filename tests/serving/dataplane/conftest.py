@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from planes import kept
 
 from proto.wire.v1 import detection_pb2 as wire
 from serving.controlplane.archives import ArchiveStore
@@ -105,7 +106,7 @@ async def stage(
         enter = stack.enter_async_context
         store = await enter(open_store(f"sqlite+aiosqlite:///{tmp_path}/store.sqlite3"))
         controller = await enter(
-            Controller(store, copies, backend.management, backend.inference, silent_after_s=30)
+            Controller(store, copies, kept([backend]), holder="test", silent_after_s=30)
         )
         metrics = Metrics()
         plane = DataPlane(

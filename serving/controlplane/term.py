@@ -1,0 +1,83 @@
+"""What one leader works with, from the moment it holds the lease until it loses it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from serving.controlplane.archives import ArchiveStore
+from serving.controlplane.deployer import Deployer
+from serving.controlplane.draining import Drains
+from serving.controlplane.gone import Silence
+from serving.controlplane.keeper import Keeper
+from serving.controlplane.leadership import Claim
+from serving.controlplane.mender import Mender
+from serving.controlplane.reconciler import Reconciler
+from serving.controlplane.settlement import Settlement
+from serving.store.store import Store
+from serving.torchserve.backend import Backend
+
+
+@dataclass(frozen=True)
+class Term:
+    """The parts of a control plane, all on a store that is fenced by the lease's epoch.
+
+    Attributes:
+        claim: The lease.
+        store: Fenced.
+        routing: Held while a route changes; routes never wait for a release that is loading.
+        deployer: Loads releases.
+        drains: Removes them.
+        settlement: Moves them to where the routes want them.
+        reconciler: Keeps all at what the store wants.
+    """
+
+    claim: Claim
+    store: Store
+    routing: asyncio.Lock
+    deployer: Deployer
+    drains: Drains
+    settlement: Settlement
+    reconciler: Reconciler
+
+
+@asynccontextmanager
+async def open_term(
+    store: Store,
+    archives: ArchiveStore,
+    backends: Sequence[Backend],
+    claim: Claim,
+    *,
+    silent_after_s: float,
+    period_s: float,
+) -> AsyncIterator[Term]:
+    """Begin a term; its drains stop with it, and the next one takes them up.
+
+    Args:
+        store: Desired state; not fenced.
+        archives: Private copies.
+        backends: All of the deployment.
+        claim: The lease.
+        silent_after_s: A gateway whose heartbeats stood still for so long counts as gone.
+        period_s: Seconds between two reconciliations that nothing asked for.
+    """
+    fenced = store.fenced(claim.epoch)
+    routing = asyncio.Lock()
+    keepers = [Keeper(backend, fenced, claim.confirm) for backend in backends]
+    deployer = Deployer(fenced, archives, keepers, routing)
+    drains = Drains(fenced, keepers, archives, deployer.one_at_a_time, Silence(silent_after_s))
+    settlement = Settlement(fenced, drains, routing)
+    reconciler = Reconciler(
+        fenced,
+        archives,
+        deployer=deployer,
+        settlement=settlement,
+        drains=drains,
+        menders=[Mender(keeper, fenced, archives) for keeper in keepers],
+        confirm=claim.confirm,
+        period_s=period_s,
+    )
+    try:
+        yield Term(claim, fenced, routing, deployer, drains, settlement, reconciler)
+    finally:
+        await drains.close()
