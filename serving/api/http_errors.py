@@ -78,7 +78,7 @@ async def error_answer(request: Request, error: Exception) -> Response:
     request_id = request_id_of(request)
     if not isinstance(error, errors.UnderstudyError):
         log.error("internal error", request_id=request_id, path=request.url.path, exc_info=error)
-    return _answer(request_id, status_of(error), info, _headers(error))
+    return _answer(request_id, status_of(error), info, headers_of(error))
 
 
 def status_of(error: Exception) -> HTTPStatus:
@@ -87,7 +87,8 @@ def status_of(error: Exception) -> HTTPStatus:
     return next(known, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-def _headers(error: Exception) -> dict[str, str]:
+def headers_of(error: Exception) -> dict[str, str]:
+    """Return the headers that an error's answer carries beside its body."""
     if (retry_after_s := errors.retry_after_s(error)) is not None:
         # RFC 9110 knows whole seconds only.
         return {"Retry-After": str(max(1, math.ceil(retry_after_s)))}

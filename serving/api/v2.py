@@ -1,0 +1,38 @@
+"""What the Open Inference Protocol's two ways in share."""
+
+from dataclasses import dataclass
+
+from serving.api.image_budget import ImageBudget
+from serving.api.v2_infer import Detects
+from serving.api.v2_models import Models
+from serving.keys import Authenticator
+from serving.metrics import Metrics
+from serving.store.values import Scope
+
+
+@dataclass(frozen=True)
+class V2:
+    """The parts that both REST and gRPC stand on.
+
+    Attributes:
+        gateway: Answers.
+        models: The routes.
+        authenticator: Checks keys; health asks for none.
+        metrics: Counts answers.
+        budget: Of the gateway's images.
+    """
+
+    gateway: Detects
+    models: Models
+    authenticator: Authenticator
+    metrics: Metrics
+    budget: ImageBudget
+
+    async def scope_of(self, key_text: str | None) -> Scope:
+        """Return what a caller's key may do.
+
+        Raises:
+            Unauthenticated: It is not a good one.
+        """
+        key = await self.authenticator.authenticate(key_text, Scope.DETECT)
+        return key.scope
