@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from serving.dataplane.watcher import RouteWatcher
-
 _LOOK_S = 0.1
 
 
@@ -14,31 +12,18 @@ class Readiness:
     """What a frame needs.
 
     Attributes:
-        routes: A route, applied.
-        backend_up: Set while TorchServe answers.
-        filled: Set while it runs what it should.
-        stopping: Set once the server drains.
+        plane: Returns what the data plane lacks, or None.
+        stopping: Set once the process drains.
     """
 
-    routes: RouteWatcher
-    backend_up: asyncio.Event
-    filled: asyncio.Event
+    plane: Callable[[], str | None]
     stopping: asyncio.Event
 
     def missing(self) -> str | None:
         """Return why frames cannot be answered; None when they can."""
         if self.stopping.is_set():
             return "the server is stopping"
-        if not self.backend_up.is_set():
-            return "TorchServe is not answering; it is being started again"
-        if not self.filled.is_set():
-            return "TorchServe was started anew; its releases are being loaded"
-        if not self.routes.table.routes:
-            return (
-                "no route yet: deploy a release (`understudy deploy`) and set a route "
-                "(`understudy route set`)"
-            )
-        return None
+        return self.plane()
 
     async def report(self, tell: Callable[[bool], Awaitable[None]]) -> None:
         """Tell each change, until cancelled."""

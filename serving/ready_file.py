@@ -16,10 +16,13 @@ class Addresses(BaseModel):
         http_url: For cameras.
         grpc_address: For cameras, HOST:PORT.
         admin_url: For operators.
-        metrics_url: The gateway's, for Prometheus.
-        torchserve_metrics_url: TorchServe's own.
+        metrics_url: Every process's of ours, for Prometheus.
+        torchserve_metrics_url: The first TorchServe's own.
+        torchserve_metrics_urls: Each TorchServe's own.
         admin_key_file: Where the first start wrote the admin key.
-        pid: Process id.
+        pid: Process id of the supervisor.
+        processes: Ids of the processes below it as they were at the start; STATE_DIR/processes.json
+            follows them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,8 +32,10 @@ class Addresses(BaseModel):
     admin_url: str
     metrics_url: str
     torchserve_metrics_url: str
+    torchserve_metrics_urls: tuple[str, ...]
     admin_key_file: Path
     pid: int
+    processes: dict[str, int]
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The command `understudy serve`."""
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,6 +39,24 @@ def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
     admin_port: Annotated[
         int | None, typer.Option(help="Operators; 0: any free. [8081]", min=0, max=65535)
     ] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Prometheus; 0: any free. [8083]", min=0, max=65535)
+    ] = None,
+    gateways: Annotated[
+        int | None,
+        typer.Option(help="Processes that answer cameras, on the same ports. [1]", min=1, max=64),
+    ] = None,
+    backends: Annotated[
+        int | None,
+        typer.Option(help="TorchServe instances; each runs every release. [1]", min=1, max=16),
+    ] = None,
+    store_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Database, where it is not a file in the state folder: postgresql+psycopg://... "
+            "A password is better given as UNDERSTUDY_STORE_URL."
+        ),
+    ] = None,
     ready_file: Annotated[
         Path | None,
         typer.Option(help="Write the addresses here, as JSON, once everything listens."),
@@ -49,7 +66,9 @@ def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
         typer.Option("--auth/--no-auth", help="--no-auth: nobody needs a key. [--auth]"),
     ] = None,
 ) -> None:
-    """Start TorchServe, the controller and the gateway, and serve until SIGTERM or Ctrl-C.
+    """Start TorchServe, the controller and the gateways, and serve until SIGTERM or Ctrl-C.
+
+    Each is a process of its own; one that dies is started again, and the others go on meanwhile.
 
     Every option is also an environment variable: UNDERSTUDY_HTTP_PORT, UNDERSTUDY_STATE_DIR... An
     option wins. The first start writes an admin key to STATE_DIR/admin.key, readable by you alone.
@@ -67,6 +86,10 @@ def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
         "http_port": http_port,
         "grpc_port": grpc_port,
         "admin_port": admin_port,
+        "metrics_port": metrics_port,
+        "gateways": gateways,
+        "backends": backends,
+        "store_url": store_url,
         "ready_file": ready_file,
         "auth": auth,
     }
@@ -82,9 +105,6 @@ def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
 
 
 def _run(settings: Settings) -> None:
-    # TorchServe is a child that never speaks gRPC: without this, gRPC logs about every fork. It
-    # reads the variable when it is imported.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     # Here, so that `--help` needs no server.
     import uvloop  # noqa: PLC0415
 
@@ -100,7 +120,7 @@ def _announce(addresses: Addresses) -> None:
         f"HTTP     {addresses.http_url}/v1/detect\n"
         f"gRPC     {addresses.grpc_address}\n"
         f"admin    {addresses.admin_url}\n"
-        f"metrics  {addresses.metrics_url} and {addresses.torchserve_metrics_url}\n"
+        f"metrics  {' '.join((addresses.metrics_url, *addresses.torchserve_metrics_urls))}\n"
         f"key      {addresses.admin_key_file}"
     )
 

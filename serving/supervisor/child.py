@@ -1,0 +1,81 @@
+"""The program of every child: `python -m serving.supervisor.child`, wired over its input."""
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import AbstractAsyncContextManager
+
+import structlog
+import uvloop
+from structlog.typing import EventDict
+
+from serving.errors import UnderstudyError
+from serving.supervisor.superior import Superior, die_with_supervisor, superior
+from serving.supervisor.supervised import Report
+from serving.supervisor.wiring import Role, Wiring
+
+_log = structlog.get_logger(__name__)
+
+
+def main() -> int:
+    """Serve as the supervisor says, until it says no more.
+
+    Returns:
+        The exit status.
+    """
+    die_with_supervisor()
+    # A terminal's Ctrl-C is the supervisor's to handle, after a drain.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Our output is the report; whatever prints goes where the log goes.
+    report = os.dup(1)
+    os.dup2(2, 1)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(report))
+
+
+async def _run(report: int) -> int:
+    async with superior(report) as ours:
+        text = await ours.wiring()
+        if not text:
+            return 0
+        wiring = Wiring.model_validate_json(text)
+        _sign_log(wiring.name)
+        following = asyncio.create_task(ours.follow())
+        try:
+            async with _opened(wiring, ours) as metrics_url:
+                ours.report(Report(metrics_url=metrics_url))
+                await ours.left()
+        except UnderstudyError as error:
+            ours.report(Report(error=error.message))
+            return 1
+        finally:
+            following.cancel()
+        return 0
+
+
+def _opened(wiring: Wiring, ours: Superior) -> AbstractAsyncContextManager[str]:
+    # Each imports its own plane alone.
+    if wiring.role is Role.GATEWAY:
+        from serving.supervisor.gateway_process import gateway_process  # noqa: PLC0415
+
+        return gateway_process(wiring)
+    from serving.supervisor.controller_process import controller_process  # noqa: PLC0415
+
+    return controller_process(wiring, ours)
+
+
+def _sign_log(name: str) -> None:
+    """Have every line of our log say whose it is."""
+
+    def signed(_logger: object, _method: str, event: EventDict) -> EventDict:
+        return {**event, "process": name}
+
+    structlog.configure(
+        processors=[signed, *structlog.get_config()["processors"]],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""What a gateway and the controller both open: the store, the keys, every TorchServe."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from serving.keys import Authenticator
+from serving.store.store import Store, open_store
+from serving.supervisor.wiring import BackendPlace, Wiring
+from serving.torchserve.backend import Backend
+from serving.torchserve.inference import InferenceClient
+from serving.torchserve.management import ManagementClient
+from serving.torchserve.tokens import Token
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Open connections of one process.
+
+    Attributes:
+        store: Where the planes meet.
+        authenticator: Checks keys.
+        backends: Every TorchServe of the deployment.
+    """
+
+    store: Store
+    authenticator: Authenticator
+    backends: tuple[Backend, ...]
+
+
+@asynccontextmanager
+async def connected(wiring: Wiring) -> AsyncIterator[Connections]:
+    """Open what the wiring names; a TorchServe that is down now is one that will be up.
+
+    Raises:
+        ConfigurationError: The store cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(wiring.settings.store_url))
+        backends = [await stack.enter_async_context(_backend(one)) for one in wiring.backends]
+        authenticator = Authenticator(store, enabled=wiring.settings.auth)
+        yield Connections(store, authenticator, tuple(backends))
+
+
+@asynccontextmanager
+async def _backend(place: BackendPlace) -> AsyncIterator[Backend]:
+    async with (
+        InferenceClient(place.inference_url, Token(place.token_file, "inference")) as inference,
+        ManagementClient(place.management_url, Token(place.token_file, "management")) as management,
+    ):
+        yield Backend(place.name, inference, management)

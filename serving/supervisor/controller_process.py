@@ -1,0 +1,68 @@
+"""The controller as a process: the control plane, and operators' way in."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from serving.api.admin import admin_router
+from serving.api.http_errors import answer_errors
+from serving.api.listening import http_server
+from serving.api.timeouts import LONGEST_TIMEOUT_S
+from serving.controlplane.archives import ArchiveStore
+from serving.controlplane.controller import Controller
+from serving.supervisor.connections import Connections, connected
+from serving.supervisor.own_metrics import metrics_server
+from serving.supervisor.superior import Superior
+from serving.supervisor.wiring import Wiring
+
+
+@asynccontextmanager
+async def controller_process(wiring: Wiring, superior: Superior) -> AsyncIterator[str]:
+    """Lead, and answer operators.
+
+    Args:
+        wiring: From the supervisor.
+        superior: Tells when a TorchServe was started anew.
+
+    Yields:
+        Where the process's own metrics are.
+
+    Raises:
+        UnderstudyError: It cannot serve.
+    """
+    async with (
+        metrics_server(lambda: b"") as metrics_url,
+        connected(wiring) as connections,
+        _controller(wiring, connections) as controller,
+    ):
+        superior.on_wake(controller.wake)
+        listener = socket.socket(fileno=wiring.listener)
+        app = _admin(controller, connections)
+        async with http_server(app, listener, stop_timeout_s=wiring.settings.stop_timeout_s):
+            yield metrics_url
+
+
+def _controller(wiring: Wiring, connections: Connections) -> Controller:
+    settings = wiring.settings
+    archives = ArchiveStore(
+        settings.archives,
+        model_store=settings.model_store,
+        trusted_keys=settings.trusted_keys,
+    )
+    one = connections.backends[0]
+    return Controller(
+        connections.store,
+        archives,
+        one.management,
+        one.inference,
+        silent_after_s=5.0 + LONGEST_TIMEOUT_S,
+    )
+
+
+def _admin(controller: Controller, connections: Connections) -> FastAPI:
+    app = FastAPI(title="Understudy admin", docs_url=None, redoc_url=None)
+    answer_errors(app)
+    app.include_router(admin_router(controller, connections.store, connections.authenticator))
+    return app

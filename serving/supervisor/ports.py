@@ -1,0 +1,44 @@
+"""The deployment's ports: taken before anything starts, held until everything has ended."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+
+from serving.api.listening import bind, hold
+from serving.settings import Settings
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What children inherit or share; a port stays ours while a child is started again.
+
+    Attributes:
+        http: For cameras; all gateways accept from it.
+        grpc: Holds the port that the gateways share, and accepts nothing.
+        admin: For operators; the controller accepts from it.
+        metrics: For Prometheus; the supervisor's own.
+    """
+
+    http: socket.socket
+    grpc: socket.socket
+    admin: socket.socket
+    metrics: socket.socket
+
+
+@contextmanager
+def taken(settings: Settings) -> Iterator[Ports]:
+    """Hold all ports for as long as the block runs.
+
+    Raises:
+        ConfigurationError: One is taken, or the host is not ours.
+    """
+    host = settings.host
+    with ExitStack() as stack:
+        keep = stack.enter_context
+        yield Ports(
+            http=keep(closing(bind(host, settings.http_port, "http_port"))),
+            grpc=keep(closing(hold(host, settings.grpc_port, "grpc_port"))),
+            admin=keep(closing(bind(host, settings.admin_port, "admin_port"))),
+            metrics=keep(closing(bind(host, settings.metrics_port, "metrics_port"))),
+        )
