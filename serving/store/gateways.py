@@ -81,18 +81,3 @@ async def holders(
         for status in await every(connection)
         if status.revision < revision or status.in_flight.get(str(key), 0) > 0
     ]
-
-
-async def drained(
-    connection: AsyncConnection, key: ReleaseKey, revision: int, silent_after_s: float
-) -> bool:
-    """Tell whether no gateway holds or will send work for a release.
-
-    Args:
-        connection: In a transaction: all gateways are seen at one moment.
-        key: The release.
-        revision: The first one that no longer names the release.
-        silent_after_s: A gateway without a heartbeat for this long, in seconds, counts as gone.
-    """
-    oldest = await clock.now(connection) - timedelta(seconds=silent_after_s)
-    return all(status.heartbeat < oldest for status in await holders(connection, key, revision))

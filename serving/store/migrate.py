@@ -13,8 +13,12 @@ from serving.errors import ConfigurationError
 _FOLDER = Path(__file__).parent / "migrations"
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, to: str = "head") -> None:
     """Run the migrations that are missing, in the caller's transaction: all of them or none.
+
+    Args:
+        connection: In a write transaction.
+        to: The last one to run.
 
     Raises:
         ConfigurationError: A newer version of this program wrote the database.
@@ -29,4 +33,4 @@ def upgrade(connection: Connection) -> None:
             f"store: the database is at schema {', '.join(sorted(unknown))}, which this version "
             "does not know: a newer one wrote it. Upgrade this program or use another state folder"
         )
-    command.upgrade(config, "head")
+    command.upgrade(config, to)

@@ -63,7 +63,6 @@ class Store:
 
         self.gateways = read(gateways.every)
         self.holders = transactions.reading_fenced(gateways.holders)
-        self.drained = transactions.reading_fenced(gateways.drained)
         self.join_gateway = write(gateways.join)
         self.heartbeat = write(gateways.beat)
         self.leave_gateway = write(gateways.leave)

@@ -15,6 +15,7 @@ import pytest_asyncio
 from deployment import Deployment, deployed
 from onnx import TensorProto, helper, numpy_helper
 from planes import Plane, open_plane
+from postgres_server import PostgresServer, postgres_server
 
 from distill_jobs.release import archive as packing
 from distill_jobs.release import sign
@@ -271,3 +272,16 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     """A store in a new SQLite file."""
     async with open_store(f"sqlite+aiosqlite:///{tmp_path / 'store.sqlite3'}") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One PostgreSQL for all tests that need one; where it is not installed they fail."""
+    with postgres_server() as running:
+        yield running
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> str:
+    """The URL of a store in a new, empty database."""
+    return postgres.new_database()

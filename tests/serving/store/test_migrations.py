@@ -1,31 +1,70 @@
+import asyncio
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, text
 
 from serving.errors import ConfigurationError
+from serving.store.engine import create_engine
+from serving.store.migrate import upgrade
 from serving.store.store import open_store
 from serving.store.tables import metadata
 
 
-async def test_the_migrations_make_the_tables_of_the_code(tmp_path: Path) -> None:
-    async with open_store(f"sqlite+aiosqlite:///{tmp_path}/store"):
+async def test_the_migrations_make_the_tables_of_the_code(store_url: str) -> None:
+    async with open_store(store_url):
         pass
-    engine = create_engine(f"sqlite:///{tmp_path}/store")
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, metadata) == []
-    engine.dispose()
+    engine = create_engine(store_url)
+
+    async with engine.connect() as connection:
+        differences = await connection.run_sync(_differences)
+
+    await engine.dispose()
+    assert differences == []
 
 
-async def test_an_open_store_is_kept_when_opened_again(tmp_path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path}/store"
-    async with open_store(url) as first:
+def _differences(connection: Connection) -> Any:
+    options = {"compare_type": True, "compare_server_default": True}
+    return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+
+
+async def test_a_store_of_the_first_schema_keeps_what_it_holds(store_url: str) -> None:
+    engine = create_engine(store_url)
+    async with engine.begin() as connection:
+        await connection.run_sync(upgrade, "0001")
+        await connection.execute(
+            text(
+                "INSERT INTO gateways (id, started, heartbeat, revision, in_flight) VALUES "
+                "('a', '2026-01-01 00:00:00.000000', '2026-01-01 00:00:00.000000', 3, '{}')"
+            )
+        )
+    await engine.dispose()
+
+    async with open_store(store_url) as store:
+        (status,) = await store.gateways()
+
+    assert (status.id, status.revision, status.beat) == ("a", 3, 0)
+
+
+async def test_processes_that_open_a_new_store_together_migrate_it_once(store_url: str) -> None:
+    async def opened(name: str) -> None:
+        async with open_store(store_url) as store:
+            await store.audit(name, "test", "", "")
+
+    await asyncio.gather(*(opened(str(number)) for number in range(6)))
+
+    async with open_store(store_url) as store:
+        assert len(await store.audit_log()) == 6
+
+
+async def test_an_open_store_is_kept_when_opened_again(store_url: str) -> None:
+    async with open_store(store_url) as first:
         await first.audit("ann", "test", "", "")
-    async with open_store(url) as second:
+    async with open_store(store_url) as second:
         assert len(await second.audit_log()) == 1
 
 

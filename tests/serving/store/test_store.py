@@ -1,12 +1,11 @@
 import asyncio
 import itertools
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 
 from serving.errors import ReleaseBusy, ReleaseNotFound, RouteConflict, UnknownKey
-from serving.store.store import Store, open_store
+from serving.store.store import Store
 from serving.store.values import (
     ApiKey,
     Arm,
@@ -79,30 +78,31 @@ async def test_a_change_made_for_another_revision_is_refused_whole(store: Store)
     assert len(await store.audit_log()) == 1
 
 
-async def test_of_concurrent_changes_for_one_revision_one_wins(tmp_path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path}/store"
-    async with open_store(url) as one, open_store(url) as other:
-        tries = [
-            opened.put_route(route(weight), who="x", why="", expected_revision=0)
-            for opened, weight in zip(itertools.cycle((one, other)), range(20), strict=False)
-        ]
-        results = await asyncio.gather(*tries, return_exceptions=True)
-        assert sum(not isinstance(result, BaseException) for result in results) == 1
-        assert sum(isinstance(result, RouteConflict) for result in results) == 19
-        assert await one.routes() == await other.routes()
+async def test_of_concurrent_changes_for_one_revision_one_wins(store: Store, other: Store) -> None:
+    tries = [
+        opened.put_route(route(weight), who="x", why="", expected_revision=0)
+        for opened, weight in zip(itertools.cycle((store, other)), range(20), strict=False)
+    ]
+
+    results = await asyncio.gather(*tries, return_exceptions=True)
+
+    assert sum(not isinstance(result, BaseException) for result in results) == 1
+    assert sum(isinstance(result, RouteConflict) for result in results) == 19
+    assert await store.routes() == await other.routes()
 
 
-async def test_writers_of_two_connections_wait_for_each_other(tmp_path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path}/store"
-    async with open_store(url) as one, open_store(url) as other:
-        await asyncio.gather(
-            *(
-                opened.heartbeat(f"gateway-{place}", place, {"student-1.0": place})
-                for opened in (one, other)
-                for place in range(30)
-            )
+async def test_writers_of_two_connections_wait_for_each_other(store: Store, other: Store) -> None:
+    await asyncio.gather(
+        *(
+            opened.heartbeat(f"gateway-{place}", place, {"student-1.0": place})
+            for opened in (store, other)
+            for place in range(30)
         )
-        assert sorted(status.revision for status in await other.gateways()) == list(range(30))
+    )
+
+    statuses = await other.gateways()
+    assert sorted(status.revision for status in statuses) == list(range(30))
+    assert {status.beat for status in statuses} == {2}
 
 
 async def test_a_release_comes_back_as_it_was_put(store: Store) -> None:
