@@ -2,25 +2,40 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from typing import Protocol
+
+import grpc
 
 from proto.wire.v1 import detection_pb2 as wire
 from proto.wire.v1 import detection_pb2_grpc
 from serving.api.auth import metadata_key
-from serving.api.grpc_errors import REQUEST_ID_KEY, Context, abort, wire_error
+from serving.api.camera_stream import CameraStream
+from serving.api.grpc_errors import REQUEST_ID_KEY, Context, abort
+from serving.api.image_budget import ImageBudget
 from serving.api.request_ids import request_id
-from serving.api.streams import InOrder
+from serving.api.stream_ends import Claims, Ending, StreamLimits
+from serving.api.stream_frames import TIMEOUT_KEY, StreamFrames
 from serving.api.timeouts import LONGEST_TIMEOUT_S, deadline_of
 from serving.dataplane.deadline import Deadline
-from serving.dataplane.gateway import Call, Gateway
-from serving.errors import BackendUnavailable, Unauthenticated
+from serving.dataplane.gateway import Call
+from serving.errors import InvalidField
 from serving.keys import Authenticator
 from serving.metrics import Metrics
 from serving.store.values import Scope
 
-TIMEOUT_KEY = "x-timeout-ms"
-_STREAM_LIMIT = 8
+# What a stream is to do when frames come faster than answers.
+WHEN_BEHIND_KEY = "x-when-behind"
+_DROP, _WAIT = "drop", "wait"
+_FAREWELL_S = 5.0
+
+
+class Answers(Protocol):
+    """What answers a frame: `Gateway`, seen from here."""
+
+    async def detect(self, request: wire.DetectRequest, call: Call) -> wire.DetectResponse:
+        """Answer one frame."""
 
 
 class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
@@ -31,19 +46,27 @@ class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
         authenticator: Checks keys.
         metrics: Counts answers.
         stopping: Set when the server drains: streams then end after what is under way.
+        budget: Of the gateway's images, shared with HTTP.
+        streams: What a stream may hold and how long it may last.
     """
 
     def __init__(
         self,
-        gateway: Gateway,
+        gateway: Answers,
         authenticator: Authenticator,
         metrics: Metrics,
         stopping: asyncio.Event,
+        *,
+        budget: ImageBudget | None = None,
+        streams: StreamLimits | None = None,
     ) -> None:
         self._gateway = gateway
         self._authenticator = authenticator
         self._metrics = metrics
         self._stopping = stopping
+        self._budget = budget or ImageBudget()
+        self._streams = streams or StreamLimits()
+        self._claims = Claims()
         self._calls = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -72,17 +95,19 @@ class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
 
     async def DetectStream(  # noqa: N802 - the wire's name
         self, request_iterator: AsyncIterator[wire.DetectRequest], context: Context
-    ) -> AsyncIterator[wire.DetectResponse]:
+    ) -> None:
         """Answer a camera's frames in order; a frame's failure is told in its answer."""
         with self._under_way():
-            async for response in self._stream(request_iterator, context):
-                yield response
+            await self._stream(request_iterator, context)
 
     async def _detect(self, request: wire.DetectRequest, context: Context) -> wire.DetectResponse:
         metadata = _metadata(context)
         id_ = request_id(metadata.get(REQUEST_ID_KEY))
         try:
-            response = await self._answer(request, context, id_, _deadline(context, metadata))
+            deadline = _deadline(context, metadata)
+            with self._budget.account() as account:
+                account.take(len(request.image))
+                response = await self._answer(request, id_, deadline, context=context)
         except Exception as error:  # noqa: BLE001 - `abort` logs what is not ours
             self._metrics.count_answer("grpc", error)
             await abort(context, error, id_)
@@ -95,54 +120,58 @@ class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
 
     async def _stream(
         self, request_iterator: AsyncIterator[wire.DetectRequest], context: Context
-    ) -> AsyncIterator[wire.DetectResponse]:
-        id_ = request_id(_metadata(context).get(REQUEST_ID_KEY))
-        stream = InOrder(
-            partial(self._answer_frame, context=context),
-            limit=_STREAM_LIMIT,
-            stop=self._stopping,
-        )
+    ) -> None:
+        metadata = _metadata(context)
         try:
-            # A wrong key ends the stream before its first frame.
-            await self._authenticator.authenticate(_key(context), Scope.DETECT)
-            async for response in stream.answers(aiter(request_iterator)):
-                yield response
+            # What is wrong with the call ends it before its first frame.
+            deadline_of(TIMEOUT_KEY, metadata.get(TIMEOUT_KEY))
+            every_frame = _wants_every_frame(metadata)
+            with self._budget.account() as account:
+                ending = Ending()
+                frames = StreamFrames(
+                    answer=partial(self._answer, context=context),
+                    claims=self._claims,
+                    account=account,
+                    metrics=self._metrics,
+                    timeout_text=metadata.get(TIMEOUT_KEY),
+                    ending=ending,
+                )
+                stream = CameraStream(
+                    frames,
+                    ending=ending,
+                    check_key=partial(
+                        self._authenticator.authenticate, _key(context), Scope.DETECT
+                    ),
+                    limits=self._streams,
+                    every_frame=every_frame,
+                )
+                await stream.run(aiter(request_iterator), context.write, self._stopping)
+        except grpc.aio.InternalError:
+            return  # the camera has left, and its answer could not
         except Exception as error:  # noqa: BLE001 - `abort` logs what is not ours
-            await abort(context, error, id_)
-        if self._stopping.is_set():
-            await abort(context, BackendUnavailable("this server stops: connect again"), id_)
+            await self._end(context, error, request_id(metadata.get(REQUEST_ID_KEY)))
 
-    async def _answer_frame(
-        self, request: wire.DetectRequest, *, context: Context
-    ) -> wire.DetectResponse:
-        id_ = request_id(None)
-        try:
-            deadline = _frame_deadline(_metadata(context))
-            response = await self._answer(request, context, id_, deadline)
-        except Exception as error:
-            self._metrics.count_answer("stream", error)
-            if _ends_stream(error):
-                raise
-            return wire.DetectResponse(
-                camera_id=request.camera_id,
-                frame_id=request.frame_id,
-                request_id=id_,
-                error=wire_error(error, id_),
-            )
-        self._metrics.count_answer("stream", None)
-        return response
+    async def _end(self, context: Context, error: Exception, id_: str) -> None:
+        # Behind an answer that the other end does not take, its end would wait for ever.
+        with suppress(TimeoutError, grpc.aio.InternalError):
+            async with asyncio.timeout(_FAREWELL_S):
+                await abort(context, error, id_)
 
     async def _answer(
-        self, request: wire.DetectRequest, context: Context, id_: str, deadline: Deadline | None
+        self, request: wire.DetectRequest, id_: str, deadline: Deadline | None, *, context: Context
     ) -> wire.DetectResponse:
         # Again for each frame of a stream: a revoked key stops a camera that is already connected.
         key = await self._authenticator.authenticate(_key(context), Scope.DETECT)
         return await self._gateway.detect(request, Call(id_, key.scope, deadline))
 
 
-def _ends_stream(error: Exception) -> bool:
-    """A key that ended concerns the connection; a forced arm's refusal only its frame."""
-    return isinstance(error, Unauthenticated)
+def _wants_every_frame(metadata: dict[str, str]) -> bool:
+    wanted = metadata.get(WHEN_BEHIND_KEY, _DROP)
+    if wanted not in {_DROP, _WAIT}:
+        raise InvalidField(
+            WHEN_BEHIND_KEY, f"{WHEN_BEHIND_KEY}: {wanted[:32]!r} is neither {_DROP} nor {_WAIT}"
+        )
+    return wanted == _WAIT
 
 
 def _metadata(context: Context) -> dict[str, str]:
@@ -154,14 +183,10 @@ def _key(context: Context) -> str | None:
     return metadata_key(_metadata(context).items())
 
 
-def _frame_deadline(metadata: dict[str, str]) -> Deadline | None:
-    return deadline_of(TIMEOUT_KEY, metadata.get(TIMEOUT_KEY))
-
-
 def _deadline(context: Context, metadata: dict[str, str]) -> Deadline | None:
     """Return the sooner of gRPC's own deadline and the one in the metadata."""
     remaining_s = context.time_remaining()
-    asked = _frame_deadline(metadata)
+    asked = deadline_of(TIMEOUT_KEY, metadata.get(TIMEOUT_KEY))
     if remaining_s is None or remaining_s > LONGEST_TIMEOUT_S:
         return asked
     own = Deadline.after(remaining_s)

@@ -20,8 +20,15 @@ from serving.api.listening import authority, taken
 SERVICE = wire.DESCRIPTOR.services_by_name["DetectionService"].full_name
 # For the last answers to leave.
 _FLUSH_S = 0.2
-# Room for the other fields, and for saying "too large" in our own words when it is just so.
-_MESSAGE_ROOM_BYTES = 1024 * 1024
+# Up to here an image over the limit is told so in our own words, and ends only its own frame.
+_READABLE_LIMITS = 2
+_OTHER_FIELDS_BYTES = 1024 * 1024
+# A call of its own for each stream; each holds a few frames beside the budget while it is read.
+_MOST_CALLS = 2048
+# A connection without streams is asked to go elsewhere as a stream is; one with streams goes with
+# its last, which ends by itself before this.
+_CONNECTION_AGE_S = 1800
+_CONNECTION_GRACE_S = 2400
 
 
 class Health(Protocol):
@@ -58,7 +65,9 @@ def bind_grpc(
     Raises:
         ConfigurationError: The port is taken or the host is not ours.
     """
-    server = grpc.aio.server(options=_options(image_limit_bytes, shared=shared))
+    server = grpc.aio.server(
+        options=_options(image_limit_bytes, shared=shared), maximum_concurrent_rpcs=_MOST_CALLS
+    )
     try:
         return GrpcListener(server, server.add_insecure_port(authority(host, port)))
     except RuntimeError as error:
@@ -87,8 +96,9 @@ async def grpc_server(
     try:
         yield health
     finally:
-        stopping.set()
+        # First nobody new is sent here, then those who are here are sent away.
         await health.enter_graceful_shutdown()
+        stopping.set()
         ending = asyncio.create_task(server.stop(stop_timeout_s))
         with suppress(TimeoutError):
             async with asyncio.timeout(stop_timeout_s):
@@ -102,10 +112,17 @@ def _options(image_limit_bytes: int, *, shared: bool) -> list[tuple[str, int]]:
     return [
         # A stranger's server on our port must be an error, not a silent half of the traffic.
         ("grpc.so_reuseport", int(shared)),
-        ("grpc.max_receive_message_length", image_limit_bytes + _MESSAGE_ROOM_BYTES),
+        ("grpc.max_receive_message_length", _message_limit(image_limit_bytes)),
+        # gRPC spreads it by a tenth by itself.
+        ("grpc.max_connection_age_ms", _CONNECTION_AGE_S * 1000),
+        ("grpc.max_connection_age_grace_ms", _CONNECTION_GRACE_S * 1000),
         # Find cameras that vanished, and let live ones ping every 10 s through their NAT.
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ]
+
+
+def _message_limit(image_limit_bytes: int) -> int:
+    return _READABLE_LIMITS * image_limit_bytes + _OTHER_FIELDS_BYTES

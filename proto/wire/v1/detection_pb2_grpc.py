@@ -57,8 +57,22 @@ class DetectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DetectStream(self, request_iterator, context):
-        """One camera's frames over one connection; replies come in the order of the requests.
-        A frame that fails is answered with `error` set: it never ends the stream.
+        """One camera's frames over one connection; each gets one reply, in the order of the requests.
+
+        - A frame that fails is answered with `error` set: it never ends the stream, unless it is
+        larger than twice the limit.
+        - When frames come faster than answers, the newest wins: one that waits is overtaken by a
+        newer one and answered with `dropped` set. With the metadata `x-when-behind: wait` none is:
+        the sender is held back by flow control instead. `x-timeout-ms` holds for each frame.
+        - The first frame's camera_id and route are the stream's; a frame with others is refused.
+        - Of two streams of one camera (route, camera_id and key) at one gateway the newer wins: a
+        camera that comes back after its network broke need not wait until its old connection is
+        found dead. The older stream answers what it has read and ends with ABORTED,
+        camera_taken_over: do not reconnect then, another sender has your name.
+        - The stream ends with UNAVAILABLE, stream_ended, when the server drains, when the stream is
+        old (about 30 minutes), or when nothing came for long (5 minutes); frames read until then
+        are answered. Connect again after the trailing metadata's `grpc-retry-pushback-ms`.
+        - It ends at once with UNAUTHENTICATED when its key is revoked or expires.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

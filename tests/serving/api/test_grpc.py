@@ -62,7 +62,8 @@ def test_a_stream_answers_in_order_and_a_bad_frame_does_not_end_it(
         for n in range(24)
     ]
 
-    answers = list(stub.DetectStream(iter(frames), metadata=bearer(served), timeout=60))
+    metadata = (*bearer(served), ("x-when-behind", "wait"))
+    answers = list(stub.DetectStream(iter(frames), metadata=metadata, timeout=60))
 
     assert [answer.frame_id for answer in answers] == [str(n) for n in range(24)]
     failed = {n for n, answer in enumerate(answers) if answer.HasField("error")}
@@ -125,10 +126,10 @@ def test_a_message_far_over_the_limit_is_refused_by_the_transport(
     served: Deployment, stub: detection_pb2_grpc.DetectionServiceStub
 ) -> None:
     with pytest.raises(grpc.RpcError) as refused:
-        stub.Detect(wire.DetectRequest(image=bytes(8 * 1024 * 1024)), metadata=bearer(served))
+        stub.Detect(wire.DetectRequest(image=bytes(14 * 1024 * 1024)), metadata=bearer(served))
 
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert "8388" in refused.value.details()
+    assert "14680" in refused.value.details()
 
 
 def test_a_deadline_that_is_too_short_is_told(
