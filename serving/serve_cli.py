@@ -57,6 +57,13 @@ def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
             "A password is better given as UNDERSTUDY_STORE_URL."
         ),
     ] = None,
+    harvest_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep frames here on which a route's arms disagree: images of people, perhaps; "
+            "limits are in UNDERSTUDY_HARVEST_... [off]"
+        ),
+    ] = None,
     ready_file: Annotated[
         Path | None,
         typer.Option(help="Write the addresses here, as JSON, once everything listens."),
@@ -90,6 +97,7 @@ def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
         "gateways": gateways,
         "backends": backends,
         "store_url": store_url,
+        "harvest_dir": harvest_dir,
         "ready_file": ready_file,
         "auth": auth,
     }

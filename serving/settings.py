@@ -39,6 +39,11 @@ class Settings(BaseSettings):
         image_limit_bytes: Largest encoded image.
         waiting_room: Frames that may wait for each release before 429.
         stop_timeout_s: How long requests under way may take after SIGTERM.
+        harvest_dir: Where frames are kept on which the arms disagree; None: none are.
+        harvest_below_f1: A frame is kept when the arms' agreement is below this.
+        harvest_per_minute: Most frames that a gateway keeps in a minute.
+        harvest_max_mb: Size of all kept frames, in 10^6 bytes; the oldest go first.
+        harvest_max_days: Age of the oldest kept frame.
         auth: False: nobody needs a key (--no-auth).
         ready_file: Written when everything listens, JSON with the actual ports.
     """
@@ -62,6 +67,11 @@ class Settings(BaseSettings):
     image_limit_bytes: int = Field(default=6 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     waiting_room: int = Field(default=128, ge=0, le=10_000)
     stop_timeout_s: float = Field(default=30.0, gt=0, le=600)
+    harvest_dir: Path | None = None
+    harvest_below_f1: float = Field(default=0.5, gt=0, le=1)
+    harvest_per_minute: int = Field(default=10, ge=1, le=6000)
+    harvest_max_mb: int = Field(default=1000, ge=1)
+    harvest_max_days: float = Field(default=30, gt=0, le=3650)
     auth: bool = True
     ready_file: Path | None = None
 
@@ -70,7 +80,7 @@ class Settings(BaseSettings):
     def _as_in_path(cls, value: Any) -> Any:
         return tuple(value.split(os.pathsep)) if isinstance(value, str) else value
 
-    @field_validator("state_dir", "model_store", "ready_file", mode="after")
+    @field_validator("state_dir", "model_store", "harvest_dir", "ready_file", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         # TorchServe runs in a folder of its own.

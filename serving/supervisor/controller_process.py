@@ -9,7 +9,6 @@ from fastapi import FastAPI
 from serving.api.admin import admin_router
 from serving.api.http_errors import answer_errors
 from serving.api.listening import http_server
-from serving.api.timeouts import LONGEST_TIMEOUT_S
 from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.controller import Controller
 from serving.supervisor.connections import Connections, connected
@@ -51,14 +50,7 @@ def _controller(wiring: Wiring, connections: Connections) -> Controller:
         model_store=settings.model_store,
         trusted_keys=settings.trusted_keys,
     )
-    one = connections.backends[0]
-    return Controller(
-        connections.store,
-        archives,
-        one.management,
-        one.inference,
-        silent_after_s=5.0 + LONGEST_TIMEOUT_S,
-    )
+    return Controller(connections.store, archives, connections.backends, holder=wiring.id)
 
 
 def _admin(controller: Controller, connections: Connections) -> FastAPI:

@@ -107,7 +107,7 @@ class Fleet:
 
     def _refill(self, name: str) -> None:
         self._restarts[name] += 1
-        self._controller.say(WAKE)
+        self._controller.say(f"{WAKE} {name}")
         self._changed()
 
 

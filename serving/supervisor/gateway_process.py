@@ -12,9 +12,11 @@ from serving.api.grpc_listening import SERVICE, Health, bind_grpc, grpc_server
 from serving.api.http import create_http
 from serving.api.listening import http_server
 from serving.dataplane.frames import FrameLimits
+from serving.dataplane.harvest_plan import HarvestPlan
 from serving.dataplane.plane import DataPlane
 from serving.metrics import Metrics
 from serving.readiness import Readiness
+from serving.settings import Settings
 from serving.supervisor.closed_together import closed_together
 from serving.supervisor.connections import Connections, connected
 from serving.supervisor.own_metrics import metrics_server
@@ -50,13 +52,15 @@ async def _listening(
     settings = wiring.settings
     plane = DataPlane(
         store=connections.store,
-        backend=connections.backends[0].inference,
+        backends={one.name: one.inference for one in connections.backends},
         metrics=metrics,
         limits=FrameLimits(settings.image_limit_bytes),
         waiting_room=settings.waiting_room,
+        gateway_id=wiring.id,
+        harvest=_harvest(settings),
     )
     stopping = asyncio.Event()
-    readiness = Readiness(lambda: None, stopping)
+    readiness = Readiness(plane.ready, stopping)
     async with plane.running() as gateway:
         service = DetectionService(gateway, connections.authenticator, metrics, stopping)
         grpc = bind_grpc(
@@ -79,6 +83,18 @@ async def _listening(
                 finally:
                     # Readiness goes before anything else does.
                     stopping.set()
+
+
+def _harvest(settings: Settings) -> HarvestPlan | None:
+    if settings.harvest_dir is None:
+        return None
+    return HarvestPlan(
+        folder=settings.harvest_dir,
+        below_f1=settings.harvest_below_f1,
+        max_per_minute=settings.harvest_per_minute,
+        max_bytes=settings.harvest_max_mb * 10**6,
+        max_age_days=settings.harvest_max_days,
+    )
 
 
 @asynccontextmanager

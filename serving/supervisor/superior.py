@@ -36,14 +36,14 @@ class Superior:
         self._orders = orders
         self._report = report
         self._leaving = asyncio.Event()
-        self._wake: Callable[[], None] = lambda: None
+        self._wake: Callable[[str], None] = lambda backend: None
 
     async def wiring(self) -> str:
         """Return the first line; empty when the supervisor has gone before it wrote one."""
         return (await self._orders.readline()).decode()
 
-    def on_wake(self, callback: Callable[[], None]) -> None:
-        """Call back when a TorchServe was started anew, empty."""
+    def on_wake(self, callback: Callable[[str], None]) -> None:
+        """Call back with a TorchServe's name when it was started anew, empty."""
         self._wake = callback
 
     def report(self, report: Report) -> None:
@@ -58,8 +58,9 @@ class Superior:
     async def follow(self) -> None:
         """Read orders until there are no more."""
         while line := await self._orders.readline():
-            if line.decode().strip() == WAKE:
-                self._wake()
+            order, _, backend = line.decode().strip().partition(" ")
+            if order == WAKE:
+                self._wake(backend)
         self._leaving.set()
 
     def leave(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from serving.ready_file import Addresses
+from serving.supervisor.processes import ProcessInfo, read_processes
 
 REPOSITORY = Path(__file__).parents[2]
 START_S = 60.0
@@ -73,8 +74,12 @@ class Deployment:
         ]
         body = {"arms": arms, "why": "test", "timeout_s": timeout_s}
         revision = int(self.admin("PUT", f"/routes/{name}", body)["revision"])
-        self.until(lambda: self.admin("GET", "/status")["gateways"][0]["revision"] >= revision)
+        self.until(lambda: self._applied(revision))
         return revision
+
+    def _applied(self, revision: int) -> bool:
+        gateways = self.admin("GET", "/status")["gateways"]
+        return bool(gateways) and all(one["revision"] >= revision for one in gateways)
 
     def detect(self, image: bytes, **parameters: Any) -> httpx.Response:
         """Send one frame over HTTP."""
@@ -89,6 +94,21 @@ class Deployment:
     def get(self, path: str) -> httpx.Response:
         """Get something that needs no key."""
         return httpx.get(f"{self.addresses.http_url}{path}", timeout=10)
+
+    def processes(self) -> dict[str, ProcessInfo]:
+        """What runs below the supervisor now."""
+        return read_processes(self.addresses.admin_key_file.parent)
+
+    def pid(self, name: str) -> int:
+        """The process id of one that is up now; waits until it is."""
+        self.until(lambda: self.processes()[name].up)
+        pid = self.processes()[name].pid
+        assert pid is not None
+        return pid
+
+    def metrics(self) -> str:
+        """Every process's metrics."""
+        return httpx.get(self.addresses.metrics_url, timeout=10).text
 
     def until(self, reached: Callable[[], bool], timeout_s: float = 30.0) -> None:
         """Ask again and again: what is awaited happens in another process."""
@@ -137,6 +157,7 @@ def _environment(folder: Path, archives: Any) -> dict[str, str]:
         "UNDERSTUDY_HTTP_PORT": "0",
         "UNDERSTUDY_GRPC_PORT": "0",
         "UNDERSTUDY_ADMIN_PORT": "0",
+        "UNDERSTUDY_METRICS_PORT": "0",
     }
 
 

@@ -67,7 +67,8 @@ async def serving(
     """
     ready_file = state_dir / "ready.json"
     places = ("--state-dir", state_dir, "--model-store", model_store, "--ready-file", ready_file)
-    ports = ("--http-port", "0", "--grpc-port", "0", "--admin-port", "0")
+    names = ("--http-port", "--grpc-port", "--admin-port", "--metrics-port")
+    ports = tuple(word for name in names for word in (name, "0"))
     command = [sys.executable, "-m", "understudy", "serve", *map(str, places), *ports, *options]
     with log.open("wb") as errors:
         child = await asyncio.create_subprocess_exec(

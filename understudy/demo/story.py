@@ -149,7 +149,7 @@ def _models(result: RunResult) -> dict[str, ModelResult]:
 def _tell_addresses(stack: Stack, reporter: Reporter) -> None:
     addresses = stack.addresses
     reporter.note(f"cameras    {addresses.http_url}/v1/detect and gRPC {addresses.grpc_address}")
-    reporter.note(f"metrics    {addresses.metrics_url} (the gateway's)")
+    reporter.note(f"metrics    {addresses.metrics_url} (ours)")
     reporter.note(f"           {addresses.torchserve_metrics_url} (TorchServe's)")
 
 
