@@ -42,6 +42,21 @@ def routes(found: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
+def extras(route: Mapping[str, Any]) -> list[str]:
+    """Return what a route has beside its arms, where it is not the usual, a line each."""
+    lines = []
+    if route["sticky"] != "camera":
+        lines.append(f"{route['name']} splits by {route['sticky']}")
+    if route["shadow"]:
+        rate = f"{100 * route['shadow']['rate']:g}%"
+        lines.append(f"{route['name']}: {route['shadow']['arm']} shadows {rate} of the frames")
+    if route["fallback"]:
+        budget = f"{100 * route['fallback']['budget']:g}%"
+        arm = route["fallback"]["arm"]
+        lines.append(f"{route['name']}: {arm} stands in for up to {budget} of the requests")
+    return lines
+
+
 def arms(revision: Mapping[str, Any]) -> list[str]:
     """Return a revision's arms as they are typed: NAME=MODEL-VERSION:WEIGHT."""
     return [f"{arm['name']}={arm['release']}:{arm['weight']:g}" for arm in revision["arms"]]

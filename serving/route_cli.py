@@ -1,6 +1,6 @@
 """The commands `understudy route ...`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -11,6 +11,7 @@ from serving import cli_tables
 from serving.admin_client import DEFAULT_URL, AdminClient
 from serving.admin_session import Url, admin_session, present_route
 from serving.arm_arguments import read_arms
+from serving.route_arguments import read_fallback, read_shadow
 
 Why = Annotated[str, typer.Option("--why", help="Your words, kept in the history and the audit.")]
 RouteName = Annotated[str, typer.Argument(metavar="ROUTE", help="Name of the route.")]
@@ -35,6 +36,7 @@ def show(url: Url = DEFAULT_URL) -> None:
     console = Console()
     if status["routes"]:
         console.print(cli_tables.routes(status["routes"]))
+        _tell_extras(console, status["routes"])
     else:
         console.print("No route yet: understudy route set default NAME=MODEL-VERSION:100")
     console.print()
@@ -58,14 +60,32 @@ def set_route(  # noqa: PLR0917 - the parameters of a Typer command are its opti
     why: Why = "",
     sticky: Annotated[
         str | None,
-        typer.Option(help="What the split hashes: camera (default) or none."),
+        typer.Option(help="What the split hashes: camera (default), none or header:NAME."),
     ] = None,
     timeout_s: Annotated[
         float | None, typer.Option(help="Deadline of a request that brings none, seconds.")
     ] = None,
+    shadow: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ARM:RATE",
+            help="An arm that answers this share of the others' frames, unheard.",
+        ),
+    ] = None,
+    no_shadow: Annotated[bool, typer.Option("--no-shadow", help="No shadow any more.")] = False,
+    fallback: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ARM[:BUDGET]",
+            help="Who answers where an arm fails or is full, up to this share of the requests.",
+        ),
+    ] = None,
+    no_fallback: Annotated[bool, typer.Option("--no-fallback", help="No fallback.")] = False,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Set a route's arms; those it had and that you do not name leave it.
+
+    Whatever else the route has stays where its option is absent.
 
     Raising the weight of a later arm moves cameras only from the earlier ones to it, and no camera
     moves twice. What leaves the route last stays loaded as standby, so `rollback` takes no time.
@@ -76,7 +96,9 @@ def set_route(  # noqa: PLR0917 - the parameters of a Typer command are its opti
 
       understudy route set default teacher=50 student=student-1.0:50 --why "half the cameras"
 
-      understudy route set default teacher=0 student=100
+      understudy route set default teacher=100 student=0 --shadow student:0.1
+
+      understudy route set default teacher=0 student=100 --fallback teacher:0.2
     """
     with admin_session(url) as admin:
         present = present_route(admin, route)
@@ -87,6 +109,8 @@ def set_route(  # noqa: PLR0917 - the parameters of a Typer command are its opti
                 body[name] = value
             elif present is not None:
                 body[name] = present[name]
+        body["shadow"] = read_shadow(shadow, none=no_shadow, present=present)
+        body["fallback"] = read_fallback(fallback, none=no_fallback, present=present)
         changed = admin.call("PUT", f"/routes/{quote(route)}", body)
     _tell(changed, present)
 
@@ -169,9 +193,15 @@ def _tell_the_way_back(admin: AdminClient, changed: Mapping[str, Any]) -> None:
     )
 
 
+def _tell_extras(console: Console, routes: Sequence[Mapping[str, Any]]) -> None:
+    for line in (line for route in routes for line in cli_tables.extras(route)):
+        console.print(line, markup=False, highlight=False)
+
+
 def _tell(changed: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> None:
     console = Console()
     console.print(cli_tables.routes([changed]))
+    _tell_extras(console, [changed])
     gone = {arm["name"] for arm in before["arms"]} if before else set()
     gone -= {arm["name"] for arm in changed["arms"]}
     for name in sorted(gone):
