@@ -37,6 +37,7 @@ class Settings(BaseSettings):
         gateways: Processes that answer cameras, on the same ports.
         backends: TorchServe instances; each runs every release.
         image_limit_bytes: Largest encoded image.
+        image_budget_bytes: Images that a gateway holds at once, all together, before 429.
         waiting_room: Frames that may wait for each release before 429.
         stop_timeout_s: How long requests under way may take after SIGTERM.
         harvest_dir: Where frames are kept on which the arms disagree; None: none are.
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     backends: int = Field(default=1, ge=1, le=16)
     # TorchServe's own default limit is 6,553,500 bytes, query and headers included.
     image_limit_bytes: int = Field(default=6 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
+    image_budget_bytes: int = Field(default=256 * 1024 * 1024, ge=1024 * 1024, le=64 * 1024**3)
     waiting_room: int = Field(default=128, ge=0, le=10_000)
     stop_timeout_s: float = Field(default=30.0, gt=0, le=600)
     harvest_dir: Path | None = None

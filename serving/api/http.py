@@ -14,10 +14,11 @@ from serving.api import openapi
 from serving.api.auth import http_key
 from serving.api.disconnects import cancelled_on_disconnect
 from serving.api.http_errors import answer_errors, error_answer
+from serving.api.image_budget import ImageBudget
 from serving.api.json_answers import to_json
 from serving.api.request_ids import REQUEST_ID_HEADER, request_id_of
 from serving.api.timeouts import deadline_of
-from serving.api.uploads import read_request
+from serving.api.uploads import largest_body, read_request
 from serving.dataplane.deadline import Deadline
 from serving.dataplane.gateway import Call, Gateway
 from serving.errors import BackendUnavailable, DeadlineExceeded
@@ -37,6 +38,8 @@ def create_http(
     authenticator: Authenticator,
     metrics: Metrics,
     not_ready: Callable[[], str | None],
+    *,
+    budget: ImageBudget | None = None,
 ) -> FastAPI:
     """Return the application that cameras talk to.
 
@@ -46,11 +49,12 @@ def create_http(
             tell of no frame.
         metrics: What `/metrics` shows.
         not_ready: Returns why frames cannot be answered now, or None.
+        budget: Of the gateway's images, shared with gRPC.
     """
     # No documentation pages: they would load their scripts from elsewhere.
     app = FastAPI(title="Understudy", docs_url=None, redoc_url=None, openapi_url=None)
     answer_errors(app)
-    _add_detect(app, gateway, authenticator, metrics)
+    _add_detect(app, gateway, authenticator, metrics, budget or ImageBudget())
     _add_probes(app, metrics, not_ready)
     description = _description(app)
 
@@ -62,7 +66,11 @@ def create_http(
 
 
 def _add_detect(
-    app: FastAPI, gateway: Gateway, authenticator: Authenticator, metrics: Metrics
+    app: FastAPI,
+    gateway: Gateway,
+    authenticator: Authenticator,
+    metrics: Metrics,
+    budget: ImageBudget,
 ) -> None:
     operation = openapi.detect_operation(gateway.limits.image_bytes)
 
@@ -70,7 +78,7 @@ def _add_detect(
     async def detect(request: Request) -> Response:
         error: BaseException | None = None
         try:
-            return await _detect(request, gateway, authenticator)
+            return await _detect(request, gateway, authenticator, budget)
         except ClientDisconnect:
             error = asyncio.CancelledError()
             return Response(status_code=_CLIENT_CLOSED_REQUEST)
@@ -108,14 +116,20 @@ def _description(app: FastAPI) -> dict[str, Any]:
     return described | {"components": openapi.components()}
 
 
-async def _detect(request: Request, gateway: Gateway, authenticator: Authenticator) -> Response:
+async def _detect(
+    request: Request, gateway: Gateway, authenticator: Authenticator, budget: ImageBudget
+) -> Response:
     # The key before the body: a stranger's megabytes are not read.
     key = await authenticator.authenticate(http_key(request), Scope.DETECT)
     deadline = deadline_of(TIMEOUT_HEADER, request.headers.get(TIMEOUT_HEADER))
-    frame = await _read(request, deadline, gateway.limits.image_bytes)
     request_id = request_id_of(request)
-    async with cancelled_on_disconnect(request):
-        response = await gateway.detect(frame, Call(request_id, key.scope, deadline))
+    with budget.account() as account:
+        # Before the body, too: what does not fit is not read.
+        account.take(largest_body(request, gateway.limits.image_bytes))
+        frame = await _read(request, deadline, gateway.limits.image_bytes)
+        account.give_back(account.taken_bytes - len(frame.image))
+        async with cancelled_on_disconnect(request):
+            response = await gateway.detect(frame, Call(request_id, key.scope, deadline))
     return Response(
         to_json(response),
         headers={REQUEST_ID_HEADER: request_id},

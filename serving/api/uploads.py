@@ -55,6 +55,12 @@ async def read_request(request: Request, limit_bytes: int) -> wire.DetectRequest
     return _message(image, _collect([*_query(request), *fields], request))
 
 
+def largest_body(request: Request, limit_bytes: int) -> int:
+    """Return how many bytes of a body may have to be held: as announced, else the limit."""
+    announced = request.headers.get("content-length", "")
+    return min(int(announced), limit_bytes) if announced.isdigit() else limit_bytes
+
+
 async def _raw(request: Request, limit_bytes: int) -> bytes:
     chunks = [chunk async for chunk in _bounded(request, limit_bytes, limit_bytes)]
     return b"".join(chunks)

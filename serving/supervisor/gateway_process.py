@@ -10,6 +10,7 @@ from grpc_health.v1 import health_pb2
 from serving.api.grpc import DetectionService
 from serving.api.grpc_listening import SERVICE, Health, bind_grpc, grpc_server
 from serving.api.http import create_http
+from serving.api.image_budget import ImageBudget
 from serving.api.listening import http_server
 from serving.dataplane.frames import FrameLimits
 from serving.dataplane.harvest_plan import HarvestPlan
@@ -62,14 +63,19 @@ async def _listening(
     stopping = asyncio.Event()
     readiness = Readiness(plane.ready, stopping)
     async with plane.running() as gateway:
-        service = DetectionService(gateway, connections.authenticator, metrics, stopping)
+        budget = ImageBudget(settings.image_budget_bytes)
+        service = DetectionService(
+            gateway, connections.authenticator, metrics, stopping, budget=budget
+        )
         grpc = bind_grpc(
             wiring.grpc_host,
             wiring.grpc_port,
             image_limit_bytes=settings.image_limit_bytes,
             shared=True,
         )
-        http = create_http(gateway, connections.authenticator, metrics, readiness.missing)
+        http = create_http(
+            gateway, connections.authenticator, metrics, readiness.missing, budget=budget
+        )
         patience_s = settings.stop_timeout_s
         async with closed_together() as enter:
             health = await enter(
