@@ -1,10 +1,7 @@
 """What Prometheus reads; a registry for each app, so that two in one process do not mix."""
 
-import asyncio
 import platform
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from importlib.metadata import version
 
 from prometheus_client import (
@@ -18,6 +15,8 @@ from prometheus_client import (
 from prometheus_client.metrics import MetricWrapperBase
 
 from serving.errors import describe
+from serving.fault_metrics import FaultMetrics
+from serving.shadow_metrics import ShadowMetrics
 from serving.store.values import ReleaseKey, Route
 
 _SECONDS = (
@@ -26,6 +25,13 @@ _SECONDS = (
 )
 _BATCH = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256)
 _RELEASE = ("model", "version")
+
+
+def code_of(error: BaseException | None) -> str:
+    """Return the code of a frame's end: "ok", "cancelled" where the caller left, or an error's."""
+    if error is None:
+        return "ok"
+    return describe(error).code if isinstance(error, Exception) else "cancelled"
 
 
 class Metrics:
@@ -87,6 +93,8 @@ class Metrics:
         self.route_revision = Gauge(
             "understudy_route_revision", "Newest route revision applied", registry=self.registry
         )
+        self.faults = FaultMetrics(self.registry)
+        self.shadow = ShadowMetrics(self.registry)
         Info("understudy_build", "This build", registry=self.registry).info(
             {"version": version("understudy"), "python": platform.python_version()}
         )
@@ -103,21 +111,19 @@ class Metrics:
                 labels = (route.name, arm.name, arm.release.model, arm.release.version)
                 self.route_weight.labels(*labels).set(arm.weight)
 
-    @contextmanager
-    def request(self, route: str, arm: str, key: ReleaseKey) -> Iterator[None]:
-        """Time the block as one request, with the code it ended in."""
-        started, code = time.monotonic(), "ok"
-        try:
-            yield
-        except asyncio.CancelledError:
-            code = "cancelled"
-            raise
-        except Exception as error:
-            code = describe(error).code
-            raise
-        finally:
-            labels = (route, arm, key.model, key.version, code)
-            self.request_seconds.labels(*labels).observe(time.monotonic() - started)
+    def count_request(
+        self, route: str, arm: str, key: ReleaseKey, code: str, seconds: float
+    ) -> None:
+        """Count a frame's end at an arm.
+
+        Args:
+            route: Its name.
+            arm: Who answered, or failed to.
+            key: The arm's release.
+            code: What it ended in; "ok" is an answer.
+            seconds: From the checked frame to its end.
+        """
+        self.request_seconds.labels(route, arm, key.model, key.version, code).observe(seconds)
 
     def count_answer(self, api: str, error: BaseException | None) -> None:
         """Count one answer.
@@ -126,13 +132,7 @@ class Metrics:
             api: The way in: "http", "grpc" or "stream".
             error: None for a good answer.
         """
-        if error is None:
-            code = "ok"
-        elif isinstance(error, Exception):
-            code = describe(error).code
-        else:
-            code = "cancelled"
-        self.answers.labels(api, code).inc()
+        self.answers.labels(api, code_of(error)).inc()
 
     def show_reply(
         self, key: ReleaseKey, *, upstream_s: float, batch: int, stages_ms: dict[str, float]
@@ -153,6 +153,7 @@ class Metrics:
 
     def forget(self, key: ReleaseKey) -> None:
         """Remove every series of a release."""
+        self.shadow.forget(key)
         labels = {"model": key.model, "version": key.version}
         for metric in self._by_release():
             metric.remove_by_labels(labels)
@@ -170,4 +171,5 @@ class Metrics:
             self.batch_size,
             self.in_flight,
             self.route_weight,
+            *self.faults.by_release(),
         )

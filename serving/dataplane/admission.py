@@ -2,10 +2,11 @@
 
 TorchServe cannot take work back, so work waits here, where it can still be dropped: only
 `2 * workers * batch_size` requests of a release are outstanding at once (one batch being worked on,
-one ready behind it, for each worker).
+one ready behind it, for each worker), over all gateways.
 """
 
 import asyncio
+import math
 from collections import deque
 
 from serving.dataplane.deadline import Deadline
@@ -50,6 +51,18 @@ class Lane:
         """Change the number of places; what is outstanding beyond it finishes."""
         self._places = places
         self._call_next()
+
+    def try_enter(self, spare: float = 0.0) -> bool:
+        """Take a place if one is free now and nobody waits; each that was taken needs its `leave`.
+
+        Args:
+            spare: Share of the places that must stay free afterwards, 0 to 1.
+        """
+        allowed = math.floor(self._places * (1 - spare) + 1e-9)
+        if self._queue or self._taken >= allowed:
+            return False
+        self._taken += 1
+        return True
 
     async def enter(self, deadline: Deadline) -> None:
         """Take a place, waiting for one until the deadline; each `enter` needs its `leave`.

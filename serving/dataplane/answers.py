@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from proto.wire.v1 import detection_pb2 as wire
 from serving.dataplane.frames import Frame
 from serving.errors import WorkerFailed
-from serving.store.values import Arm, Release
+from serving.store.values import Release
 from serving.torchserve.inference import WorkerReply
 
 
@@ -19,24 +19,44 @@ class Spent:
     upstream_s: float
 
 
+@dataclass(frozen=True)
+class Answerer:
+    """Who answered.
+
+    Attributes:
+        arm: Its name.
+        release: The arm's.
+        backend: Where its worker ran.
+        stood_in_for: The arm that was to answer, where this one did as its fallback; else "".
+    """
+
+    arm: str
+    release: Release
+    backend: str = ""
+    stood_in_for: str = ""
+
+
 def answer(
-    reply: WorkerReply, frame: Frame, arm: Arm, release: Release, spent: Spent
+    reply: WorkerReply, frame: Frame, answerer: Answerer, spent: Spent
 ) -> wire.DetectResponse:
     """Return the response, all but its request id.
 
     Raises:
         WorkerFailed: The reply holds a class that the release's card does not.
     """
+    release = answerer.release
     return wire.DetectResponse(
         detections=_detections(reply, release),
         image_size=wire.ImageSize(width=reply.width, height=reply.height),
         camera_id=frame.camera_id,
         frame_id=frame.frame_id,
         answered_by=wire.AnsweredBy(
-            arm=arm.name,
+            arm=answerer.arm,
             model=release.key.model,
             version=release.key.version,
             variant=reply.variant,
+            stood_in_for=answerer.stood_in_for,
+            backend=answerer.backend,
         ),
         timings=_timings(reply, spent),
     )

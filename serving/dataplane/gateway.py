@@ -1,50 +1,45 @@
 """What happens to a frame: the one use case, whichever way the frame came in."""
 
-import asyncio
 import time
-from dataclasses import dataclass
-from functools import partial
+from typing import Protocol
 
 from proto.wire.v1 import detection_pb2 as wire
 from serving.dataplane.admission import Lane
-from serving.dataplane.answers import Spent, answer
+from serving.dataplane.answers import Answerer, Spent, answer
+from serving.dataplane.calls import Call
 from serving.dataplane.deadline import Deadline
+from serving.dataplane.fallback import Fallback
+from serving.dataplane.fence import Fence
 from serving.dataplane.frames import Frame, FrameLimits, check
-from serving.dataplane.inflight import InFlight
-from serving.dataplane.lanes import Lanes
-from serving.dataplane.routing import forced, pick
+from serving.dataplane.parts import Part
+from serving.dataplane.patience import Patience, Waiter
+from serving.dataplane.route_table import RouteTable
+from serving.dataplane.routing import forced, header_of, pick
+from serving.dataplane.sender import Sender, Sent
+from serving.dataplane.traffic import Traffic
 from serving.dataplane.watcher import RouteWatcher
-from serving.errors import DeadlineExceeded, PermissionDenied, StaleRoute
-from serving.metrics import Metrics
-from serving.store.values import Arm, Release, ReleaseKey, Route, Scope
-from serving.torchserve.inference import InferenceClient, WorkerReply
+from serving.errors import Overloaded, PermissionDenied, UnderstudyError, UpstreamError
+from serving.store.values import Arm, Route, Scope
+from serving.torchserve.inference import WorkerReply
 
-# A worker cannot be told to stop. Its place stays taken until it answers, even when nobody waits
-# any more, else abandoned work would pile up inside TorchServe; but not for ever.
-_ABANDONED_S = 30.0
+__all__ = ["Call", "Gateway", "ShadowHook"]
 
 
-@dataclass(frozen=True)
-class Call:
-    """Who asks, and until when.
+class ShadowHook(Protocol):
+    """Has some frames answered by a second arm too, unheard."""
 
-    Attributes:
-        request_id: Told in the answer and in the log.
-        scope: Of the caller's key.
-        deadline: When the caller stops waiting; None: the route's own timeout.
-    """
+    def offer(
+        self, frame: Frame, *, table: RouteTable, route: Route, arm: Arm, reply: WorkerReply
+    ) -> None:
+        """Take note of an answered frame; never awaits.
 
-    request_id: str
-    scope: Scope
-    deadline: Deadline | None = None
-
-
-@dataclass(frozen=True)
-class _Returned:
-    """A worker's reply and how long the call took."""
-
-    reply: WorkerReply
-    upstream_s: float
+        Args:
+            frame: What was answered.
+            table: As of now.
+            route: Of the frame, from the table.
+            arm: Who answered.
+            reply: What it said.
+        """
 
 
 class Gateway:
@@ -52,28 +47,34 @@ class Gateway:
 
     Args:
         routes: The desired state, kept fresh by someone else.
-        backend: Where the workers are.
-        in_flight: Counts what each release owes.
-        lanes: Who may be sent now.
-        metrics: Where everything is counted.
+        fence: Whether this gateway may send at all.
+        sender: Sends a frame to a release.
+        fallback: Who stands in for an arm that fails or is full.
+        patience: Who waits for an arm that is down.
+        traffic: Where every end is told.
         limits: What a frame may be.
+        shadow: Is shown what was answered.
     """
 
     def __init__(
         self,
         *,
         routes: RouteWatcher,
-        backend: InferenceClient,
-        in_flight: InFlight,
-        lanes: Lanes,
-        metrics: Metrics,
+        fence: Fence,
+        sender: Sender,
+        fallback: Fallback,
+        patience: Patience,
+        traffic: Traffic,
         limits: FrameLimits,
+        shadow: ShadowHook | None = None,
     ) -> None:
         self._routes = routes
-        self._backend = backend
-        self._in_flight = in_flight
-        self._lanes = lanes
-        self._metrics = metrics
+        self._fence = fence
+        self._sender = sender
+        self._fallback = fallback
+        self._patience = patience
+        self._traffic = traffic
+        self._shadow = shadow
         self.limits = limits
 
     async def detect(self, request: wire.DetectRequest, call: Call) -> wire.DetectResponse:
@@ -89,81 +90,124 @@ class Gateway:
         """
         started = time.monotonic()
         frame = check(request, self.limits)
-        try:
-            response = await self._attempt(frame, call, started)
-        except StaleRoute:
-            # The version went away between our last look at the route and the worker: look again.
-            await self._routes.refresh()
-            response = await self._attempt(frame, call, started)
+        response = await self._perform(frame, call, started)
         response.request_id = call.request_id
         return response
 
-    async def _attempt(self, frame: Frame, call: Call, started: float) -> wire.DetectResponse:
-        # From here to `enter` nothing may await: a drain counts on it, see InFlight.
+    async def _perform(self, frame: Frame, call: Call, started: float) -> wire.DetectResponse:
+        """Have the frame answered by its arm, by another in its stead, or by its arm later."""
+        part = await self._cast(frame, call, started)
+        self._fallback.earn(part.route)
+        waiter = self._patience.begin()
+        while True:
+            try:
+                return await self._play(part, frame, started)
+            except (UpstreamError, Overloaded) as error:
+                stood_in = await self._mend(part, frame, started, error, waiter)
+            if stood_in is not None:
+                return stood_in
+            part = await self._cast(frame, call, started)
+
+    async def _cast(self, frame: Frame, call: Call, started: float) -> Part:
+        """Read the route and count the frame for its arm; the caller plays the part at once."""
+        await self._fence.hold()
+        # From here until the part is sent or waits for its place nothing may await: a drain counts
+        # on it, see InFlight.
         table = self._routes.table
         route = table.route(frame.route)
         arm = _choose(route, frame, call)
         release = table.release(arm.release)
-        self._in_flight.enter(release.key)
-        deadline = call.deadline or Deadline(started + route.timeout_s)
-        with self._metrics.request(route.name, arm.name, release.key):
-            sent, queue_s = await self._send(frame, release, deadline)
-            returned = await _in_time(sent, deadline, release.key)
-            self._show(release.key, returned, queue_s)
-            spent = Spent(time.monotonic() - started, queue_s, returned.upstream_s)
-            return answer(returned.reply, frame, arm, release, spent)
+        self._sender.count(release.key)
+        return Part(
+            route=route,
+            revision=table.revision_of(route.name),
+            arm=arm,
+            release=release,
+            deadline=call.deadline or Deadline(started + route.timeout_s),
+            forced=bool(frame.arm),
+        )
 
-    async def _send(
-        self, frame: Frame, release: Release, deadline: Deadline
-    ) -> tuple["asyncio.Task[_Returned]", float]:
-        """Wait for a place, then send; returns the call under way and the seconds waited."""
-        lane = self._lanes.of(release)
-        waited_from = time.monotonic()
+    async def _play(
+        self, part: Part, frame: Frame, started: float, taken: Lane | None = None
+    ) -> wire.DetectResponse:
+        """Have a counted frame answered by its part's arm; what can be mended is not told yet."""
         try:
-            await lane.enter(deadline)
-        except BaseException:
-            self._in_flight.leave(release.key)
+            sent = await self._sender.send(frame, part.release, part.deadline, taken)
+            spent = Spent(time.monotonic() - started, sent.queue_s, sent.returned.upstream_s)
+            response = answer(sent.returned.reply, frame, _answerer(part, sent), spent)
+        except (UpstreamError, Overloaded):
             raise
-        # A task of its own, so that a caller who leaves does not give the place back too early.
-        sent = asyncio.create_task(self._call(frame, release.key, deadline))
-        sent.add_done_callback(partial(self._came_back, lane, release.key))
-        return sent, time.monotonic() - waited_from
+        except BaseException as error:
+            self._traffic.failed(part, frame, error, time.monotonic() - started)
+            raise
+        self._traffic.answered(part, frame, sent, spent.total_s)
+        self._show_shadow(part, frame, sent)
+        return response
 
-    async def _call(self, frame: Frame, key: ReleaseKey, deadline: Deadline) -> _Returned:
-        started = time.monotonic()
-        reply = await self._backend.predict(
-            key,
-            frame.image,
-            min_score=frame.min_score,
-            max_detections=frame.max_detections,
-            timeout_s=max(0.0, deadline.remaining_s()) + _ABANDONED_S,
-        )
-        return _Returned(reply, time.monotonic() - started)
+    async def _mend(
+        self,
+        part: Part,
+        frame: Frame,
+        started: float,
+        error: UpstreamError | Overloaded,
+        waiter: Waiter,
+    ) -> wire.DetectResponse | None:
+        """Return the answer of another arm; None: the frame's own arm should be tried again.
 
-    def _came_back(self, lane: Lane, key: ReleaseKey, sent: "asyncio.Task[_Returned]") -> None:
-        answered = not sent.cancelled() and sent.exception() is None
-        lane.leave(service_s=sent.result().upstream_s if answered else None)
-        self._in_flight.leave(key)
+        Raises:
+            UnderstudyError: Neither; `error`, as a rule.
+        """
+        if waiter.is_newly_stale(error):
+            # The version went away between our last look at the route and the worker: look again.
+            await self._routes.refresh()
+            return None
+        response = await self._hand_over(part, frame, started, error)
+        if response is not None:
+            return response
+        try:
+            await waiter.wait(part.release.key, error, part.deadline)
+        except BaseException as end:
+            self._traffic.failed(part, frame, end, time.monotonic() - started)
+            raise
+        return None
 
-    def _show(self, key: ReleaseKey, returned: _Returned, queue_s: float) -> None:
-        reply = returned.reply
-        self._metrics.queue_seconds.labels(key.model, key.version).observe(queue_s)
-        self._metrics.show_reply(
-            key,
-            upstream_s=returned.upstream_s,
-            batch=reply.batch,
-            stages_ms={
-                "decode": reply.decode_ms,
-                "preprocess": reply.preprocess_ms,
-                "inference": reply.inference_ms,
-                "postprocess": reply.postprocess_ms,
-            },
-        )
+    async def _hand_over(
+        self, part: Part, frame: Frame, started: float, error: UnderstudyError
+    ) -> wire.DetectResponse | None:
+        """Return the fallback arm's answer; None where it may not or cannot give one."""
+        if not self._fence.is_open():
+            return None
+        handed = self._fallback.hand_over(part, self._routes.table, error)
+        if handed is None:
+            return None
+        stand_in, lane = handed
+        self._sender.count(stand_in.release.key)
+        failed_after_s = time.monotonic() - started
+        try:
+            response = await self._play(stand_in, frame, started, lane)
+        except (UpstreamError, Overloaded) as failed:
+            self._traffic.failed(stand_in, frame, failed, time.monotonic() - started)
+            return None
+        except BaseException:
+            self._traffic.failed(part, frame, error, failed_after_s)
+            raise
+        self._traffic.failed(part, frame, error, failed_after_s)
+        return response
+
+    def _show_shadow(self, part: Part, frame: Frame, sent: Sent) -> None:
+        if self._shadow is None or part.kind != "primary" or not self._fence.is_open():
+            return
+        table = self._routes.table
+        # Only while the route is the one that was split by: else the two arms are not a pair.
+        if table.revision_of(part.route.name) == part.revision:
+            self._shadow.offer(
+                frame, table=table, route=part.route, arm=part.arm, reply=sent.returned.reply
+            )
 
 
 def _choose(route: Route, frame: Frame, call: Call) -> Arm:
     if not frame.arm:
-        return pick(route, frame.camera_id if route.sticky == "camera" else call.request_id)
+        return pick(route, _key_of(route, frame, call))
     if not call.scope.reaches(Scope.ADMIN):
         raise PermissionDenied(
             f"arm: forcing an arm needs a key of scope {Scope.ADMIN}, this one has {call.scope}; "
@@ -172,13 +216,17 @@ def _choose(route: Route, frame: Frame, call: Call) -> Arm:
     return forced(route, frame.arm)
 
 
-async def _in_time(
-    sent: "asyncio.Task[_Returned]", deadline: Deadline, key: ReleaseKey
-) -> _Returned:
-    try:
-        async with asyncio.timeout(deadline.remaining_s()):
-            return await asyncio.shield(sent)
-    except TimeoutError:
-        raise DeadlineExceeded(
-            f"{key} did not answer before the deadline; allow more time or send fewer frames"
-        ) from None
+def _key_of(route: Route, frame: Frame, call: Call) -> str:
+    header = header_of(route)
+    if header is not None:
+        return call.headers.get(header, "")
+    return frame.camera_id if route.sticky == "camera" else call.request_id
+
+
+def _answerer(part: Part, sent: Sent) -> Answerer:
+    return Answerer(
+        arm=part.arm.name,
+        release=part.release,
+        backend=sent.returned.backend,
+        stood_in_for="" if part.stood_in_for is None else part.stood_in_for.name,
+    )

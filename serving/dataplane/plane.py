@@ -2,76 +2,145 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 
+from serving.dataplane.breaker import BreakerState
+from serving.dataplane.endpoints import Endpoint, Endpoints, Predictor
+from serving.dataplane.fallback import Fallback
+from serving.dataplane.fence import Fence
 from serving.dataplane.frames import FrameLimits
 from serving.dataplane.gateway import Gateway
+from serving.dataplane.harvest import Harvest
+from serving.dataplane.harvest_plan import HarvestPlan
 from serving.dataplane.heartbeat import Heartbeat
 from serving.dataplane.inflight import InFlight
 from serving.dataplane.lanes import Lanes
+from serving.dataplane.patience import Patience
+from serving.dataplane.recorder import Recorder
 from serving.dataplane.route_table import RouteTable
+from serving.dataplane.sender import Sender
+from serving.dataplane.shadow import Shadow
+from serving.dataplane.traffic import Traffic
+from serving.dataplane.upstream import Upstream
 from serving.dataplane.watcher import RouteWatcher
 from serving.metrics import Metrics
 from serving.store.store import Store
-from serving.store.values import ReleaseKey, ReleaseState
-from serving.torchserve.inference import InferenceClient
+from serving.store.values import ReleaseKey, ReleaseState, Route
+from serving.torchserve.config import TorchServeConfig
 
 _GONE = frozenset({ReleaseState.RETIRED, ReleaseState.FAILED})
+_SHADOW_STOP_S = 2.0
 
 
 class DataPlane:
-    """One gateway of the deployment: the use case, its route, its heartbeat.
+    """One gateway of the deployment: the use case, its route, its heartbeat, its windows.
 
     Args:
         store: Where the planes meet.
-        backend: Where the workers are.
+        backends: Where the workers are, by the name that placements know.
         metrics: Where everything is counted.
         limits: What a frame may be.
         waiting_room: How many frames may wait for each release.
+        gateway_id: Unique to the process; None: made up.
+        harvest: Which frames are kept on which the arms disagree; None: none.
     """
 
     def __init__(
         self,
         *,
         store: Store,
-        backend: InferenceClient,
+        backends: Mapping[str, Predictor],
         metrics: Metrics,
         limits: FrameLimits,
         waiting_room: int,
+        gateway_id: str | None = None,
+        harvest: HarvestPlan | None = None,
     ) -> None:
-        self.id = f"gateway-{uuid.uuid4().hex[:12]}"
+        self.id = gateway_id or f"gateway-{uuid.uuid4().hex[:12]}"
+        self._store = store
         self._metrics = metrics
         self._seen: set[ReleaseKey] = set()
-        self._lanes = Lanes(waiting_room=waiting_room)
         self._in_flight = InFlight(self._counted)
         self.routes = RouteWatcher(store, self._applied)
         self._heartbeat = Heartbeat(store, self.id, self._beat)
-        self.gateway = Gateway(
-            routes=self.routes,
-            backend=backend,
+        self._fence = Fence(self._heartbeat, self.routes)
+        self._endpoints = Endpoints(backends, self._show_breaker)
+        self._upstream = Upstream(self._endpoints, metrics.faults)
+        self._lanes = Lanes(
+            waiting_room=waiting_room,
+            ready_workers=self._endpoints.ready_workers,
+            live_gateways=lambda: self._heartbeat.live_gateways,
+            backend_queue=TorchServeConfig.job_queue_size,
+        )
+        self._recorder = Recorder(store, self.id, dropped=metrics.faults.windows_dropped.inc)
+        self._harvest = Harvest(harvest, metrics.shadow.count_harvest) if harvest else None
+        self._shadow = Shadow(
+            upstream=self._upstream,
             in_flight=self._in_flight,
             lanes=self._lanes,
-            metrics=metrics,
-            limits=limits,
+            recorder=self._recorder,
+            metrics=metrics.shadow,
+            harvest=self._harvest,
         )
-        self._store = store
+        self.gateway = Gateway(
+            routes=self.routes,
+            fence=self._fence,
+            sender=Sender(self._upstream, self._lanes, self._in_flight),
+            fallback=Fallback(self._lanes, self._upstream, metrics.faults),
+            patience=Patience(self._upstream, room=waiting_room),
+            traffic=Traffic(metrics, self._recorder),
+            limits=limits,
+            shadow=self._shadow,
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Gateway]:
         """Keep the gateway's route and heartbeat going for as long as the block runs."""
-        # The row first: a drain that starts now waits until this gateway has applied its revision.
-        await self._store.join_gateway(self.id)
-        await self.routes.refresh()
-        follow = (self.routes.follow(), self._heartbeat.follow())
+        async with AsyncExitStack() as stack:
+            # The row first: a drain that starts now waits until this gateway has applied its
+            # revision.
+            await self._store.join_gateway(self.id)
+            stack.push_async_callback(self._store.leave_gateway, self.id)
+            await self.routes.refresh()
+            await self._fence.hold()
+            stack.push_async_callback(self._recorder.flush, everything=True)
+            if self._harvest is not None:
+                await stack.enter_async_context(self._harvest.running())
+            await stack.enter_async_context(self._followed())
+            stack.push_async_callback(self._shadow.close, _SHADOW_STOP_S)
+            yield self.gateway
+
+    def ready(self) -> str | None:
+        """Return why frames cannot be answered; None when they can."""
+        table = self.routes.table
+        if not table.routes:
+            return (
+                "no route yet: deploy a release (`understudy deploy`) and set a route "
+                "(`understudy route set`)"
+            )
+        missing = (self._missing(route) for route in table.routes.values())
+        return next((reason for reason in missing if reason is not None), None)
+
+    def _missing(self, route: Route) -> str | None:
+        for arm in route.arms:
+            if arm.weight > 0 and not self._endpoints.is_ready(arm.release):
+                return (
+                    f"no backend answers for {arm.release}, arm {arm.name!r} of route "
+                    f"{route.name!r}; its workers are being started"
+                )
+        return None
+
+    @asynccontextmanager
+    async def _followed(self) -> AsyncIterator[None]:
+        follow = (self.routes.follow(), self._heartbeat.follow(), self._recorder.follow())
         tasks = [asyncio.create_task(one) for one in follow]
         try:
-            yield self.gateway
+            yield
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._store.leave_gateway(self.id)
 
     def _beat(self) -> tuple[int, dict[str, int]]:
         return self.routes.table.revision, self._in_flight.counts()
@@ -83,12 +152,19 @@ class DataPlane:
             # A drain is waiting for just this.
             self._heartbeat.soon()
 
+    def _show_breaker(self, endpoint: Endpoint, state: BreakerState) -> None:
+        key = endpoint.key
+        gauge = self._metrics.faults.breaker_state
+        gauge.labels(endpoint.backend, key.model, key.version).set(state)
+
     def _applied(self, table: RouteTable) -> None:
         self._heartbeat.soon()
+        self._endpoints.apply(table)
         self._metrics.show_routes(table.revision, table.routes.values())
         for key in [key for key in self._seen if self._is_gone(table, key)]:
             self._seen.discard(key)
             self._lanes.forget(key)
+            self._upstream.forget(key)
             self._metrics.forget(key)
 
     def _is_gone(self, table: RouteTable, key: ReleaseKey) -> bool:

@@ -18,11 +18,18 @@ class RouteTable:
         revision: The store's newest; -1 before the first read.
         routes: By name.
         releases: Every release of the store, by key.
+        revisions: Each route's own newest revision, by its name.
+        placements: Ready workers by release and backend: what each backend runs, as the controller
+            last saw it.
     """
 
     revision: int = -1
     routes: Mapping[str, Route] = field(default_factory=lambda: MappingProxyType({}))
     releases: Mapping[ReleaseKey, Release] = field(default_factory=lambda: MappingProxyType({}))
+    revisions: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    placements: Mapping[ReleaseKey, Mapping[str, int]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
 
     def route(self, name: str) -> Route:
         """Return the route called `name`, "" meaning "default".
@@ -52,6 +59,14 @@ class RouteTable:
         if found is None:
             raise StaleRoute(f"the route names {key}, which this gateway does not know yet")
         return found
+
+    def revision_of(self, route: str) -> int:
+        """Return the newest revision of one route, by its name; 0 where there is none."""
+        return self.revisions.get(route, 0)
+
+    def ready_workers(self, key: ReleaseKey) -> Mapping[str, int]:
+        """Return the release's ready workers by backend."""
+        return self.placements.get(key, {})
 
     def names(self, key: ReleaseKey) -> bool:
         """Whether any route may still send requests to the release."""

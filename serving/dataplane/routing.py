@@ -3,7 +3,7 @@
 import hashlib
 from itertools import accumulate
 
-from serving.errors import MissingCameraId, UnknownArm
+from serving.errors import InvalidField, MissingCameraId, UnknownArm
 from serving.store.values import Arm, Route
 
 BUCKETS = 10_000
@@ -28,20 +28,17 @@ def pick(route: Route, key: str) -> Arm:
 
     Args:
         route: Its weights sum to 100.
-        key: A camera id, or a request id where the route is not sticky.
+        key: A camera id, a header's value, or a request id where the route is not sticky.
 
     Raises:
         MissingCameraId: The route splits by camera, more than one arm has weight, and `key` is "".
+        InvalidField: The same with a header; it is named.
     """
     weighted = [arm for arm in route.arms if arm.weight > 0]
     if len(weighted) == 1:
         return weighted[0]
     if not key:
-        raise MissingCameraId(
-            "camera_id",
-            f"camera_id: empty, and route {route.name!r} splits by camera over "
-            f"{len(weighted)} arms; name the camera, so that each keeps to one arm",
-        )
+        raise _missing(route, len(weighted))
     place = bucket(key)
     edges = accumulate(arm.weight for arm in weighted)
     # Rounded, since sums like 33.3 + 33.3 + 33.4 miss the edge by a hair.
@@ -51,6 +48,27 @@ def pick(route: Route, key: str) -> Arm:
         if place < round(edge * BUCKETS / 100)
     )
     return next(inside, weighted[-1])
+
+
+def header_of(route: Route) -> str | None:
+    """Return the header whose value the route splits by, lower-case; None: it splits otherwise."""
+    kind, _, header = route.sticky.partition(":")
+    return header if kind == "header" else None
+
+
+def _missing(route: Route, arms: int) -> InvalidField:
+    header = header_of(route)
+    if header is not None:
+        return InvalidField(
+            header,
+            f"{header}: no such header (in gRPC: metadata), and route {route.name!r} splits by it "
+            f"over {arms} arms; send it, so that each value keeps to one arm",
+        )
+    return MissingCameraId(
+        "camera_id",
+        f"camera_id: empty, and route {route.name!r} splits by camera over "
+        f"{arms} arms; name the camera, so that each keeps to one arm",
+    )
 
 
 def forced(route: Route, name: str) -> Arm:

@@ -1,4 +1,4 @@
-"""Follows the desired state: asks the store for its newest revision and applies it whole."""
+"""Follows the desired state: asks the store whether anything moved, and applies it whole."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from serving.dataplane.route_table import RouteTable
-from serving.store.values import Release, RouteRevision
+from serving.store.values import Release, ReleaseKey, RouteRevision
 
 log = structlog.get_logger(__name__)
 
@@ -17,14 +17,17 @@ log = structlog.get_logger(__name__)
 class RouteStore(Protocol):
     """What the watcher needs of the store."""
 
-    async def latest_revision(self) -> int:
-        """Return the newest revision of all routes, 0 without one."""
+    async def generation(self) -> int:
+        """Return a number that grows with every change of routes, releases or placements."""
 
     async def routes(self) -> Mapping[str, RouteRevision]:
         """Return each route's newest revision, all read at one moment."""
 
     async def releases(self) -> Sequence[Release]:
         """Return all releases."""
+
+    async def placements(self) -> Mapping[str, Mapping[ReleaseKey, int]]:
+        """Return the ready workers of each release on each backend, by backend."""
 
 
 class RouteWatcher:
@@ -33,24 +36,17 @@ class RouteWatcher:
     Args:
         store: Where the desired state is.
         applied: Called after each new table, in the same synchronous stretch.
-        poll_s: Seconds between two looks at the newest revision.
-        reread_s: Releases change without a revision (workers, retired): after this many seconds
-            they are read again.
+        poll_s: Seconds between two looks at the store.
     """
 
     def __init__(
-        self,
-        store: RouteStore,
-        applied: Callable[[RouteTable], None],
-        *,
-        poll_s: float = 0.1,
-        reread_s: float = 2.0,
+        self, store: RouteStore, applied: Callable[[RouteTable], None], *, poll_s: float = 0.1
     ) -> None:
         self._store = store
         self._applied = applied
         self._poll_s = poll_s
-        self._reread_s = reread_s
         self._table = RouteTable()
+        self._generation = -1
         self._read_at = 0.0
         self._reading = asyncio.Lock()
 
@@ -68,28 +64,44 @@ class RouteWatcher:
 
     async def follow(self) -> None:
         """Keep the table fresh until cancelled; a store that fails is asked again."""
+        answers = True
         while True:
             await asyncio.sleep(self._poll_s)
             try:
-                if await self._is_stale():
+                if await self._store.generation() != self._generation:
                     await self.refresh()
             except Exception:
-                log.exception("the store did not answer: serving by the last route")
-
-    async def _is_stale(self) -> bool:
-        if time.monotonic() - self._read_at > self._reread_s:
-            return True
-        return await self._store.latest_revision() != self._table.revision
+                # Once an outage: ten traces a second would hide everything else.
+                if answers:
+                    log.exception("the store did not answer: serving by the last route")
+                answers = False
+            else:
+                answers = True
 
     async def _read(self) -> None:
         started = time.monotonic()
+        # Before everything else: what changes while we read moves it again.
+        generation = await self._store.generation()
         revisions = await self._store.routes()
         # After the routes, so that each release they name is there.
         releases = await self._store.releases()
-        self._read_at = started
+        placements = await self._store.placements()
+        self._read_at, self._generation = started, generation
         self._table = RouteTable(
             revision=max((found.revision for found in revisions.values()), default=0),
             routes=MappingProxyType({name: found.route for name, found in revisions.items()}),
             releases=MappingProxyType({release.key: release for release in releases}),
+            revisions=MappingProxyType({name: found.revision for name, found in revisions.items()}),
+            placements=_by_release(placements),
         )
         self._applied(self._table)
+
+
+def _by_release(
+    placements: Mapping[str, Mapping[ReleaseKey, int]],
+) -> Mapping[ReleaseKey, Mapping[str, int]]:
+    turned: dict[ReleaseKey, dict[str, int]] = {}
+    for backend, running in placements.items():
+        for key, ready_workers in running.items():
+            turned.setdefault(key, {})[backend] = ready_workers
+    return MappingProxyType(turned)

@@ -111,7 +111,7 @@ async def stage(
         metrics = Metrics()
         plane = DataPlane(
             store=store,
-            backend=backend.inference,
+            backends={one.name: one.inference for one in kept([backend])},
             metrics=metrics,
             limits=FrameLimits(),
             waiting_room=2,

@@ -2,9 +2,9 @@ import json
 from datetime import UTC, datetime
 
 from serving.api.json_answers import to_json
-from serving.dataplane.answers import Spent, answer
+from serving.dataplane.answers import Answerer, Spent, answer
 from serving.dataplane.frames import Frame
-from serving.store.values import Arm, Release, ReleaseKey, ReleaseState
+from serving.store.values import Release, ReleaseKey, ReleaseState
 from serving.torchserve.inference import WorkerReply
 
 KEY = ReleaseKey(model="student", version="1.0")
@@ -27,9 +27,8 @@ REPLY = WorkerReply(
 def test_timings_are_told_to_the_microsecond() -> None:
     spent = Spent(total_s=1.234567891, queue_s=0.0000131790005, upstream_s=0.0387654321)
     frame = Frame(b"x", "gate-7", "f", min_score=None, max_detections=None, route="", arm="")
-    arm = Arm(name="student", release=KEY, weight=100)
 
-    said = json.loads(to_json(answer(REPLY, frame, arm, RELEASE, spent)))
+    said = json.loads(to_json(answer(REPLY, frame, Answerer("student", RELEASE), spent)))
 
     assert said["timings"] == {
         "totalMs": 1234.568,

@@ -96,19 +96,24 @@ async def test_a_refresh_never_returns_what_was_read_before_it_was_asked(store: 
         await early
 
 
-async def test_more_workers_are_noticed_without_a_new_revision(store: Store) -> None:
+async def test_workers_and_placements_are_noticed_without_a_new_revision(store: Store) -> None:
     await store.put_release(release(workers=1))
-    await store.put_route(ROUTE, who="test", why="test")
-    watcher = RouteWatcher(store, Applied(), poll_s=0.01, reread_s=0.05)
+    added = await store.put_route(ROUTE, who="test", why="test")
+    watcher = RouteWatcher(store, Applied(), poll_s=0.01)
     await watcher.refresh()
     following = asyncio.create_task(watcher.follow())
 
     await store.put_release(release(workers=3))
+    await store.put_placements("backend-1", {KEY: 2})
+    await store.put_placements("backend-2", {KEY: 1})
 
     async with asyncio.timeout(5):
-        while watcher.table.release(KEY).workers != 3:  # noqa: ASYNC110 - it tells nobody
+        while len(watcher.table.ready_workers(KEY)) < 2:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.01)
     following.cancel()
+    assert watcher.table.ready_workers(KEY) == {"backend-1": 2, "backend-2": 1}
+    assert watcher.table.release(KEY).workers == 3
+    assert watcher.table.revision_of("default") == added.revision == watcher.table.revision
 
 
 def test_a_table_without_routes_says_what_to_do() -> None:

@@ -1,0 +1,221 @@
+"""Has a frame answered by a release, on whichever of its backends can."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from serving.dataplane.breaker import LIMIT, Pass
+from serving.dataplane.deadline import Deadline
+from serving.dataplane.endpoints import Endpoint, Endpoints
+from serving.dataplane.frames import Frame
+from serving.dataplane.token_bucket import TokenBucket
+from serving.errors import (
+    BackendUnavailable,
+    DeadlineExceeded,
+    Overloaded,
+    RequestError,
+    StaleRoute,
+    UnderstudyError,
+    WorkerDied,
+    WorkerFailed,
+)
+from serving.fault_metrics import FaultMetrics
+from serving.store.values import Release, ReleaseKey
+from serving.torchserve.inference import WorkerReply
+
+# A worker cannot be told to stop: its place stays taken until it answers, even when nobody waits
+# any more, else abandoned work would pile up inside TorchServe; but not for ever.
+ABANDONED_S = 30.0
+MOST_TRIES = 3
+# A frame that had no time to begin with says nothing of the worker.
+_SLOW_S = 1.0
+_RETRY_AFTER_S = 1.0
+_ELSEWHERE = (BackendUnavailable, StaleRoute, WorkerDied, Overloaded)
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A worker's reply.
+
+    Attributes:
+        reply: What it said.
+        upstream_s: How long the call that was answered took.
+        backend: Where.
+    """
+
+    reply: WorkerReply
+    upstream_s: float
+    backend: str
+
+
+class Upstream:
+    """The backends as one: the least busy that can answer is asked, and another where that fails.
+
+    Args:
+        endpoints: Where each release is.
+        metrics: Counts retries and expired frames.
+        retries: What frames that were sent once may spend to be sent again.
+    """
+
+    def __init__(
+        self, endpoints: Endpoints, metrics: FaultMetrics, retries: TokenBucket | None = None
+    ) -> None:
+        self._endpoints = endpoints
+        self._metrics = metrics
+        self._retries = retries or TokenBucket(share=0.2, most=256, begin=32, floor=32)
+        self._failing_since: dict[ReleaseKey, float] = {}
+
+    async def predict(self, release: Release, frame: Frame, deadline: Deadline) -> Returned:
+        """Have one frame answered, by at most three backends one after the other.
+
+        Raises:
+            RequestError: The worker cannot read the frame.
+            StaleRoute: No backend that was asked knows the version.
+            BackendUnavailable: No backend can be sent to now (`refused`: nothing was sent), or the
+                connection broke.
+            WorkerDied: Under this frame, on each backend that was asked.
+            WorkerFailed: It raised or answered nonsense.
+            DeadlineExceeded: The deadline has passed.
+        """
+        self._retries.earn()
+        failures: dict[str, UnderstudyError] = {}
+        endpoint = self._endpoints.choose(release.key)
+        while endpoint is not None:
+            try:
+                returned = await self._send(endpoint, frame, deadline)
+            except _ELSEWHERE as error:
+                failures[endpoint.backend] = error
+                endpoint = self._another(release.key, failures, error)
+            else:
+                self._failing_since.pop(release.key, None)
+                return returned
+        raise self._verdict(release.key, list(failures.values()))
+
+    def check(self, key: ReleaseKey) -> None:
+        """Tell before anyone waits for a place that the release cannot be sent to.
+
+        Raises:
+            BackendUnavailable: No backend can be sent to now.
+        """
+        if not self._endpoints.is_up(key):
+            raise self._verdict(key, [])
+
+    def is_up(self, key: ReleaseKey) -> bool:
+        """Whether the release may be sent to somewhere now."""
+        return self._endpoints.is_up(key)
+
+    def may_send_again(self, key: ReleaseKey, error: UnderstudyError) -> bool:
+        """Whether a frame may be sent to the release once more: may spend from the retry budget.
+
+        Args:
+            key: The release.
+            error: What went wrong before. What was never sent costs the workers nothing.
+        """
+        if was_sent(error) and not self._retries.spend():
+            return False
+        self._metrics.count_retry(key, error.code)
+        return True
+
+    def failing_for_s(self, key: ReleaseKey) -> float:
+        """Return for how long no frame of the release was answered, in seconds; 0: it answers."""
+        since = self._failing_since.get(key)
+        return 0.0 if since is None else time.monotonic() - since
+
+    def forget(self, key: ReleaseKey) -> None:
+        """Drop what is known of a release that is gone."""
+        self._failing_since.pop(key, None)
+        self._endpoints.forget(key)
+
+    def _another(
+        self, key: ReleaseKey, failures: Mapping[str, UnderstudyError], error: UnderstudyError
+    ) -> Endpoint | None:
+        if len(failures) >= MOST_TRIES:
+            return None
+        found = self._endpoints.choose(key, without=failures)
+        return found if found is not None and self.may_send_again(key, error) else None
+
+    async def _send(self, endpoint: Endpoint, frame: Frame, deadline: Deadline) -> Returned:
+        started, remaining_s = time.monotonic(), deadline.remaining_s()
+        if remaining_s <= 0:
+            self._metrics.count_expired(endpoint.key, "gateway")
+            raise DeadlineExceeded("the deadline passed while the frame waited; it was not sent")
+        with self._judged(endpoint, remaining_s):
+            reply = await endpoint.client.predict(
+                endpoint.key,
+                frame.image,
+                min_score=frame.min_score,
+                max_detections=frame.max_detections,
+                timeout_s=remaining_s + ABANDONED_S,
+                deadline_unix_ms=int(1000 * (time.time() + remaining_s)),
+            )
+        return Returned(reply, time.monotonic() - started, endpoint.backend)
+
+    @contextmanager
+    def _judged(self, endpoint: Endpoint, remaining_s: float) -> Iterator[None]:
+        """Let the breaker know how the call in the block ends, or that it outlasts the deadline."""
+        passed = endpoint.sent()
+        late = partial(endpoint.failed, passed, 1.0)
+        if remaining_s < _SLOW_S:
+            late = partial(endpoint.gave_up, passed)
+        timer = asyncio.get_running_loop().call_later(remaining_s, late)
+        try:
+            yield
+        except BaseException as error:
+            self._judge(endpoint, passed, error)
+            raise
+        else:
+            endpoint.answered()
+        finally:
+            timer.cancel()
+            endpoint.came_back()
+
+    def _judge(self, endpoint: Endpoint, passed: Pass, error: BaseException) -> None:
+        weight = _weight(error, endpoint.ready_workers)
+        if isinstance(error, RequestError):
+            endpoint.answered()
+        elif weight is None:
+            endpoint.gave_up(passed)
+        else:
+            endpoint.failed(passed, weight)
+        if isinstance(error, DeadlineExceeded):
+            self._metrics.count_expired(endpoint.key, "worker")
+
+    def _verdict(self, key: ReleaseKey, failures: list[UnderstudyError]) -> UnderstudyError:
+        """Return what the frame's sender is told: what says most of the frame's own fate."""
+        if failures and all(isinstance(error, StaleRoute) for error in failures):
+            return failures[-1]
+        sent = [error for error in failures if was_sent(error)]
+        if sent:
+            self._failing_since.setdefault(key, time.monotonic())
+            return sent[-1]
+        self._failing_since.setdefault(key, time.monotonic())
+        wait_s = self._endpoints.retry_after_s(key)
+        return BackendUnavailable(
+            f"no backend answers for {key} now; it is tried again by itself",
+            retry_after_s=_RETRY_AFTER_S if wait_s is None else max(wait_s, 0.05),
+            refused=True,
+        )
+
+
+def was_sent(error: UnderstudyError) -> bool:
+    """Whether a worker may have begun with the frame before this failure."""
+    if isinstance(error, BackendUnavailable):
+        return not error.refused
+    return not isinstance(error, StaleRoute | Overloaded)
+
+
+def _weight(error: BaseException, ready_workers: int) -> float | None:
+    """Return how much a failure says of the endpoint's health; None: nothing."""
+    match error:
+        case StaleRoute():
+            return LIMIT
+        case WorkerDied():
+            return LIMIT / max(1, ready_workers)
+        case BackendUnavailable(refused=True) | Overloaded():
+            return LIMIT / 2
+        case BackendUnavailable() | WorkerFailed():
+            return 1.0
+    return None

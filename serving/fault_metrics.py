@@ -1,0 +1,75 @@
+"""What Prometheus reads of faults: who stood in, who is cut off, what was tried again."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.metrics import MetricWrapperBase
+
+from serving.store.values import ReleaseKey
+
+_RELEASE = ("model", "version")
+
+
+class FaultMetrics:
+    """Series on fallbacks, breakers, retries and expired work.
+
+    Args:
+        registry: Of the process.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.fallbacks = Counter(
+            "understudy_fallbacks",
+            "Frames handed over to the fallback arm, by the arm that was to answer and why not",
+            ("route", "arm", "reason"),
+            registry=registry,
+        )
+        self.fallbacks_refused = Counter(
+            "understudy_fallbacks_refused",
+            "Frames not handed over: no budget, no room at the fallback arm, or that is down",
+            ("route", "arm", "reason"),
+            registry=registry,
+        )
+        self.breaker_state = Gauge(
+            "understudy_breaker_state",
+            "0 closed, 1 half open, 2 open: nothing is sent",
+            ("backend", *_RELEASE),
+            registry=registry,
+        )
+        self.retries = Counter(
+            "understudy_retries",
+            "Frames sent once more, by what went wrong before",
+            (*_RELEASE, "reason"),
+            registry=registry,
+        )
+        self.expired = Counter(
+            "understudy_expired",
+            "Frames dropped because their deadline had passed, by where: gateway or worker",
+            (*_RELEASE, "where"),
+            registry=registry,
+        )
+        self.windows_dropped = Counter(
+            "understudy_windows_dropped",
+            "Windows of traffic that the store would not take in time",
+            registry=registry,
+        )
+
+    def by_release(self) -> tuple[MetricWrapperBase, ...]:
+        """Return the series that go when a release goes."""
+        return (self.breaker_state, self.retries, self.expired)
+
+    def count_retry(self, key: ReleaseKey, reason: str) -> None:
+        """Count a frame that is sent once more.
+
+        Args:
+            key: To which release.
+            reason: The code of what went wrong.
+        """
+        self.retries.labels(key.model, key.version, reason).inc()
+
+    def count_expired(self, key: ReleaseKey, where: str) -> None:
+        """Count a frame that nobody waited for any more.
+
+        Args:
+            key: Who was to answer it.
+            where: "gateway" or "worker".
+        """
+        self.expired.labels(key.model, key.version, where).inc()
