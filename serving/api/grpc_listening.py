@@ -12,12 +12,16 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_health.v1.health import aio as health_aio  # type: ignore[attr-defined] # no type has it
 from grpc_reflection.v1alpha import reflection
 
+from proto.open_inference.v2 import inference_pb2 as oip
+from proto.open_inference.v2 import inference_pb2_grpc
 from proto.wire.v1 import detection_pb2 as wire
 from proto.wire.v1 import detection_pb2_grpc
 from serving.api.grpc import DetectionService
 from serving.api.listening import authority, taken
+from serving.api.v2_grpc import V2Service
 
 SERVICE = wire.DESCRIPTOR.services_by_name["DetectionService"].full_name
+V2_SERVICE = oip.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 # For the last answers to leave.
 _FLUSH_S = 0.2
 # Up to here an image over the limit is told so in our own words, and ends only its own frame.
@@ -81,8 +85,16 @@ async def grpc_server(
     *,
     stopping: asyncio.Event,
     stop_timeout_s: float,
+    v2: V2Service | None = None,
 ) -> AsyncIterator[Health]:
     """Serve until the block ends; calls under way then get `stop_timeout_s` to finish.
+
+    Args:
+        listener: From `bind_grpc`.
+        service: The wire's.
+        stopping: Set once nobody new is sent here: streams then end.
+        stop_timeout_s: In seconds.
+        v2: The Open Inference Protocol's, beside it; None: it is not served.
 
     Yields:
         What tells whether frames are answered: `set` it.
@@ -91,7 +103,11 @@ async def grpc_server(
     health = health_aio.HealthServicer()
     detection_pb2_grpc.add_DetectionServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call] # generated
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
+    names = [SERVICE, HEALTH, reflection.SERVICE_NAME]
+    if v2 is not None:
+        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(v2, server)  # type: ignore[no-untyped-call] # generated
+        names.append(V2_SERVICE)
+    reflection.enable_server_reflection(names, server)
     await server.start()
     try:
         yield health
@@ -103,6 +119,8 @@ async def grpc_server(
         with suppress(TimeoutError):
             async with asyncio.timeout(stop_timeout_s):
                 await service.idle()
+                if v2 is not None:
+                    await v2.idle()
         # What is left are those who watch our health or our schema: they would stay for ever.
         await server.stop(_FLUSH_S)
         await ending

@@ -8,10 +8,14 @@ from contextlib import asynccontextmanager
 from grpc_health.v1 import health_pb2
 
 from serving.api.grpc import DetectionService
-from serving.api.grpc_listening import SERVICE, Health, bind_grpc, grpc_server
+from serving.api.grpc_listening import SERVICE, GrpcListener, Health, bind_grpc, grpc_server
 from serving.api.http import create_http
 from serving.api.image_budget import ImageBudget
 from serving.api.listening import http_server
+from serving.api.v2 import V2
+from serving.api.v2_grpc import V2Service
+from serving.api.v2_http import add_v2_http
+from serving.api.v2_models import Models
 from serving.dataplane.frames import FrameLimits
 from serving.dataplane.harvest_plan import HarvestPlan
 from serving.dataplane.plane import DataPlane
@@ -50,8 +54,40 @@ async def gateway_process(wiring: Wiring) -> AsyncIterator[str]:
 async def _listening(
     wiring: Wiring, connections: Connections, metrics: Metrics
 ) -> AsyncIterator[None]:
+    plane = _plane(wiring, connections, metrics)
+    leaving = asyncio.Event()
+    readiness = Readiness(plane.ready, leaving)
+    async with plane.running() as gateway, closed_together() as enter:
+        budget = ImageBudget(wiring.settings.image_budget_bytes)
+        keys = connections.authenticator
+        models = Models(lambda: plane.routes.table, readiness.missing)
+        v2 = V2(gateway, models, keys, metrics, budget)
+        http = create_http(gateway, keys, metrics, readiness.missing, budget=budget)
+        add_v2_http(http, v2)
+        patience_s = wiring.settings.stop_timeout_s
+        stopping = asyncio.Event()
+        health = await enter(
+            grpc_server(
+                _grpc_listener(wiring),
+                DetectionService(gateway, keys, metrics, stopping, budget=budget),
+                stopping=stopping,
+                stop_timeout_s=patience_s,
+                v2=V2Service(v2),
+            )
+        )
+        listener = socket.socket(fileno=wiring.listener)
+        await enter(http_server(http, listener, stop_timeout_s=patience_s))
+        async with _reported(readiness, health):
+            try:
+                yield
+            finally:
+                # Readiness goes before anything else does: nobody new is sent here.
+                leaving.set()
+
+
+def _plane(wiring: Wiring, connections: Connections, metrics: Metrics) -> DataPlane:
     settings = wiring.settings
-    plane = DataPlane(
+    return DataPlane(
         store=connections.store,
         backends={one.name: one.inference for one in connections.backends},
         metrics=metrics,
@@ -60,35 +96,15 @@ async def _listening(
         gateway_id=wiring.id,
         harvest=_harvest(settings),
     )
-    stopping = asyncio.Event()
-    readiness = Readiness(plane.ready, stopping)
-    async with plane.running() as gateway:
-        budget = ImageBudget(settings.image_budget_bytes)
-        service = DetectionService(
-            gateway, connections.authenticator, metrics, stopping, budget=budget
-        )
-        grpc = bind_grpc(
-            wiring.grpc_host,
-            wiring.grpc_port,
-            image_limit_bytes=settings.image_limit_bytes,
-            shared=True,
-        )
-        http = create_http(
-            gateway, connections.authenticator, metrics, readiness.missing, budget=budget
-        )
-        patience_s = settings.stop_timeout_s
-        async with closed_together() as enter:
-            health = await enter(
-                grpc_server(grpc, service, stopping=stopping, stop_timeout_s=patience_s)
-            )
-            listener = socket.socket(fileno=wiring.listener)
-            await enter(http_server(http, listener, stop_timeout_s=patience_s))
-            async with _reported(readiness, health):
-                try:
-                    yield
-                finally:
-                    # Readiness goes before anything else does.
-                    stopping.set()
+
+
+def _grpc_listener(wiring: Wiring) -> GrpcListener:
+    return bind_grpc(
+        wiring.grpc_host,
+        wiring.grpc_port,
+        image_limit_bytes=wiring.settings.image_limit_bytes,
+        shared=True,
+    )
 
 
 def _harvest(settings: Settings) -> HarvestPlan | None:
