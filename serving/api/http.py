@@ -129,7 +129,8 @@ async def _detect(
         frame = await _read(request, deadline, gateway.limits.image_bytes)
         account.give_back(account.taken_bytes - len(frame.image))
         async with cancelled_on_disconnect(request):
-            response = await gateway.detect(frame, Call(request_id, key.scope, deadline))
+            call = Call(request_id, key.scope, deadline, request.headers)
+            response = await gateway.detect(frame, call)
     return Response(
         to_json(response),
         headers={REQUEST_ID_HEADER: request_id},

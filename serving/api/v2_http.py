@@ -154,7 +154,7 @@ class V2Http:
         body = await read_body(request, asked, self._most_bytes(), account)
         read = read_json(body, request.headers.get(HEADER_LENGTH), *_model(request))
         deadline = sooner(asked, read.request.options.deadline)
-        call = Call(request_id_of(request), scope, deadline)
+        call = Call(request_id_of(request), scope, deadline, request.headers)
         async with cancelled_on_disconnect(request):
             answer = await infer(read.request, self._v2.gateway, self._v2.models, call)
         body, length = write_json(answer, read.binary)

@@ -1,4 +1,6 @@
 import asyncio
+import os
+import signal
 from typing import Any
 
 import pytest
@@ -6,7 +8,7 @@ import pytest_asyncio
 
 from serving.dataplane.deadline import Deadline
 from serving.dataplane.gateway import Call
-from serving.errors import BackendUnavailable, DeadlineExceeded, Overloaded, StaleRoute
+from serving.errors import BackendUnavailable, DeadlineExceeded, Overloaded
 from serving.store.values import ReleaseKey, ReleaseState, Scope
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
@@ -17,6 +19,11 @@ async def turned_to(reached: Any, timeout_s: float = 20.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not await reached():  # noqa: ASYNC110 - nothing else tells of it
             await asyncio.sleep(0.01)
+
+
+def patient() -> Call:
+    """Return a call whose deadline no slow machine misses."""
+    return Call("r", Scope.DETECT, Deadline.after(60))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -171,8 +178,6 @@ async def test_a_version_that_vanished_is_looked_up_again_and_the_frame_answered
     gone = await stage.deploy("gone")
     await stage.route(gone)
     await stage.backend.management.unregister(gone)
-    with pytest.raises(StaleRoute, match=r"does not run gone-1\.0"):
-        await stage.detect(image)
 
     revision = await stage.set_route(quick)
 
@@ -180,6 +185,33 @@ async def test_a_version_that_vanished_is_looked_up_again_and_the_frame_answered
     assert stage.plane.routes.table.revision < revision
     assert (await stage.detect(image)).answered_by.model == "quick"
     assert stage.in_flight(gone) == 0
+
+
+async def test_a_frame_outlives_the_worker_it_was_sent_to(
+    stage: Any, busy: ReleaseKey, image: bytes
+) -> None:
+    await stage.route(busy)
+    (worker,) = (await stage.backend.management.describe(busy)).workers
+    under_way = [asyncio.create_task(stage.detect(image, patient())) for _ in range(3)]
+    await asyncio.sleep(0)
+
+    os.kill(worker.pid, signal.SIGKILL)
+    answers = await asyncio.gather(*under_way)
+
+    assert {answer.answered_by.model for answer in answers} == {"busy"}
+    assert stage.in_flight(busy) == 0
+
+
+async def test_a_version_that_its_backend_lost_answers_when_it_is_back(
+    stage: Any, quick: ReleaseKey, image: bytes
+) -> None:
+    await stage.route(quick)
+    await stage.backend.management.unregister(quick)
+
+    answer = await stage.detect(image, patient())
+
+    assert answer.answered_by.model == "quick"
+    assert answer.answered_by.backend == "backend-0"
 
 
 async def test_a_gateway_that_stops_leaves_no_row(stage: Any) -> None:
