@@ -5,6 +5,7 @@ and one of its `reader` sees one moment and never waits.
 """
 
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -36,9 +37,8 @@ def create_engine(url: str) -> AsyncEngine:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise ConfigurationError(
-            f"store url: {url!r} is not a database URL; use {_URLS}"
-        ) from error
+        # Not repeated: it may hold a password.
+        raise ConfigurationError(f"store url: this is not a database URL; use {_URLS}") from error
     if parsed.drivername == "postgresql+psycopg" and parsed.database:
         return _postgresql(parsed)
     if parsed.drivername == "sqlite+aiosqlite" and parsed.database not in (None, "", ":memory:"):
@@ -70,6 +70,8 @@ def unusable(url: URL, error: DatabaseError) -> ConfigurationError:
 
 
 def _sqlite(url: URL) -> AsyncEngine:
+    if not Path(str(url.database)).parent.is_dir():
+        raise ConfigurationError(f"store: {url.database} cannot be opened; its folder must exist")
     engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S}, **_JSON)
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
@@ -97,8 +99,15 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _postgresql(url: URL) -> AsyncEngine:
     arguments = {"options": _SESSION, "connect_timeout": round(BUSY_TIMEOUT_S)}
-    # The server may have been restarted since a connection was last used.
-    engine = create_async_engine(url, connect_args=arguments, pool_pre_ping=True, **_JSON)
+    engine = create_async_engine(
+        url,
+        connect_args=arguments,
+        # Writers take turns anyway, and a server has some 100 connections for all processes.
+        max_overflow=3,
+        # The server may have been restarted since a connection was last used.
+        pool_pre_ping=True,
+        **_JSON,
+    )
     event.listen(engine.sync_engine, "begin", _begin_postgresql)
     return engine
 
