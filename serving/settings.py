@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from serving.dataplane.harvest_plan import HarvestPlan
+
 
 def home() -> Path:
     """Return where keys and state lie: UNDERSTUDY_HOME, else ~/.understudy."""
@@ -40,11 +42,13 @@ class Settings(BaseSettings):
         image_budget_bytes: Images that a gateway holds at once, all together, before 429.
         waiting_room: Frames that may wait for each release before 429.
         stop_timeout_s: How long requests under way may take after SIGTERM.
-        harvest_dir: Where frames are kept on which the arms disagree; None: none are.
+        harvest_dir: Where frames are kept on which the arms disagree; None: none are. They show
+            people.
         harvest_below_f1: A frame is kept when the arms' agreement is below this.
-        harvest_per_minute: Most frames that a gateway keeps in a minute.
+        harvest_max_per_minute: Most frames that a gateway keeps in a minute.
+        harvest_max_per_minute_of_camera: Likewise, of one camera.
         harvest_max_mb: Size of all kept frames, in 10^6 bytes; the oldest go first.
-        harvest_max_days: Age of the oldest kept frame.
+        harvest_max_age_days: Age of the oldest kept frame.
         auth: False: nobody needs a key (--no-auth).
         ready_file: Written when everything listens, JSON with the actual ports.
     """
@@ -71,9 +75,10 @@ class Settings(BaseSettings):
     stop_timeout_s: float = Field(default=30.0, gt=0, le=600)
     harvest_dir: Path | None = None
     harvest_below_f1: float = Field(default=0.5, gt=0, le=1)
-    harvest_per_minute: int = Field(default=10, ge=1, le=6000)
+    harvest_max_per_minute: int = Field(default=10, ge=1, le=6000)
+    harvest_max_per_minute_of_camera: int = Field(default=2, ge=1, le=6000)
     harvest_max_mb: int = Field(default=1000, ge=1)
-    harvest_max_days: float = Field(default=30, gt=0, le=3650)
+    harvest_max_age_days: float = Field(default=30, gt=0, le=3650)
     auth: bool = True
     ready_file: Path | None = None
 
@@ -104,6 +109,20 @@ class Settings(BaseSettings):
     def archives(self) -> Path:
         """Where the private copies of archives lie."""
         return self.state_dir / "archives"
+
+    @property
+    def harvest_plan(self) -> HarvestPlan | None:
+        """What is harvested; None: nothing."""
+        if self.harvest_dir is None:
+            return None
+        return HarvestPlan(
+            folder=self.harvest_dir,
+            below_f1=self.harvest_below_f1,
+            max_per_minute=self.harvest_max_per_minute,
+            max_per_minute_of_camera=self.harvest_max_per_minute_of_camera,
+            max_bytes=self.harvest_max_mb * 10**6,
+            max_age_days=self.harvest_max_age_days,
+        )
 
 
 def _sqlite(state_dir: Path) -> str:

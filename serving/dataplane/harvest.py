@@ -18,6 +18,7 @@ from serving.dataplane.harvest_folder import HarvestFolder, older_than
 from serving.dataplane.harvest_frame import Disagreement
 from serving.dataplane.harvest_plan import HarvestPlan
 from serving.dataplane.harvest_readme import readme
+from serving.dataplane.harvest_writer import write_frame, write_readme
 
 log = structlog.get_logger(__name__)
 
@@ -105,14 +106,14 @@ class Harvest:
             return False
 
     def _open(self) -> bool:
-        self._folder.explain(readme(self._plan))
+        write_readme(self._plan.folder, readme(self._plan))
         return self._trim()
 
     def _keep(self, frame: Disagreement) -> bool:
         if len(frame.image) > self._plan.max_bytes:
             return False
         self._make_room(len(frame.image))
-        kept = self._folder.add(frame)
+        kept = write_frame(self._plan.folder, frame)
         if kept is None:
             return False
         self._held_bytes += kept.size_bytes

@@ -17,11 +17,9 @@ from serving.api.v2_grpc import V2Service
 from serving.api.v2_http import add_v2_http
 from serving.api.v2_models import Models
 from serving.dataplane.frames import FrameLimits
-from serving.dataplane.harvest_plan import HarvestPlan
 from serving.dataplane.plane import DataPlane
 from serving.metrics import Metrics
 from serving.readiness import Readiness
-from serving.settings import Settings
 from serving.supervisor.closed_together import closed_together
 from serving.supervisor.connections import Connections, connected
 from serving.supervisor.own_metrics import metrics_server
@@ -94,7 +92,7 @@ def _plane(wiring: Wiring, connections: Connections, metrics: Metrics) -> DataPl
         limits=FrameLimits(settings.image_limit_bytes),
         waiting_room=settings.waiting_room,
         gateway_id=wiring.id,
-        harvest=_harvest(settings),
+        harvest=settings.harvest_plan,
     )
 
 
@@ -104,18 +102,6 @@ def _grpc_listener(wiring: Wiring) -> GrpcListener:
         wiring.grpc_port,
         image_limit_bytes=wiring.settings.image_limit_bytes,
         shared=True,
-    )
-
-
-def _harvest(settings: Settings) -> HarvestPlan | None:
-    if settings.harvest_dir is None:
-        return None
-    return HarvestPlan(
-        folder=settings.harvest_dir,
-        below_f1=settings.harvest_below_f1,
-        max_per_minute=settings.harvest_per_minute,
-        max_bytes=settings.harvest_max_mb * 10**6,
-        max_age_days=settings.harvest_max_days,
     )
 
 

@@ -74,3 +74,17 @@ def test_an_unknown_setting_is_refused() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().http_port = 1  # type: ignore[misc] # that is what is shown
+
+
+def test_nothing_is_harvested_unless_a_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UNDERSTUDY_HARVEST_DIR", raising=False)
+    assert Settings().harvest_plan is None
+
+    monkeypatch.setenv("UNDERSTUDY_HARVEST_DIR", "harvest")
+    monkeypatch.setenv("UNDERSTUDY_HARVEST_MAX_MB", "20")
+    monkeypatch.setenv("UNDERSTUDY_HARVEST_BELOW_F1", "0.7")
+    plan = Settings().harvest_plan
+
+    assert plan is not None
+    assert plan.folder == Path.cwd() / "harvest"
+    assert (plan.max_bytes, plan.below_f1, plan.max_age_days) == (20_000_000, 0.7, 30)

@@ -10,6 +10,7 @@ from serving.dataplane.harvest import Harvest
 from serving.dataplane.harvest_folder import HarvestFolder
 from serving.dataplane.harvest_frame import Disagreement
 from serving.dataplane.harvest_plan import HarvestPlan
+from serving.dataplane.harvest_writer import write_frame
 
 SINCE_START_S = (datetime.now(UTC) - START).total_seconds()
 
@@ -77,10 +78,8 @@ async def test_a_writer_that_is_behind_drops_what_comes(tmp_path: Path) -> None:
 
 
 async def test_size_and_age_are_kept_to(tmp_path: Path) -> None:
-    size = HarvestFolder(tmp_path / "measure").add(recent())
+    size = write_frame(tmp_path, recent())
     assert size is not None
-    old = HarvestFolder(tmp_path / "harvest").add(disagreement())
-    assert old is not None
     limits = plan(
         tmp_path,
         max_bytes=5 * size.size_bytes,
@@ -88,6 +87,8 @@ async def test_size_and_age_are_kept_to(tmp_path: Path) -> None:
         max_per_minute=1000,
         max_per_minute_of_camera=1000,
     )
+    old = write_frame(limits.folder, disagreement())
+    assert old is not None
     outcomes: asyncio.Queue[str] = asyncio.Queue()
     harvest = Harvest(limits, outcomes.put_nowait)
 

@@ -12,10 +12,11 @@ from harvested_frames import START, disagreement, picture
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.data.staging import stage
 from serving.dataplane.harvest_folder import HarvestedFrame, HarvestFolder
+from serving.dataplane.harvest_writer import write_frame, write_readme
 
 
 def added(folder: HarvestFolder, **options: object) -> HarvestedFrame:
-    kept = folder.add(disagreement(**options))  # type: ignore[arg-type]
+    kept = write_frame(folder.path, disagreement(**options))  # type: ignore[arg-type]
     assert kept is not None
     return kept
 
@@ -117,7 +118,7 @@ def test_an_image_is_named_by_its_own_bytes(tmp_path: Path, suffix: str) -> None
 
 
 def test_what_is_no_image_is_not_kept(tmp_path: Path) -> None:
-    assert HarvestFolder(tmp_path).add(disagreement(image=b"GIF89a...")) is None
+    assert write_frame(tmp_path, disagreement(image=b"GIF89a...")) is None
     assert files_of(tmp_path) == set()
 
 
@@ -125,7 +126,7 @@ def test_the_files_are_their_owners_alone(tmp_path: Path) -> None:
     old_mask = os.umask(0)
     try:
         folder = HarvestFolder(tmp_path / "harvest")
-        folder.explain("text")
+        write_readme(folder.path, "text")
         added(folder)
     finally:
         os.umask(old_mask)
@@ -203,7 +204,7 @@ def test_a_write_that_fails_leaves_no_frame(tmp_path: Path) -> None:
         split.write_bytes(b"")
 
     with pytest.raises(OSError, match="exists"):
-        folder.add(disagreement())
+        write_frame(folder.path, disagreement())
 
     assert len(list(tmp_path.rglob("*.json"))) == 2
 
@@ -211,7 +212,7 @@ def test_a_write_that_fails_leaves_no_frame(tmp_path: Path) -> None:
 def test_leftovers_of_a_killed_process_go_after_an_hour(tmp_path: Path) -> None:
     folder = HarvestFolder(tmp_path)
     kept = added(folder)
-    half_written = kept.image.with_name(".half.jpg.123")
+    half_written = kept.image.with_name(".20260105T120001000000Z-0123456789ab.jpg.0123")
     alone = kept.answers.with_name("20260105T120001000000Z-0123456789ab.json")
     fresh = kept.labels.with_name("20260105T120002000000Z-0123456789ab.txt")
     for file in (half_written, alone, fresh):
@@ -233,3 +234,17 @@ def test_a_half_written_frame_is_none(tmp_path: Path) -> None:
     kept.image.rename(kept.image.with_name(f".{kept.image.name}.123"))
 
     assert folder.frames() == []
+
+
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    """Somebody harvests into a folder that holds data sets of their own."""
+    for file in ("data.yaml", "images/train/0.jpg", "labels/train/0.txt", "answers/train/x.json"):
+        path = tmp_path / "mine" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("names: [a]")
+        os.utime(path, (0, 0))
+    before = files_of(tmp_path)
+
+    HarvestFolder(tmp_path).trim(before=START + timedelta(days=10_000), max_bytes=0)
+
+    assert files_of(tmp_path) == before
