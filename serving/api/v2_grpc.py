@@ -42,6 +42,12 @@ class V2Service(inference_pb2_grpc.GRPCInferenceServiceServicer):
         self._idle = asyncio.Event()
         self._idle.set()
 
+    name = SERVICE
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Serve on `server`."""
+        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(self, server)  # type: ignore[no-untyped-call] # generated
+
     async def idle(self) -> None:
         """Wait until no inference is under way."""
         await self._idle.wait()
@@ -130,7 +136,7 @@ class V2Service(inference_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> oip.ModelInferResponse:
         asked = read_message(request)
         deadline = sooner(_deadline(context), asked.options.deadline)
-        call = Call(call.request_id, call.scope, deadline)
+        call = Call(call.request_id, call.scope, deadline, _metadata(context))
         answer = await infer(asked, self._v2.gateway, self._v2.models, call)
         return write_message(answer, raw=bool(request.raw_input_contents))
 
