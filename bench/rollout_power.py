@@ -328,7 +328,7 @@ def simulate(
 
 _RESULTS = Path(__file__).parent / "results" / "rollout_power.json"
 # Cameras and windows a stage.
-_FLEETS = ((12, 120), (32, 60), (100, 60))
+_FLEETS = ((12, 180), (32, 60), (100, 60))
 
 
 def _fleet_results(cameras: int, hold_windows: int, rollouts: int) -> dict[str, object]:

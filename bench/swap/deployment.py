@@ -50,8 +50,10 @@ class Deployment:
             await asyncio.sleep(_POLL_S)
 
     async def state(self, version: str) -> str:
-        """Return where a version stands."""
-        return str((await self.stack.call("GET", f"/releases/{MODEL}-{version}"))["state"])
+        """Return where a version stands, "" where it was never deployed."""
+        known = await self.stack.call("GET", "/releases")
+        states = {str(one["release"]): str(one["state"]) for one in known}
+        return states.get(f"{MODEL}-{version}", "")
 
     async def live(self) -> str:
         """Return the version that everything is sent to."""

@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 import psutil
@@ -18,6 +17,8 @@ from serving.admin_client import AdminError
 
 KINDS = ("worker", "jvm", "gateway", "controller")
 _REPAIR_S = 120.0
+# Two gateways, two backends, the controller.
+_PROCESSES = 5
 _RETRY_S = 0.5
 
 
@@ -60,7 +61,7 @@ async def kill_round(deployment: Deployment, load: Load, kind: str, dice: random
     killed_s = time.monotonic()
     os.kill(victim, signal.SIGKILL)
     await until(lambda: _gone(victim), 10.0)
-    await until(lambda: _whole(deployment), _REPAIR_S)
+    await until(lambda: _whole(deployment, without=victim), _REPAIR_S)
     found.recovery_s = time.monotonic() - killed_s
     await swapping
     found.swap_s = time.monotonic() - started_s
@@ -101,8 +102,13 @@ async def _swap(deployment: Deployment, found: Kill) -> None:
                 return
 
 
-async def _whole(deployment: Deployment) -> bool:
-    """Tell whether every process runs and every backend runs what is live."""
+async def _whole(deployment: Deployment, without: int = 0) -> bool:
+    """Tell whether every process runs and every backend runs what is live.
+
+    Args:
+        deployment: Under test.
+        without: A process that was killed: a backend that still counts it has not noticed yet.
+    """
     try:
         status = await deployment.stack.call("GET", "/status")
         live = await deployment.live()
@@ -113,12 +119,11 @@ async def _whole(deployment: Deployment) -> bool:
         for one in status["running"] or ()
         if one["release"].endswith(f"-{live}") and one["ready_workers"] >= one["workers"] >= 1
     ]
-    alive = [psutil.pid_exists(pid) for pid in _pids(deployment).values()]
-    return len({one["backend"] for one in ready}) == 2 and all(alive) and _gateways(status) == 2
-
-
-def _gateways(status: Any) -> int:
-    return len(status["gateways"])
+    noticed = all(without not in one["worker_pids"] for one in status["running"])
+    pids = _pids(deployment)
+    alive = len(pids) == _PROCESSES and all(psutil.pid_exists(pid) for pid in pids.values())
+    is_full = len({one["backend"] for one in ready}) == 2 and len(status["gateways"]) == 2
+    return noticed and alive and is_full
 
 
 async def _gone(pid: int) -> bool:
@@ -130,7 +135,7 @@ async def _gone(pid: int) -> bool:
 
 def _pids(deployment: Deployment) -> dict[str, int]:
     said = orjson.loads((deployment.state_dir / "processes.json").read_bytes())
-    return {name: int(one["pid"]) for name, one in said.items()}
+    return {name: int(one["pid"]) for name, one in said.items() if one["pid"] is not None}
 
 
 def _victims(deployment: Deployment, kind: str) -> list[int]:

@@ -28,12 +28,14 @@ class Frame:
         latency_s: From then to the answer, whatever it was.
         version: Who answered, "" for nobody.
         failure: "" for detections, "hung", or the error's code.
+        told: The error's own words.
     """
 
     due_s: float
     latency_s: float
     version: str
     failure: str
+    told: str = ""
 
 
 class Load:
@@ -83,17 +85,17 @@ class Load:
             turn += 1
 
     async def _send(self, camera_id: str, image: bytes, due_s: float) -> None:
-        version, failure = "", ""
+        version, failure, told = "", "", ""
         try:
             async with asyncio.timeout(_HUNG_AFTER_S):
                 version = await self._ask(camera_id, image)
         except TimeoutError:
             failure = "hung"
         except UnderstudyError as error:
-            failure = error.code
+            failure, told = error.code, error.message
         except Exception as error:  # noqa: BLE001 - whatever a client raises is a lost frame
-            failure = type(error).__name__
-        self.frames.append(Frame(due_s, time.monotonic() - due_s, version, failure))
+            failure, told = type(error).__name__, str(error)
+        self.frames.append(Frame(due_s, time.monotonic() - due_s, version, failure, told))
 
 
 async def capacity(ask: Ask, images: Sequence[bytes], *, seconds: float, at_once: int) -> float:
@@ -129,6 +131,11 @@ def tally(frames: Sequence[Frame]) -> dict[str, object]:
         "failed": sum(failures.values()),
         "hung": hung,
         "failures": dict(failures),
+        "told": [
+            {"after_s": round(frame.due_s - frames[0].due_s, 2), "told": frame.told[:300]}
+            for frame in frames
+            if frame.failure
+        ][:10],
         "p50_ms": percentile_ms(frames, 0.5),
         "p99_ms": percentile_ms(frames, 0.99),
         "max_ms": percentile_ms(frames, 1.0),
