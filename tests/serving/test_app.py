@@ -58,10 +58,18 @@ def serve(*options: str, **environment: str) -> "subprocess.CompletedProcess[str
     )
 
 
-def test_serving_starts_without_torch() -> None:
+@pytest.mark.parametrize(
+    "modules",
+    [
+        "serving.app, serving.serve_cli",
+        "serving.supervisor.gateway_process",
+        "serving.supervisor.controller_process",
+    ],
+)
+def test_serving_starts_without_torch(modules: str) -> None:
     program = (
-        "import sys, serving.app, serving.serve_cli; "
-        "print([name for name in ('torch', 'ultralytics', 'handlers', 'ts', 'numpy', 'cv2')"
+        f"import sys, {modules}; "
+        "print([name for name in ('torch', 'ultralytics', 'handlers', 'ts', 'cv2')"
         " if name in sys.modules])"
     )
 
@@ -75,7 +83,14 @@ def test_serving_starts_without_torch() -> None:
 def test_help_names_every_option() -> None:
     said = serve("--help", COLUMNS="200", TERM="dumb").stdout
 
-    for option in ("--state-dir", "--http-port", "--ready-file", "--no-auth", "--trusted-key"):
+    for option in (
+        "--state-dir",
+        "--http-port",
+        "--ready-file",
+        "--no-auth",
+        "--gateways",
+        "--store-url",
+    ):
         assert option in said
 
 
@@ -106,13 +121,13 @@ def test_a_second_server_on_the_same_state_is_refused(own: Deployment, folder: P
     assert "is in use by another `understudy serve`" in done.stderr
 
 
-@pytest.mark.parametrize("setting", ["http_port", "grpc_port", "admin_port"])
+@pytest.mark.parametrize("setting", ["http_port", "grpc_port", "admin_port", "metrics_port"])
 async def test_a_taken_port_is_named_with_what_to_do(setting: str, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        ports = {"http_port": 0, "grpc_port": 0, "admin_port": 0, setting: port}
+        ports = {"http_port": 0, "grpc_port": 0, "admin_port": 0, "metrics_port": 0, setting: port}
         settings = Settings(state_dir=tmp_path / "state", **ports)
 
         with pytest.raises(ConfigurationError) as refused:
@@ -256,10 +271,11 @@ def test_stopping_answers_what_is_under_way_and_the_next_start_takes_up(
         assert again.detect(image).json()["answeredBy"]["model"] == "slow"
 
 
-def test_without_authentication_it_warns_and_its_death_takes_torchserve_along(
+def test_without_authentication_it_warns_and_its_death_takes_everything_along(
     tmp_path: Path, archives: Any
 ) -> None:
-    with deployed(tmp_path, archives, UNDERSTUDY_AUTH="false") as running:
+    options = {"UNDERSTUDY_AUTH": "false", "UNDERSTUDY_GATEWAYS": "2"}
+    with deployed(tmp_path, archives, **options) as running:
         children = psutil.Process(running.process.pid).children(recursive=True)
         url = f"{running.addresses.http_url}/v1/detect"
         reply = httpx.post(url, content=b"x", headers={"Content-Type": "image/jpeg"})
@@ -273,4 +289,5 @@ def test_without_authentication_it_warns_and_its_death_takes_torchserve_along(
     warned = re.search(r"no_auth.*everyone who reaches a port", (tmp_path / "log").read_text())
     assert warned is not None
     assert alive == []
-    assert len(gone) >= 2
+    # Two gateways, the controller, TorchServe's guard and Java.
+    assert len(gone) >= 5
