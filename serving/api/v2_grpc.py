@@ -23,7 +23,6 @@ from serving.dataplane.gateway import Call
 from serving.errors import InvalidField
 from serving.store.values import Scope
 
-SERVICE = oip.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 TIMEOUT_KEY = "x-timeout-ms"
 Context = grpc.aio.ServicerContext[Any, Any]
 Message = TypeVar("Message")
@@ -41,12 +40,6 @@ class V2Service(inference_pb2_grpc.GRPCInferenceServiceServicer):
         self._calls = 0
         self._idle = asyncio.Event()
         self._idle.set()
-
-    name = SERVICE
-
-    def add_to(self, server: grpc.aio.Server) -> None:
-        """Serve on `server`."""
-        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(self, server)  # type: ignore[no-untyped-call] # generated
 
     async def idle(self) -> None:
         """Wait until no inference is under way."""
@@ -126,17 +119,17 @@ class V2Service(inference_pb2_grpc.GRPCInferenceServiceServicer):
         async def answer(scope: Scope, id_: str) -> oip.ModelInferResponse:
             with self._v2.budget.account() as account:
                 account.take(request.ByteSize())
-                return await self._infer(request, context, Call(id_, scope))
+                return await self._infer(request, context, scope, id_)
 
         with self._under_way():
             return await self._answered(context, answer, api="v2_grpc")
 
     async def _infer(
-        self, request: oip.ModelInferRequest, context: Context, call: Call
+        self, request: oip.ModelInferRequest, context: Context, scope: Scope, id_: str
     ) -> oip.ModelInferResponse:
-        asked = read_message(request)
-        deadline = sooner(_deadline(context), asked.options.deadline)
-        call = Call(call.request_id, call.scope, deadline, _metadata(context))
+        asked, metadata = read_message(request), _metadata(context)
+        deadline = sooner(_deadline(context, metadata), asked.options.deadline)
+        call = Call(id_, scope, deadline, metadata)
         answer = await infer(asked, self._v2.gateway, self._v2.models, call)
         return write_message(answer, raw=bool(request.raw_input_contents))
 
@@ -192,10 +185,10 @@ def _metadata(context: Context) -> dict[str, str]:
     return {name: value for name, value in pairs if isinstance(value, str)}
 
 
-def _deadline(context: Context) -> Deadline | None:
+def _deadline(context: Context, metadata: dict[str, str]) -> Deadline | None:
     """Return the sooner of gRPC's own deadline and the one in the metadata."""
     remaining_s = context.time_remaining()
-    asked = deadline_of(TIMEOUT_KEY, _metadata(context).get(TIMEOUT_KEY))
+    asked = deadline_of(TIMEOUT_KEY, metadata.get(TIMEOUT_KEY))
     if remaining_s is None or remaining_s > LONGEST_TIMEOUT_S:
         return asked
     return sooner(asked, Deadline.after(remaining_s))

@@ -96,6 +96,13 @@ async def test_the_soonest_of_all_deadlines_holds(served: Served) -> None:
         assert 0 < call.deadline.remaining_s() < 6  # gRPC rounds up
 
 
+async def test_metadata_is_handed_on_for_routes_that_split_by_a_header(served: Served) -> None:
+    metadata = (*served.metadata, ("x-site", "north"))
+    await served.stub.ModelInfer(asked(b"x"), metadata=metadata)
+
+    assert served.answering.calls[-1].headers["x-site"] == "north"
+
+
 async def test_health_needs_no_key_and_everything_else_does(served: Served) -> None:
     stub = served.stub
     assert (await stub.ServerLive(oip.ServerLiveRequest())).live

@@ -138,6 +138,12 @@ async def test_the_sooner_deadline_holds(served: Served) -> None:
     assert none is None
 
 
+async def test_headers_are_handed_on_for_routes_that_split_by_one(served: Served) -> None:
+    await infer(served, asked(b"x"), headers={"X-Site": "north"})
+
+    assert served.answering.calls[-1].headers["x-site"] == "north"
+
+
 async def test_a_version_forces_its_arm(served: Served) -> None:
     path = "/v2/models/default/versions/student-1.0/infer"
     body = orjson.dumps(asked(b"x"))

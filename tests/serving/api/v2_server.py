@@ -194,7 +194,7 @@ async def serving_v2(
     answer_errors(app)
     add_v2_http(app, v2)
     service, server = V2Service(v2), grpc.aio.server()
-    service.add_to(server)
+    inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
