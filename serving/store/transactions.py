@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from serving.store import leases
 from serving.store.engine import reader
+from serving.store.uncut import uncut
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -60,10 +61,13 @@ class Transactions:
 def _method(
     engine: AsyncEngine, query: Query[_Arguments, _Result], epoch: int | None
 ) -> Method[_Arguments, _Result]:
-    @wraps(query)
-    async def call(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+    async def transaction(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
         async with _begun(engine, epoch) as connection:
             return await query(connection, *args, **kwargs)
+
+    @wraps(query)
+    async def call(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        return await uncut(transaction(*args, **kwargs))
 
     return call
 
