@@ -30,7 +30,7 @@ class Fence:
         self._heartbeat = heartbeat
         self._routes = routes
         self._mended = -1
-        self._mending = asyncio.Lock()
+        self._mending: asyncio.Task[None] | None = None
         self._failed_at = float("-inf")
 
     def is_open(self) -> bool:
@@ -43,27 +43,26 @@ class Fence:
         Raises:
             BackendUnavailable: The store does not answer.
         """
-        if self.is_open():
-            return
-        try:
-            async with asyncio.timeout(_PATIENCE_S), self._mending:
-                await self._mend()
-        except BackendUnavailable:
-            raise
-        except Exception as error:
-            self._failed_at = time.monotonic()
-            log.exception("no lease: nothing is sent until the store answers")
-            raise _shut() from error
+        while not self.is_open():
+            if time.monotonic() - self._failed_at < _RETRY_S:
+                raise _shut()
+            if self._mending is None or self._mending.done():
+                self._mending = asyncio.create_task(self._mend())
+            # All who wait share one try, which goes on when they have lost patience.
+            done, _ = await asyncio.wait([self._mending], timeout=_PATIENCE_S)
+            if not done:
+                raise _shut()
 
     async def _mend(self) -> None:
-        if self.is_open():  # another request has mended it while we waited
-            return
-        if time.monotonic() - self._failed_at < _RETRY_S:
-            raise _shut()
-        await self._heartbeat.beat()
-        gaps = self._heartbeat.gaps
-        await self._routes.refresh()
-        self._mended = gaps
+        try:
+            await self._heartbeat.beat()
+            gaps = self._heartbeat.gaps
+            await self._routes.refresh()
+        except Exception:
+            log.exception("no lease: nothing is sent until the store answers")
+            self._failed_at = time.monotonic()
+        else:
+            self._mended = gaps
 
 
 def _shut() -> BackendUnavailable:
