@@ -32,7 +32,9 @@ UnderstudyError
 ├── RouteError
 │   ├── InvalidRoute            weights, arms or names do not fit
 │   ├── RouteConflict           someone else changed the route meanwhile
-│   └── NothingToRollBackTo
+│   ├── NothingToRollBackTo
+│   ├── RolloutNotFound
+│   └── RolloutBusy             one is under way, has ended, or its arm cannot be raised
 ├── LeaseLost                   another controller leads, or none for now
 └── ConfigurationError          a setting, a port or a missing program
 """
@@ -268,6 +270,18 @@ class NothingToRollBackTo(RouteError):
     """The route has no earlier revision whose releases can answer."""
 
     code = "nothing_to_roll_back_to"
+
+
+class RolloutNotFound(RouteError):
+    """No rollout has this id."""
+
+    code = "rollout_not_found"
+
+
+class RolloutBusy(RouteError):
+    """The route has a rollout under way, this one has ended, or its arm cannot be raised so."""
+
+    code = "rollout_busy"
 
 
 class LeaseLost(UnderstudyError):

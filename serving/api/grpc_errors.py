@@ -54,6 +54,8 @@ STATUS: dict[type, grpc.StatusCode] = {
     errors.InvalidRoute: _Code.INVALID_ARGUMENT,
     errors.RouteConflict: _Code.ABORTED,
     errors.NothingToRollBackTo: _Code.FAILED_PRECONDITION,
+    errors.RolloutNotFound: _Code.NOT_FOUND,
+    errors.RolloutBusy: _Code.FAILED_PRECONDITION,
     errors.LeaseLost: _Code.UNAVAILABLE,
     errors.ConfigurationError: _Code.INTERNAL,
 }

@@ -58,6 +58,8 @@ STATUS: dict[type, HTTPStatus] = {
     errors.InvalidRoute: HTTPStatus.BAD_REQUEST,
     errors.RouteConflict: HTTPStatus.CONFLICT,
     errors.NothingToRollBackTo: HTTPStatus.CONFLICT,
+    errors.RolloutNotFound: HTTPStatus.NOT_FOUND,
+    errors.RolloutBusy: HTTPStatus.CONFLICT,
     errors.LeaseLost: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ConfigurationError: HTTPStatus.INTERNAL_SERVER_ERROR,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -129,10 +129,12 @@ class Rollout(Frozen):
         updated: UTC.
         stage_started: UTC.
         who: Name of the key that asked for it.
-        why: The operator's words; at an end that the rollout found itself, its reason.
+        why: The operator's words.
+        note: What it waits for; at its end, how that came.
         before: The route that a rollback returns to.
         revision: The newest of the route's that the rollout has written (or found, before that).
         looks: How often the present stage has been looked at.
+        over: Whether the present stage has had its last look.
         stage_alpha: What the present stage's looks may spend of the alpha.
         spent_alpha: What the stages so far may have spent of it, the present one's included.
         evidence: The newest look of each stage at each guardrail.
@@ -147,9 +149,11 @@ class Rollout(Frozen):
     stage_started: datetime
     who: str
     why: str = ""
+    note: str = ""
     before: Route
     revision: int
     looks: int = 0
+    over: bool = False
     stage_alpha: float = 0.0
     spent_alpha: float = 0.0
     evidence: tuple[Evidence, ...] = ()
@@ -163,3 +167,18 @@ class Rollout(Frozen):
     def arm(self) -> str:
         """The arm that it raises."""
         return self.plan.arm
+
+    @property
+    def writer(self) -> str:
+        """Who it is in a route's history."""
+        return f"rollout {self.id}"
+
+    @property
+    def weight(self) -> float | None:
+        """The present stage's weight, percent; None before the first."""
+        return None if self.stage < 0 else self.plan.stages[self.stage]
+
+    @property
+    def breach(self) -> Evidence | None:
+        """What it is rolled back for, or None."""
+        return next((one for one in self.evidence if one.verdict == "breach"), None)
