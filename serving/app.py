@@ -72,6 +72,8 @@ async def open_app(settings: Settings) -> AsyncIterator[Addresses]:
         metrics = metrics_app(fleet.processes, fleet.metrics_urls)
         await enter(http_server(metrics, ports.metrics, stop_timeout_s=_METRICS_STOP_S))
         await enter(fleet)
+        # First at the end: with the last gateway a port then closes, and nobody waits in its queue.
+        stack.callback(ports.leave)
         addresses = _addresses(settings, ports, admin_key_file, fleet)
         stack.enter_context(ready_file(settings.ready_file, addresses))
         yield addresses

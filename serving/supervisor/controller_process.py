@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from serving.api.admin import admin_router
+from serving.api.admin import PREFIX, admin_router
+from serving.api.admin_rollouts import rollouts_router
 from serving.api.http_errors import answer_errors
 from serving.api.listening import http_server
 from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.controller import Controller
+from serving.dataplane.routing import pick
 from serving.supervisor.connections import Connections, connected
 from serving.supervisor.own_metrics import metrics_server
 from serving.supervisor.superior import Superior
@@ -50,11 +52,15 @@ def _controller(wiring: Wiring, connections: Connections) -> Controller:
         model_store=settings.model_store,
         trusted_keys=settings.trusted_keys,
     )
-    return Controller(connections.store, archives, connections.backends, holder=wiring.id)
+    return Controller(
+        connections.store, archives, connections.backends, holder=wiring.id, pick=pick
+    )
 
 
 def _admin(controller: Controller, connections: Connections) -> FastAPI:
     app = FastAPI(title="Understudy admin", docs_url=None, redoc_url=None)
     answer_errors(app)
     app.include_router(admin_router(controller, connections.store, connections.authenticator))
+    rollouts = rollouts_router(controller, connections.store, connections.authenticator)
+    app.include_router(rollouts, prefix=PREFIX)
     return app

@@ -12,7 +12,7 @@ from serving.supervisor.supervised import Supervised
 from serving.torchserve.process import TorchServe
 
 # After its requests: last windows, its row, its connections.
-_CLOSING_S = 3.0
+_CLOSING_S = 5.0
 # An operator's call that is under way gets at least this.
 _CONTROLLER_S = 5.0
 

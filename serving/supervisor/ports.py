@@ -25,6 +25,11 @@ class Ports:
     admin: socket.socket
     metrics: socket.socket
 
+    def leave(self) -> None:
+        """Leave the children's ports to the children: each closes with the last that serves it."""
+        for one in (self.http, self.grpc, self.admin):
+            one.close()
+
 
 @contextmanager
 def taken(settings: Settings) -> Iterator[Ports]:
