@@ -14,6 +14,8 @@ from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.finishing import finish, until_one_ends
 from serving.controlplane.gone import SILENT_AFTER_S
 from serving.controlplane.leadership import LEASE_TTL_S, Claim, Leadership
+from serving.controlplane.rollout_routes import Pick
+from serving.controlplane.rollouts import Rollouts
 from serving.controlplane.term import Term, open_term
 from serving.errors import (
     BackendUnavailable,
@@ -59,6 +61,7 @@ class Controller:
             gone: its lease plus the longest deadline.
         reconcile_s: Seconds between two reconciliations that nothing asked for.
         lease_ttl_s: After a leader's death another leads at the latest after so many seconds.
+        pick: Which arm of a route answers a camera; None: rollouts go by the weights alone.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Controller:
         silent_after_s: float = SILENT_AFTER_S,
         reconcile_s: float = 2.0,
         lease_ttl_s: float = LEASE_TTL_S,
+        pick: Pick | None = None,
     ) -> None:
         self._store = store
         self._archives = archives
@@ -79,7 +83,9 @@ class Controller:
         self._silent_after_s = silent_after_s
         self._reconcile_s = reconcile_s
         self._leadership = Leadership(store, holder, ttl_s=lease_ttl_s)
+        self._pick = pick
         self._term: Term | None = None
+        self._rollouts: Rollouts | None = None
         self._looked = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
 
@@ -113,6 +119,17 @@ class Controller:
             BackendUnavailable: Another controller leads.
         """
         return self._leading().store
+
+    @property
+    def rollouts(self) -> Rollouts:
+        """The rollouts of the deployment.
+
+        Raises:
+            BackendUnavailable: Another controller leads.
+        """
+        if self._rollouts is None:
+            raise self._not_leading()
+        return self._rollouts
 
     def wake(self, backend: str | None = None) -> None:
         """Reconcile now: a backend, or any of them, was started anew."""
@@ -270,14 +287,17 @@ class Controller:
 
     def _leading(self) -> Term:
         if self._term is None:
-            leader = self._leadership.leader
-            raise BackendUnavailable(
-                f"controller {leader!r} leads, not this one ({self._holder!r}): ask that one"
-                if leader not in {"", self._holder}
-                else f"controller {self._holder!r} does not lead yet; try again in a moment",
-                retry_after_s=1.0,
-            )
+            raise self._not_leading()
         return self._term
+
+    def _not_leading(self) -> BackendUnavailable:
+        leader = self._leadership.leader
+        return BackendUnavailable(
+            f"controller {leader!r} leads, not this one ({self._holder!r}): ask that one"
+            if leader not in {"", self._holder}
+            else f"controller {self._holder!r} does not lead yet; try again in a moment",
+            retry_after_s=1.0,
+        )
 
     async def _lead(self, claim: Claim | None) -> None:
         """Compete, lead, lose, and compete again, until cancelled."""
@@ -312,9 +332,10 @@ class Controller:
                 period_s=self._reconcile_s,
             ) as term:
                 self._term = term
-                await until_one_ends(claim.keep(), self._reconcile(term))
+                self._rollouts = Rollouts(term.store, self.set_route, self._pick)
+                await until_one_ends(claim.keep(), self._reconcile(term), self._rollouts.follow())
         finally:
-            self._term = None
+            self._term = self._rollouts = None
             with suppress(UnderstudyError):
                 await finish(claim.give_up())
 

@@ -40,11 +40,11 @@ class RolloutMover:
     Args:
         store: Fenced where several might lead.
         set_route: Changes a route.
-        pick: Which arm of a route answers a camera.
+        pick: Which arm of a route answers a camera; None: go by the weights alone.
         clock: UTC.
     """
 
-    def __init__(self, store: Store, set_route: SetRoute, pick: Pick, clock: Clock) -> None:
+    def __init__(self, store: Store, set_route: SetRoute, pick: Pick | None, clock: Clock) -> None:
         self._store = store
         self._set_route = set_route
         self._pick = pick

@@ -42,10 +42,10 @@ def stage_of(rollout: Rollout, route: Route) -> int | None:
     return weights.index(arm.weight) if arm is not None and arm.weight in weights else None
 
 
-def cameras_at(rollout: Rollout, stage: int, cameras: Iterable[str], pick: Pick) -> int:
+def cameras_at(rollout: Rollout, stage: int, cameras: Iterable[str], pick: Pick | None) -> int:
     """Return how many of the cameras the raised arm would answer at a stage."""
     route, known = at_stage(rollout, stage), list(cameras)
-    if route.sticky == "camera":
+    if route.sticky == "camera" and pick is not None:
         return sum(pick(route, camera).name == rollout.arm for camera in known if camera)
     if route.sticky == "none":
         return len(known)
@@ -53,7 +53,7 @@ def cameras_at(rollout: Rollout, stage: int, cameras: Iterable[str], pick: Pick)
     return int(len(known) * rollout.plan.stages[stage] / MAX_WEIGHT)
 
 
-def usable_stages(rollout: Rollout, cameras: Iterable[str], pick: Pick) -> list[int]:
+def usable_stages(rollout: Rollout, cameras: Iterable[str], pick: Pick | None) -> list[int]:
     """Return the stages to come that give the raised arm cameras enough, and more weight."""
     known, least = list(cameras), rollout.plan.hold.cameras
     had = rollout.before.arm(rollout.arm)

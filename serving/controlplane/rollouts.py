@@ -36,7 +36,7 @@ class Rollouts:
     Args:
         store: Fenced where several might lead.
         set_route: Changes a route.
-        pick: Which arm of a route answers a camera.
+        pick: Which arm of a route answers a camera; None: go by the weights alone.
         period_s: Seconds from one step to the next.
         clock: UTC; the store's unless told.
     """
@@ -45,7 +45,7 @@ class Rollouts:
         self,
         store: Store,
         set_route: SetRoute,
-        pick: Pick,
+        pick: Pick | None = None,
         *,
         period_s: float = WINDOW_S,
         clock: Clock | None = None,
