@@ -1,50 +1,58 @@
 """Clients over gRPC: for cameras, scripts and the demo. Over HTTP, see `serving.http_client`.
 
-    with DetectClient("127.0.0.1:8090", key) as client:
+    with DetectClient("127.0.0.1:8090,127.0.0.1:8092", key) as client:
         for found in client.detect(DetectRequest(image=jpeg, camera_id="gate-7")).detections:
             ...
 
-Every failure is one of `serving.errors`: `Overloaded` says when to try again, `BackendUnavailable`
-that nobody answered at the address.
+Every failure is one of `serving.errors`. What a gateway, a worker or the network lost is asked
+again, at another address or on another connection, until the deadline; so is what was refused as
+too much, after the time that the server names. See `serving.client_retries`.
 """
 
+import asyncio
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import grpc
 
 from proto.wire.v1 import detection_pb2 as wire
-from proto.wire.v1 import detection_pb2_grpc
-from serving.client_errors import rebuilt
-from serving.errors import (
-    BackendUnavailable,
-    DeadlineExceeded,
-    ErrorInfo,
-    ImageTooLarge,
-    UnderstudyError,
-    UpstreamError,
+from serving.client_lines import Line, Lines, split
+from serving.client_live import LiveStream, Reconnecting
+from serving.client_retries import Attempts, RetryBudget
+from serving.client_wire import (
+    failure,
+    metadata_of,
+    open_async_channel,
+    open_channel,
+    stream_metadata,
+    stub,
 )
-
-_ERROR_KEY = "understudy-error-bin"
-_RETRY_KEY = "grpc-retry-pushback-ms"
-_TIMEOUT_KEY = "x-timeout-ms"
-_OPTIONS = (("grpc.keepalive_time_ms", 30_000), ("grpc.keepalive_timeout_ms", 10_000))
+from serving.errors import BackendUnavailable, UnderstudyError
 
 
 class DetectClient:
     """A blocking client; a context manager. Its methods may be called from many threads.
 
     Args:
-        address: HOST:PORT of the gRPC listener.
+        address: HOST:PORT of a gateway's gRPC listener, or several: separated by commas or a list.
         key: API key of scope detect or more; None where the server asks for none.
+        retries: Bounds how much is asked again; None: the client's own budget.
     """
 
-    def __init__(self, address: str, key: str | None) -> None:
-        self._address = address
-        self._metadata = _metadata(key)
-        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
-        self._stub = detection_pb2_grpc.DetectionServiceStub(self._channel)  # type: ignore[no-untyped-call] # generated
+    def __init__(
+        self,
+        address: str | Iterable[str],
+        key: str | None,
+        *,
+        retries: RetryBudget | None = None,
+    ) -> None:
+        self._key = key
+        self._retries = retries or RetryBudget()
+        self._lines: Lines[grpc.Channel] = Lines(
+            split(address), open_channel, lambda channel: channel.close()
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -58,63 +66,93 @@ class DetectClient:
         self.close()
 
     def close(self) -> None:
-        """Close the connection."""
-        self._channel.close()
+        """Close the connections."""
+        self._lines.close()
 
     def detect(
         self, request: wire.DetectRequest, *, timeout_s: float = 10.0
     ) -> wire.DetectResponse:
-        """Have one frame answered.
+        """Have one frame answered; asked again, where that may help, until `timeout_s` is over.
 
         Raises:
             UnderstudyError: What the server told, or `BackendUnavailable` when nobody answers.
         """
-        try:
-            response: wire.DetectResponse = self._stub.Detect(
-                request, metadata=self._metadata, timeout=timeout_s
-            )
-        except grpc.RpcError as error:
-            raise _error_of(error, self._address) from error
-        return response
+        attempts = Attempts(timeout_s, addresses=len(self._lines), budget=self._retries)
+        while True:
+            with self._lines.line(attempts.tried) as line:
+                try:
+                    response = self._once(line, request, attempts.remaining_s)
+                except UnderstudyError as error:
+                    pause_s = attempts.pause_s(error, line.address)
+                else:
+                    attempts.succeeded()
+                    return response
+            time.sleep(pause_s)
 
     def stream(
-        self, requests: Iterable[wire.DetectRequest], *, frame_timeout_s: float | None = None
+        self,
+        requests: Iterable[wire.DetectRequest],
+        *,
+        frame_timeout_s: float | None = None,
+        every_frame: bool = False,
     ) -> Iterator[wire.DetectResponse]:
         """Have a camera's frames answered over one connection, in order.
 
         Args:
             requests: Read in a thread of gRPC's, only as fast as the server takes them.
             frame_timeout_s: For each frame; None: the route's own.
+            every_frame: Hold the sender back rather than drop frames that newer ones overtake.
 
         Yields:
-            An answer for each frame; one that failed has `error` set.
+            An answer for each frame; one that failed has `error` set, one that was overtaken
+            `dropped`.
 
         Raises:
             UnderstudyError: The stream as a whole failed, or nobody answers.
         """
-        metadata = _with_timeout(self._metadata, frame_timeout_s)
+        metadata = stream_metadata(self._key, frame_timeout_s, every_frame)
+        with self._lines.line() as line:
+            try:
+                yield from stub(line.connection).DetectStream(iter(requests), metadata=metadata)
+            except grpc.RpcError as error:
+                raise failure(error, line, self._lines) from error
+
+    def _once(
+        self, line: Line[grpc.Channel], request: wire.DetectRequest, timeout_s: float
+    ) -> wire.DetectResponse:
         try:
-            yield from self._stub.DetectStream(iter(requests), metadata=metadata)
+            response: wire.DetectResponse = stub(line.connection).Detect(
+                request, metadata=metadata_of(self._key), timeout=timeout_s
+            )
         except grpc.RpcError as error:
-            raise _error_of(error, self._address) from error
+            raise failure(error, line, self._lines) from error
+        return response
 
 
 class AsyncDetectClient:
     """The same for asyncio; an async context manager, of the loop it was entered in.
 
     Args:
-        address: HOST:PORT of the gRPC listener.
+        address: HOST:PORT of a gateway's gRPC listener, or several: separated by commas or a list.
         key: API key of scope detect or more; None where the server asks for none.
+        retries: Bounds how much is asked again; None: the client's own budget.
     """
 
-    def __init__(self, address: str, key: str | None) -> None:
-        self._address = address
-        self._metadata = _metadata(key)
-        self._channel: grpc.aio.Channel | None = None
+    def __init__(
+        self,
+        address: str | Iterable[str],
+        key: str | None,
+        *,
+        retries: RetryBudget | None = None,
+    ) -> None:
+        self._addresses = split(address)
+        self._key = key
+        self._retries = retries or RetryBudget()
+        self._opened: Lines[grpc.aio.Channel] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._channel = grpc.aio.insecure_channel(self._address, options=_OPTIONS)
-        self._stub = detection_pb2_grpc.DetectionServiceStub(self._channel)  # type: ignore[no-untyped-call] # generated
+        self._opened = Lines(self._addresses, open_async_channel, self._close)
         return self
 
     async def __aexit__(
@@ -123,67 +161,99 @@ class AsyncDetectClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._channel is not None:
-            await self._channel.close(None)
+        self._lines.close()
+        await asyncio.gather(*self._closing)
 
     async def detect(
         self, request: wire.DetectRequest, *, timeout_s: float = 10.0
     ) -> wire.DetectResponse:
-        """Have one frame answered; raises as `DetectClient.detect`."""
-        try:
-            response: wire.DetectResponse = await self._stub.Detect(
-                request, metadata=self._metadata, timeout=timeout_s
-            )
-        except grpc.RpcError as error:
-            raise _error_of(error, self._address) from error
-        return response
+        """Have one frame answered; asks again and raises as `DetectClient.detect`."""
+        attempts = Attempts(timeout_s, addresses=len(self._lines), budget=self._retries)
+        while True:
+            with self._lines.line(attempts.tried) as line:
+                try:
+                    response = await self._once(line, request, attempts.remaining_s)
+                except UnderstudyError as error:
+                    pause_s = attempts.pause_s(error, line.address)
+                else:
+                    attempts.succeeded()
+                    return response
+            await asyncio.sleep(pause_s)
 
     async def stream(
         self,
         requests: AsyncIterable[wire.DetectRequest],
         *,
         frame_timeout_s: float | None = None,
+        every_frame: bool = False,
     ) -> AsyncIterator[wire.DetectResponse]:
         """Have a camera's frames answered in order; yields and raises as `DetectClient.stream`."""
-        metadata = _with_timeout(self._metadata, frame_timeout_s)
+        metadata = stream_metadata(self._key, frame_timeout_s, every_frame)
+        with self._lines.line() as line:
+            call = stub(line.connection).DetectStream(aiter(requests), metadata=metadata)
+            try:
+                async for response in call:
+                    yield response
+            except grpc.RpcError as error:
+                raise failure(error, line, self._lines) from error
+
+    def live(
+        self,
+        requests: AsyncIterable[wire.DetectRequest],
+        *,
+        frame_timeout_s: float | None = None,
+        every_frame: bool = False,
+        patience_s: float = 60.0,
+        reconnecting: Reconnecting = lambda _error, _pause_s: None,
+    ) -> AsyncIterator[wire.DetectResponse]:
+        """Have a camera's frames answered in order, connecting again whenever the stream ends.
+
+        Each request gets exactly one answer. What was unanswered when a connection broke: the
+        newest frame is asked again, the older ones are answered as `dropped`, as are those that a
+        newer one overtook before there was a connection. With `every_frame` all are asked again.
+
+        Args:
+            requests: The camera's; read all the while.
+            frame_timeout_s: For each frame; None: the route's own.
+            every_frame: Hold the sender back rather than drop frames.
+            patience_s: How long nobody may answer; before the first answer, each address is tried
+                once.
+            reconnecting: Told why, and after how many seconds, it connects again.
+
+        Yields:
+            An answer for each frame; one that failed has `error` set, one that was overtaken
+            `dropped`.
+
+        Raises:
+            UnderstudyError: Connecting again is of no use: nobody answers, the key is no good, or
+                another sender has taken over the camera.
+        """
+        return LiveStream(
+            self._lines,
+            stream_metadata(self._key, frame_timeout_s, every_frame),
+            every_frame=every_frame,
+            patience_s=patience_s,
+            reconnecting=reconnecting,
+        ).answers(requests)
+
+    @property
+    def _lines(self) -> Lines[grpc.aio.Channel]:
+        if self._opened is None:
+            raise BackendUnavailable("the client is not open: use it with `async with`")
+        return self._opened
+
+    async def _once(
+        self, line: Line[grpc.aio.Channel], request: wire.DetectRequest, timeout_s: float
+    ) -> wire.DetectResponse:
         try:
-            async for response in self._stub.DetectStream(aiter(requests), metadata=metadata):
-                yield response
+            response: wire.DetectResponse = await stub(line.connection).Detect(
+                request, metadata=metadata_of(self._key), timeout=timeout_s
+            )
         except grpc.RpcError as error:
-            raise _error_of(error, self._address) from error
+            raise failure(error, line, self._lines) from error
+        return response
 
-
-Metadata = tuple[tuple[str, str], ...]
-
-
-def _metadata(key: str | None) -> Metadata:
-    return () if key is None else (("authorization", f"Bearer {key}"),)
-
-
-def _with_timeout(metadata: Metadata, timeout_s: float | None) -> Metadata:
-    if timeout_s is None:
-        return metadata
-    return (*metadata, (_TIMEOUT_KEY, str(round(timeout_s * 1000))))
-
-
-def _error_of(error: grpc.RpcError, address: str) -> UnderstudyError:
-    """Return what the call's end stands for: the server's own word, else what gRPC says."""
-    if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
-        return UpstreamError(f"{address}: {error}")
-    pairs: Iterable[Any] = error.trailing_metadata() or ()
-    trailing: dict[str, str | bytes] = dict(pairs)
-    told = trailing.get(_ERROR_KEY)
-    if isinstance(told, bytes):
-        said = wire.Error.FromString(told)
-        retry_ms = float(trailing.get(_RETRY_KEY, 1000))
-        info = ErrorInfo(said.code, said.message, said.field)
-        return rebuilt(info, retry_after_s=retry_ms / 1000)
-    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        # Overload comes with details; without them the message was larger than gRPC lets in.
-        return ImageTooLarge("image", f"image: {address}: {error.details()}")
-    kinds: dict[grpc.StatusCode, type[UnderstudyError]] = {
-        grpc.StatusCode.UNAVAILABLE: BackendUnavailable,
-        grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
-    }
-    kind = kinds.get(error.code(), UpstreamError)
-    return kind(f"{address}: {error.code().name}: {error.details()}")
+    def _close(self, channel: grpc.aio.Channel) -> None:
+        closing = asyncio.get_running_loop().create_task(channel.close(None))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)

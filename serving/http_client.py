@@ -1,43 +1,44 @@
-"""A client over HTTP, for asyncio; the same messages and errors as over gRPC."""
+"""A client over HTTP, for asyncio; the same messages, errors and retries as over gRPC."""
 
+import asyncio
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
-import orjson
 from google.protobuf import json_format
 
 from proto.wire.v1 import detection_pb2 as wire
-from serving.client_errors import rebuilt
-from serving.errors import (
-    BackendUnavailable,
-    DeadlineExceeded,
-    ErrorInfo,
-    UnderstudyError,
-    UpstreamError,
-)
-
-_PATIENCE_S = 1.0
-_FIELDS = ("camera_id", "frame_id", "route", "arm")
+from serving.client_lines import Line, Lines, split
+from serving.client_retries import Attempts, RetryBudget, is_down, is_lost
+from serving.errors import BackendUnavailable, DeadlineExceeded, UnderstudyError
+from serving.http_calls import PATH, PATIENCE_S, error_of, headers, key_headers, query
 
 
 class HttpDetectClient:
     """A client over kept-alive connections; an async context manager.
 
     Args:
-        url: "http://HOST:PORT".
+        url: "http://HOST:PORT" of a gateway, or several: separated by commas or a list.
         key: API key of scope detect or more; None where the server asks for none.
+        retries: Bounds how much is asked again; None: the client's own budget.
     """
 
-    def __init__(self, url: str, key: str | None) -> None:
-        self._url = url
-        self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        self._http: aiohttp.ClientSession | None = None
+    def __init__(
+        self,
+        url: str | Iterable[str],
+        key: str | None,
+        *,
+        retries: RetryBudget | None = None,
+    ) -> None:
+        self._urls = split(url)
+        self._headers = key_headers(key)
+        self._retries = retries or RetryBudget()
+        self._opened: Lines[aiohttp.ClientSession] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._http = aiohttp.ClientSession(
-            self._url, headers=self._headers, connector=aiohttp.TCPConnector(limit=0)
-        )
+        self._opened = Lines(self._urls, self._open, self._close)
         return self
 
     async def __aexit__(
@@ -46,58 +47,66 @@ class HttpDetectClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._http is not None:
-            await self._http.close()
+        self._lines.close()
+        await asyncio.gather(*self._closing)
 
     async def detect(
         self, request: wire.DetectRequest, *, timeout_s: float = 10.0
     ) -> wire.DetectResponse:
-        """Have one frame answered.
+        """Have one frame answered; asked again, where that may help, until `timeout_s` is over.
 
         Raises:
             UnderstudyError: What the server told, or `BackendUnavailable` when nobody answers.
         """
-        if self._http is None:
+        attempts = Attempts(timeout_s, addresses=len(self._lines), budget=self._retries)
+        while True:
+            with self._lines.line(attempts.tried) as line:
+                try:
+                    response = await self._once(line, request, attempts.remaining_s)
+                except UnderstudyError as error:
+                    if is_lost(error):
+                        self._lines.failed(line, shun=is_down(error))
+                    pause_s = attempts.pause_s(error, line.address)
+                else:
+                    attempts.succeeded()
+                    return response
+            await asyncio.sleep(pause_s)
+
+    @property
+    def _lines(self) -> Lines[aiohttp.ClientSession]:
+        if self._opened is None:
             raise BackendUnavailable("the client is not open: use it with `async with`")
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "X-Timeout-Ms": str(max(1, round(timeout_s * 1000))),
-        }
+        return self._opened
+
+    async def _once(
+        self, line: Line[aiohttp.ClientSession], request: wire.DetectRequest, timeout_s: float
+    ) -> wire.DetectResponse:
         try:
-            async with self._http.post(
-                "/v1/detect",
-                params=_query(request),
+            async with line.connection.post(
+                PATH,
+                params=query(request),
                 data=request.image,
-                headers=headers,
-                # The server knows better what it was doing when the time was over.
-                timeout=aiohttp.ClientTimeout(total=timeout_s + _PATIENCE_S),
+                headers=headers(timeout_s),
+                timeout=aiohttp.ClientTimeout(total=timeout_s + PATIENCE_S, sock_connect=2.0),
             ) as reply:
                 body = await reply.read()
+        except aiohttp.ConnectionTimeoutError as error:
+            raise BackendUnavailable(f"{line.address}: {error}") from error
         except TimeoutError as error:
-            raise DeadlineExceeded(f"{self._url}: no answer within {timeout_s:g} s") from error
+            self._lines.failed(line, shun=True)
+            raise DeadlineExceeded(f"{line.address}: no answer within {timeout_s:g} s") from error
         except aiohttp.ClientError as error:
-            raise BackendUnavailable(f"{self._url}: {error}") from error
+            raise BackendUnavailable(f"{line.address}: {error}") from error
         if reply.status != 200:
-            raise _error_of(reply, body)
+            raise error_of(str(reply.url), reply.status, reply.headers, body)
         return json_format.Parse(body, wire.DetectResponse())
 
+    def _open(self, url: str) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            url, headers=self._headers, connector=aiohttp.TCPConnector(limit=0)
+        )
 
-def _query(request: wire.DetectRequest) -> dict[str, str]:
-    query = {name: getattr(request, name) for name in _FIELDS if getattr(request, name)}
-    if request.HasField("min_score"):
-        query["min_score"] = repr(request.min_score)
-    if request.HasField("max_detections"):
-        query["max_detections"] = str(request.max_detections)
-    if request.HasField("capture_time"):
-        query["capture_time"] = request.capture_time.ToJsonString()
-    return query
-
-
-def _error_of(reply: aiohttp.ClientResponse, body: bytes) -> UnderstudyError:
-    try:
-        said: dict[str, Any] = orjson.loads(body)["error"]
-        info = ErrorInfo(said["code"], said["message"], said["field"])
-    except (ValueError, KeyError, TypeError):
-        # A proxy in between speaks another language.
-        return UpstreamError(f"{reply.url}: {reply.status} {reply.reason}")
-    return rebuilt(info, retry_after_s=float(reply.headers.get("Retry-After", 1)))
+    def _close(self, session: aiohttp.ClientSession) -> None:
+        closing = asyncio.get_running_loop().create_task(session.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)

@@ -19,7 +19,7 @@ from serving.api.stream_ends import Claims, Ending, StreamLimits
 from serving.api.stream_frames import TIMEOUT_KEY, StreamFrames
 from serving.api.timeouts import LONGEST_TIMEOUT_S, deadline_of
 from serving.dataplane.deadline import Deadline
-from serving.dataplane.gateway import Call
+from serving.dataplane.calls import Call
 from serving.errors import InvalidField
 from serving.keys import Authenticator
 from serving.metrics import Metrics
@@ -162,7 +162,8 @@ class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
     ) -> wire.DetectResponse:
         # Again for each frame of a stream: a revoked key stops a camera that is already connected.
         key = await self._authenticator.authenticate(_key(context), Scope.DETECT)
-        return await self._gateway.detect(request, Call(id_, key.scope, deadline))
+        headers = _metadata(context)
+        return await self._gateway.detect(request, Call(id_, key.scope, deadline, headers))
 
 
 def _wants_every_frame(metadata: dict[str, str]) -> bool:

@@ -30,10 +30,12 @@ def frame(image: bytes, **fields: object) -> wire.DetectRequest:
 def test_blocking_detect_and_stream(served: Deployment, image: bytes) -> None:
     with DetectClient(served.addresses.grpc_address, served.key) as client:
         one = client.detect(frame(image, frame_id="a"))
-        many = list(client.stream(frame(image, frame_id=str(n)) for n in range(12)))
+        frames = (frame(image, frame_id=str(n)) for n in range(12))
+        many = list(client.stream(frames, every_frame=True))
 
     assert len(one.detections) == 2
     assert [answer.frame_id for answer in many] == [str(n) for n in range(12)]
+    assert all(len(answer.detections) == 2 for answer in many)
 
 
 @pytest.mark.slow
@@ -75,8 +77,10 @@ def test_errors_come_back_as_they_were_raised(served: Deployment, image: bytes) 
             client.detect(frame(image, max_detections=0))
         with pytest.raises(BadImage):
             client.detect(frame(b"junk"))
-        with pytest.raises(ImageTooLarge, match="larger than max"):
+        with pytest.raises(ImageTooLarge, match="8388608 bytes"):
             client.detect(frame(bytes(8 * 1024 * 1024)))
+        with pytest.raises(ImageTooLarge, match="larger than max"):
+            client.detect(frame(bytes(14 * 1024 * 1024)))
         with pytest.raises(DeadlineExceeded):
             client.detect(frame(image), timeout_s=0.0005)
     with (
@@ -104,10 +108,10 @@ async def test_errors_come_back_over_http_too(served: Deployment, image: bytes) 
 
 async def test_nobody_at_the_address_is_told() -> None:
     with DetectClient(NOBODY, None) as client, pytest.raises(BackendUnavailable, match=NOBODY):
-        client.detect(frame(b"x"), timeout_s=5)
+        client.detect(frame(b"x"), timeout_s=0.5)
     async with HttpDetectClient(f"http://{NOBODY}", None) as http:
         with pytest.raises(BackendUnavailable, match=NOBODY):
-            await http.detect(frame(b"x"), timeout_s=5)
+            await http.detect(frame(b"x"), timeout_s=0.5)
 
 
 def test_each_error_is_rebuilt_with_what_it_carries() -> None:

@@ -1,0 +1,99 @@
+"""A blocking client over HTTP; the same messages, errors and retries as over gRPC."""
+
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+import httpx
+from google.protobuf import json_format
+
+from proto.wire.v1 import detection_pb2 as wire
+from serving.client_lines import Line, Lines, split
+from serving.client_retries import Attempts, RetryBudget, is_down, is_lost
+from serving.errors import BackendUnavailable, DeadlineExceeded, UnderstudyError
+from serving.http_calls import PATH, PATIENCE_S, error_of, headers, key_headers, query
+
+
+class BlockingHttpDetectClient:
+    """A client over kept-alive connections; a context manager. For many threads.
+
+    Args:
+        url: "http://HOST:PORT" of a gateway, or several: separated by commas or a list.
+        key: API key of scope detect or more; None where the server asks for none.
+        retries: Bounds how much is asked again; None: the client's own budget.
+    """
+
+    def __init__(
+        self,
+        url: str | Iterable[str],
+        key: str | None,
+        *,
+        retries: RetryBudget | None = None,
+    ) -> None:
+        self._headers = key_headers(key)
+        self._retries = retries or RetryBudget()
+        self._lines: Lines[httpx.Client] = Lines(split(url), self._open, httpx.Client.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._lines.close()
+
+    def detect(
+        self, request: wire.DetectRequest, *, timeout_s: float = 10.0
+    ) -> wire.DetectResponse:
+        """Have one frame answered; asked again, where that may help, until `timeout_s` is over.
+
+        Raises:
+            UnderstudyError: What the server told, or `BackendUnavailable` when nobody answers.
+        """
+        attempts = Attempts(timeout_s, addresses=len(self._lines), budget=self._retries)
+        while True:
+            with self._lines.line(attempts.tried) as line:
+                try:
+                    response = self._once(line, request, attempts.remaining_s)
+                except UnderstudyError as error:
+                    if is_lost(error):
+                        self._lines.failed(line, shun=is_down(error))
+                    pause_s = attempts.pause_s(error, line.address)
+                else:
+                    attempts.succeeded()
+                    return response
+            time.sleep(pause_s)
+
+    def _once(
+        self, line: Line[httpx.Client], request: wire.DetectRequest, timeout_s: float
+    ) -> wire.DetectResponse:
+        try:
+            reply = line.connection.post(
+                PATH,
+                params=query(request),
+                content=request.image,
+                headers=headers(timeout_s),
+                timeout=httpx.Timeout(timeout_s + PATIENCE_S, connect=2.0),
+            )
+        except httpx.ConnectTimeout as error:
+            raise BackendUnavailable(f"{line.address}: {error}") from error
+        except httpx.TimeoutException as error:
+            self._lines.failed(line, shun=True)
+            raise DeadlineExceeded(f"{line.address}: no answer within {timeout_s:g} s") from error
+        except httpx.TransportError as error:
+            raise BackendUnavailable(f"{line.address}: {error}") from error
+        if reply.status_code != 200:
+            raise error_of(str(reply.url), reply.status_code, reply.headers, reply.content)
+        return json_format.Parse(reply.content, wire.DetectResponse())
+
+    def _open(self, url: str) -> httpx.Client:
+        limits = httpx.Limits(max_connections=None)
+        return httpx.Client(base_url=url, headers=self._headers, limits=limits)
