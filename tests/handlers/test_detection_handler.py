@@ -72,21 +72,27 @@ def test_torchserves_loader_takes_the_archives_own_code(
         request(FAINT, {"x-min-score": "0.4"}),
         request(FAINT, {"X-Min-Score": "0.4", "X-Max-Detections": "1"}),
         request(FAINT),
+        request(b"not even an image", {"X-Deadline-Unix-Ms": "1"}),
+        request(RED, {"X-Deadline-Unix-Ms": "9999999999999"}),
     ]
+
+    statuses = [200, 400, 400, 413, 200, 200, 200, 504, 200]
 
     report = report_of(ask_loader(decoy_python, extracted, clean_environment, requests))
 
     assert report["code_from"] == str(extracted / "handlers" / "pipeline.py")
-    assert [item["status"] for item in report["items"]] == [200, 400, 400, 413, 200, 200, 200]
+    assert [item["status"] for item in report["items"]] == statuses
     assert {item["type"] for item in report["items"]} == {"application/json"}
     replies = [json.loads(item["body"]) for item in report["items"]]
-    good, text, option, bomb, *faint = replies
+    good, text, option, bomb, *faint, late, in_time = replies
     assert (good["boxes"], good["scores"], good["classes"]) == ([8, 8, 16, 16], [1], [0])
-    assert (good["v"], good["width"], good["height"], good["batch"]) == (1, 64, 64, 7)
+    assert (good["v"], good["width"], good["height"], good["batch"]) == (1, 64, 64, 9)
     assert good["variant"] == "onnxruntime-fp32"
     assert (text["error"]["code"], text["error"]["field"]) == ("not_an_image", "image")
     assert (option["error"]["code"], option["error"]["field"]) == ("invalid_field", "min_score")
     assert bomb["error"]["code"] == "image_too_large"
+    assert late["error"]["code"] == "deadline_exceeded"
+    assert in_time["boxes"] == good["boxes"]
     assert [reply["classes"] for reply in faint] == [[0, 2], [0], [0]]
 
 

@@ -1,4 +1,5 @@
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +56,7 @@ def test_options_come_as_fields_of_a_form_which_win(kind: Callable[[bytes], obje
         ({"X-Min-Score": ""}, "min_score: must be a number, got ''"),
         ({"min_score": b"\xff"}, "min_score: must be a number"),
         ({"X-Max-Detections": "2.5"}, "max_detections: must be a whole number, got '2.5'"),
+        ({"X-Deadline-Unix-Ms": "soon"}, "deadline_unix_ms: must be a whole number, got 'soon'"),
         ({"max_detections": b"many"}, "max_detections: must be a whole number, got 'many'"),
     ],
 )
@@ -65,6 +67,25 @@ def test_an_option_that_is_no_number_is_named(option: dict[str, Any], complaint:
     assert caught.value.message.startswith(complaint)
     assert caught.value.code == "invalid_field"
     assert caught.value.field == complaint.split(":", maxsplit=1)[0]
+
+
+@pytest.mark.parametrize("cased", [str, str.lower])
+def test_a_frame_whose_deadline_has_passed_is_not_even_looked_at(
+    cased: Callable[[str], str],
+) -> None:
+    headers = {cased("X-Deadline-Unix-Ms"): str(int(1000 * time.time()) - 20)}
+
+    with pytest.raises(BadFrame, match="before the worker came to the frame") as caught:
+        read_item({"body": "not even bytes"}, headers)
+
+    assert (caught.value.code, caught.value.field) == ("deadline_exceeded", "deadline_unix_ms")
+    assert status_of(caught.value) == (504, "Gateway Timeout")
+
+
+def test_a_frame_in_time_is_taken() -> None:
+    headers = {"X-Deadline-Unix-Ms": str(int(1000 * time.time()) + 60_000)}
+
+    assert read_item({"body": b"image"}, headers).image == b"image"
 
 
 @pytest.mark.parametrize("body", ["text", {"image": "base64"}, ["list"], 7])

@@ -21,7 +21,7 @@ from serving.errors import (
     WorkerFailed,
     retry_after_s,
 )
-from serving.store.values import Fallback, Shadow
+from serving.store.values import Arm, Fallback, Route, Shadow
 
 REFUSED = BackendUnavailable("nobody listens", refused=True)
 
@@ -140,6 +140,22 @@ async def test_a_bad_frame_is_the_camera_s_own_and_breaks_nothing(scene: Scene) 
             await scene.detect()
 
     assert (await scene.detect()).answered_by.arm == "teacher"
+
+
+async def test_a_version_that_no_backend_knows_is_looked_up_again_and_the_frame_answered(
+    scene: Scene,
+) -> None:
+    await scene.route()
+    for backend in scene.backends.values():
+        backend.standing[TEACHER] = StaleRoute("404")
+    arm = Arm(name="main", release=STUDENT, weight=100)
+    # The gateway has not looked at the store by itself yet.
+    await scene.store.put_route(Route(arms=(arm,)), who="test", why="test")
+
+    answer = await scene.detect(timeout_s=5)
+
+    assert answer.answered_by.arm == "main"
+    assert scene.in_flight(TEACHER) == 0
 
 
 async def test_a_lone_backend_that_is_back_in_time_answers_everyone(lone: Scene) -> None:

@@ -172,21 +172,6 @@ async def test_swaps_and_drains_under_load_lose_nothing_and_old_series_go(
     assert b'model="yolo",route="default",version="2"' in stage.metrics.text()
 
 
-async def test_a_version_that_vanished_is_looked_up_again_and_the_frame_answered(
-    stage: Any, quick: ReleaseKey, image: bytes
-) -> None:
-    gone = await stage.deploy("gone")
-    await stage.route(gone)
-    await stage.backend.management.unregister(gone)
-
-    revision = await stage.set_route(quick)
-
-    # Before the gateway has looked at the store by itself.
-    assert stage.plane.routes.table.revision < revision
-    assert (await stage.detect(image)).answered_by.model == "quick"
-    assert stage.in_flight(gone) == 0
-
-
 async def test_a_frame_outlives_the_worker_it_was_sent_to(
     stage: Any, busy: ReleaseKey, image: bytes
 ) -> None:

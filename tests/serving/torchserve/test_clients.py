@@ -109,6 +109,19 @@ async def test_a_deadline_ends_the_wait(loaded: Any, image: bytes) -> None:
         await loaded.inference.predict(BUSY, image, timeout_s=0.001)
 
 
+async def test_the_worker_skips_what_has_expired_and_answers_its_mates(
+    loaded: Any, image: bytes
+) -> None:
+    replies = await asyncio.gather(
+        *(
+            loaded.inference.predict(KEY, image, timeout_s=10, deadline_unix_ms=deadline_ms)
+            for deadline_ms in (None, 1, 9_999_999_999_999)
+        ),
+        return_exceptions=True,
+    )
+    assert [type(reply) for reply in replies] == [WorkerReply, DeadlineExceeded, WorkerReply]
+
+
 async def test_a_version_without_workers_is_overloaded(loaded: Any, image: bytes) -> None:
     await loaded.management.scale(KEY, 0)
     with pytest.raises(Overloaded) as refused:

@@ -3,7 +3,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from serving.errors import BadImage, ImageTooLarge, WorkerFailed
+from serving.errors import BadImage, DeadlineExceeded, ImageTooLarge, WorkerDied, WorkerFailed
 from serving.store.values import ReleaseKey
 from serving.torchserve.config import Ports, TorchServeConfig, environment, properties
 from serving.torchserve.inference import WorkerReply, refusal
@@ -53,6 +53,16 @@ def test_a_worker_s_own_fault_is_not_blamed_on_the_frame() -> None:
     assert isinstance(refusal(key, 400, said), BadImage)
     assert isinstance(refusal(key, 413, said), ImageTooLarge)
     assert isinstance(refusal(key, 500, said), WorkerFailed)
+
+
+def test_who_is_late_and_whose_worker_died_is_told_apart() -> None:
+    key = ReleaseKey(model="student", version="1.0")
+    late = {"v": 1, "error": {"code": "deadline_exceeded", "message": "passed", "field": ""}}
+    died = {"code": 500, "type": "InternalServerException", "message": "Worker died."}
+
+    assert isinstance(refusal(key, 504, late), DeadlineExceeded)
+    assert isinstance(refusal(key, 500, died), WorkerDied)
+    assert isinstance(refusal(key, 503, died | {"message": "Prediction failed"}), WorkerFailed)
 
 
 def test_workers_inherit_the_handler_s_settings_and_no_secret(
