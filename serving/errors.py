@@ -10,7 +10,8 @@ UnderstudyError
 │   │   ├── MissingCameraId     the route is sticky by camera and the request names none
 │   │   ├── UnknownRoute
 │   │   ├── UnknownArm
-│   │   └── UnknownKey
+│   │   ├── UnknownKey
+│   │   └── UnknownCamera
 │   ├── ImageTooLarge           more bytes or pixels than the limit
 │   └── BadImage                the bytes do not decode
 ├── Overloaded                  every place is taken; try again after `retry_after_s`
@@ -102,6 +103,12 @@ class UnknownKey(InvalidField):
     """No API key has this id."""
 
     code = "unknown_key"
+
+
+class UnknownCamera(InvalidField):
+    """No camera of this id is known."""
+
+    code = "unknown_camera"
 
 
 class ImageTooLarge(InvalidField):

@@ -32,6 +32,7 @@ STATUS: dict[type, grpc.StatusCode] = {
     errors.UnknownRoute: _Code.NOT_FOUND,
     errors.UnknownArm: _Code.NOT_FOUND,
     errors.UnknownKey: _Code.NOT_FOUND,
+    errors.UnknownCamera: _Code.NOT_FOUND,
     errors.ImageTooLarge: _Code.INVALID_ARGUMENT,
     errors.BadImage: _Code.INVALID_ARGUMENT,
     errors.Overloaded: _Code.RESOURCE_EXHAUSTED,

@@ -36,6 +36,7 @@ STATUS: dict[type, HTTPStatus] = {
     errors.UnknownRoute: HTTPStatus.NOT_FOUND,
     errors.UnknownArm: HTTPStatus.NOT_FOUND,
     errors.UnknownKey: HTTPStatus.NOT_FOUND,
+    errors.UnknownCamera: HTTPStatus.NOT_FOUND,
     errors.ImageTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.BadImage: HTTPStatus.BAD_REQUEST,
     errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,

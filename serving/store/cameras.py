@@ -1,6 +1,6 @@
 """Queries on cameras, which traffic makes known and the operator describes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Table, case, delete, insert, select, update
@@ -62,6 +62,12 @@ async def put(connection: AsyncConnection, camera: Camera) -> None:
     known = update(table).where(table.c.id == camera.id).values(**words)
     if (await connection.execute(known)).rowcount == 0:
         await connection.execute(insert(table).values(**values))
+
+
+async def put_all(connection: AsyncConnection, cameras: Sequence[Camera]) -> None:
+    """Put several cameras, all or none; see `put`."""
+    for camera in cameras:
+        await put(connection, camera)
 
 
 async def forget(connection: AsyncConnection, camera_id: str) -> None:

@@ -75,6 +75,7 @@ class Store:
         self.camera = read(cameras.one)
         self.see_cameras = write(cameras.see)
         self.put_camera = write(cameras.put)
+        self.put_cameras = write(cameras.put_all)
         self.forget_camera = write(cameras.forget)
 
         self.rollout = read(rollouts.one)

@@ -64,3 +64,14 @@ async def test_several_gateways_see_the_same_cameras_at_once(store: Store, other
     assert [camera.id for camera in cameras] == sorted(names)
     assert {camera.first_seen for camera in cameras} == {NOON}
     assert {camera.last_seen for camera in cameras} == {NOON + timedelta(seconds=9)}
+
+
+async def test_several_are_put_at_once(store: Store) -> None:
+    await store.see_cameras({"yard": NOON})
+
+    await store.put_cameras([Camera(id="yard", group="outside"), Camera(id="gate", note="new")])
+
+    assert await store.cameras() == [
+        Camera(id="gate", note="new"),
+        Camera(id="yard", group="outside", first_seen=NOON, last_seen=NOON),
+    ]
