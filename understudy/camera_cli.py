@@ -9,13 +9,26 @@ import typer
 from rich.console import Console
 
 
+def _addresses(given: str) -> str:
+    from serving.client_lines import split
+
+    try:
+        return ",".join(split(given))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 def camera(  # noqa: PLR0917 - Typer reads the options from the parameters
     source: Annotated[
         Path, typer.Option(help="A video, an image, or a folder of images; replayed once.")
     ],
     fps: Annotated[float, typer.Option(help="Frames a second to send.", min=0.1, max=120)] = 5.0,
     address: Annotated[
-        str, typer.Option(help="HOST:PORT of the gateway's gRPC listener.")
+        str,
+        typer.Option(
+            help="HOST:PORT of a gateway's gRPC listener; several are separated by commas.",
+            callback=_addresses,
+        ),
     ] = "127.0.0.1:8090",
     key: Annotated[
         str | None,
@@ -37,8 +50,9 @@ def camera(  # noqa: PLR0917 - Typer reads the options from the parameters
     """Replay a video through the gateway over gRPC and draw what came back.
 
     Sends at the given rate over one stream, as a camera would: a video of 30 frames a second sent
-    at 5 has every sixth frame sent. The answers are drawn on the frames and written as a video that
-    says who answered; a table of what came back ends it.
+    at 5 has every sixth frame sent. When a gateway goes away it connects again, to another where it
+    knows several. The answers are drawn on the frames and written as a video that says who
+    answered; a table of what came back ends it.
 
     Example:
         understudy camera --source $UNDERSTUDY_DATA/videos/car-detection.mp4

@@ -60,6 +60,8 @@ class Film:
         panel = draw(np.asarray(rgb, np.uint8), detections(answer), names([answer]))
         if answer.HasField("error"):
             head, figures = "no answer", answer.error.code
+        elif answer.dropped:
+            head, figures = "no answer", "overtaken by a newer frame"
         else:
             head = f"{answer.answered_by.arm}: {answer.answered_by.model}"
             figures = f"{len(answer.detections)} objects, {answer.timings.total_ms:.0f} ms"

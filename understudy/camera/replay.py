@@ -1,4 +1,4 @@
-"""Sends a source's frames over one gRPC stream and draws the answers as they come."""
+"""Sends a source's frames over a gRPC stream and draws the answers as they come."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ class Replay:
     Attributes:
         source: A video, an image or a folder of images.
         fps: Frames a second.
-        address: HOST:PORT of the gateway's gRPC listener.
+        address: HOST:PORT of a gateway's gRPC listener, or several separated by commas.
         key: API key, or None where the server asks for none.
         camera_id: Who we are.
         frames: At most so many; None: all.
@@ -54,14 +54,18 @@ class Seen:
         latencies_s: From sending a frame to its answer.
         answered_by: Frames by who answered.
         labels: Detections by label.
+        dropped: Frames that a newer one overtook, at the server or for want of a connection.
         errors: Frames by the error they were told.
+        reconnects: Times that the stream connected again, by the reason.
         ended: Why the stream ended before the source did, "" if it did not.
     """
 
     latencies_s: list[float] = field(default_factory=list)
     answered_by: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
+    dropped: int = 0
     errors: Counter[str] = field(default_factory=Counter)
+    reconnects: Counter[str] = field(default_factory=Counter)
     ended: str = ""
 
     @property
@@ -74,10 +78,17 @@ class Seen:
         if answer.HasField("error"):
             self.errors[answer.error.message] += 1
             return
+        if answer.dropped:
+            self.dropped += 1
+            return
         by = answer.answered_by
         self.latencies_s.append(latency_s)
         self.answered_by[f"{by.arm}: {by.model} {by.version} ({by.variant})"] += 1
         self.labels.update(one.label for one in answer.detections)
+
+    def note_reconnect(self, error: UnderstudyError, pause_s: float) -> None:
+        """Count one end of the connection, after which it is made again in `pause_s` seconds."""
+        self.reconnects[error.message] += 1
 
     def tell(self, console: Console, output: Path) -> None:
         """Print what a person wants to know, on 80 columns."""
@@ -91,6 +102,10 @@ class Seen:
         found = ", ".join(f"{number} {label}" for label, number in self.labels.most_common(8))
         table.add_row("detections", found or "none")
         table.add_row("drawn", str(output))
+        if self.dropped:
+            table.add_row("dropped", f"{self.dropped} frames, overtaken by newer ones")
+        for why, times in self.reconnects.items():
+            table.add_row("reconnected", f"{times} times: {why}")
         for error, frames in self.errors.items():
             table.add_row("[red]failed[/red]", f"{frames} frames: {error}")
         if self.ended:
@@ -119,7 +134,8 @@ async def replay(wanted: Replay, console: Console) -> Seen:
         task = progress.add_task(wanted.source.name, total=expected)
         try:
             async with AsyncDetectClient(wanted.address, wanted.key) as client:
-                async for answer in client.stream(_requests(wanted, frames, under_way, broken)):
+                requests = _requests(wanted, frames, under_way, broken)
+                async for answer in client.live(requests, reconnecting=seen.note_reconnect):
                     # Answers come in the order of the requests.
                     shot, sent_at_s = under_way.popleft()
                     seen.note(answer, time.perf_counter() - sent_at_s)
@@ -144,7 +160,7 @@ async def _requests(
     """Yield the frames at their pace.
 
     Each is noted in `under_way` as it goes out. A frame that cannot be read ends the stream and is
-    noted in `broken`: gRPC reads this in a task of its own and would swallow an exception.
+    noted in `broken`: what was answered until then is drawn first.
     """
     start_s = time.perf_counter()
     number = 0

@@ -48,6 +48,14 @@ async def test_when_behind_the_newest_wins_and_the_others_are_answered_as_droppe
         assert served.budget.held_bytes == 0
 
 
+async def test_a_frame_carries_the_metadata_that_a_route_may_split_by() -> None:
+    async with serving_streams(auth=False) as served, camera(served, x_site="berlin") as sender:
+        await sender.send("1")
+        await sender.next()
+
+    assert served.answering.calls[0].headers["x-site"] == "berlin"
+
+
 async def test_a_stream_that_asks_for_every_frame_gets_every_frame() -> None:
     async with (
         serving_streams(auth=False, places_for_all=3) as served,
