@@ -17,17 +17,17 @@ _STATE_STYLES = {
 
 def releases(found: Iterable[Mapping[str, Any]]) -> Table:
     """Return a table of releases."""
-    table = _table("Release", "Role", "State", "Workers", "Batch", "Moved")
+    table = plain_table("Release", "Role", "State", "Workers", "Batch", "Moved")
     for one in found:
         state = f"[{_STATE_STYLES.get(one['state'], 'dim')}]{one['state']}[/]"
         counts = (str(one["workers"]), str(one["batch_size"]))
-        table.add_row(one["release"], one["role"], state, *counts, _when(one["updated"]))
+        table.add_row(one["release"], one["role"], state, *counts, when(one["updated"]))
     return table
 
 
 def routes(found: Iterable[Mapping[str, Any]]) -> Table:
     """Return a table of routes, a line an arm."""
-    table = _table("Route", "Arm", "Release", "Weight", "Revision", "Set by")
+    table = plain_table("Route", "Arm", "Release", "Weight", "Revision", "Set by")
     for one in found:
         for place, arm in enumerate(one["arms"]):
             first = place == 0
@@ -64,32 +64,33 @@ def arms(revision: Mapping[str, Any]) -> list[str]:
 
 def history(found: Iterable[Mapping[str, Any]]) -> Table:
     """Return a table of a route's revisions."""
-    table = _table("Revision", "When", "Who", "Arms", "Why")
+    table = plain_table("Revision", "When", "Who", "Arms", "Why")
     table.columns[3].no_wrap = True
     for one in found:
         table.add_row(
-            str(one["revision"]), _when(one["at"]), one["who"], "\n".join(arms(one)), one["why"]
+            str(one["revision"]), when(one["at"]), one["who"], "\n".join(arms(one)), one["why"]
         )
     return table
 
 
 def keys(found: Iterable[Mapping[str, Any]]) -> Table:
     """Return a table of API keys."""
-    table = _table("Id", "Name", "Scope", "Made", "Ends")
+    table = plain_table("Id", "Name", "Scope", "Made", "Ends")
     for one in found:
-        ends = f"[red]revoked {_when(one['revoked'])}[/]" if one["revoked"] else None
-        ends = ends or (_when(one["expires"]) if one["expires"] else "never")
-        table.add_row(one["id"], one["name"], one["scope"], _when(one["created"]), ends)
+        ends = f"[red]revoked {when(one['revoked'])}[/]" if one["revoked"] else None
+        ends = ends or (when(one["expires"]) if one["expires"] else "never")
+        table.add_row(one["id"], one["name"], one["scope"], when(one["created"]), ends)
     return table
 
 
-def _table(*columns: str) -> Table:
+def plain_table(*columns: str) -> Table:
+    """Return a table without lines; what must be copied is never cut, words may wrap."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        # What must be copied is never cut; words may wrap.
         table.add_column(column, overflow="fold")
     return table
 
 
-def _when(text: str) -> str:
+def when(text: str) -> str:
+    """Return an ISO time as this machine's, to the minute."""
     return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M}"

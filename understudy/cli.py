@@ -9,6 +9,7 @@ from distill_jobs.cli import job_app
 from distill_jobs.release.cli import release_app
 from serving.cli import deploy, key_app, route_app
 from serving.harvest_cli import harvest_app
+from serving.rollout_cli import rollout_app
 from serving.serve_cli import serve
 from understudy.camera_cli import camera
 from understudy.demo_cli import demo
@@ -33,6 +34,7 @@ app.add_typer(release_app, name="release", rich_help_panel="Make a student")
 app.command(rich_help_panel="Serve")(serve)
 app.command(rich_help_panel="Serve")(deploy)
 app.add_typer(route_app, name="route", rich_help_panel="Serve")
+app.add_typer(rollout_app, name="rollout", rich_help_panel="Serve")
 app.add_typer(key_app, name="key", rich_help_panel="Serve")
 app.add_typer(harvest_app, name="harvest", rich_help_panel="Serve")
 app.command(rich_help_panel="Serve")(camera)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from serving.api.admin_models import Message
 from serving.api.auth import requires
-from serving.controlplane.controller import Controller
+from serving.controlplane.rollouts import Rollouts
 from serving.errors import RolloutNotFound
 from serving.keys import Authenticator
 from serving.store.rollouts_values import Evidence, Rollout, RolloutPlan, RolloutState
@@ -67,19 +67,19 @@ class RolloutInfo(Message):
 
 
 def rollouts_router(
-    controller: Controller, store: Store, authenticator: Authenticator
+    rollouts: Callable[[], Rollouts], store: Store, authenticator: Authenticator
 ) -> APIRouter:
     """Return the calls; every one asks for a key of scope operate.
 
     Args:
-        controller: Moves rollouts.
+        rollouts: Returns who moves them, or raises where another controller does.
         store: Read directly where nothing moves.
         authenticator: Checks keys.
     """
     router = APIRouter(prefix="/rollouts", tags=["rollouts"])
     operator = requires(authenticator, Scope.OPERATE)
     _reads(router, store, operator)
-    _changes(router, controller, operator)
+    _changes(router, rollouts, operator)
     return router
 
 
@@ -102,14 +102,14 @@ def _reads(router: APIRouter, store: Store, operator: Caller) -> None:
         return RolloutInfo.of(found)
 
 
-def _changes(router: APIRouter, controller: Controller, operator: Caller) -> None:
+def _changes(router: APIRouter, rollouts: Callable[[], Rollouts], operator: Caller) -> None:
     @router.post("", status_code=HTTPStatus.CREATED)
     async def start(
         wanted: RolloutRequest, caller: Annotated[ApiKey, Depends(operator)]
     ) -> RolloutInfo:
         """Begin a rollout; it goes on by itself and rolls itself back."""
         return RolloutInfo.of(
-            await controller.rollouts.start(wanted.plan(), who=caller.name, why=wanted.why)
+            await rollouts().start(wanted.plan(), who=caller.name, why=wanted.why)
         )
 
     @router.post("/{rollout_id}/pause")
@@ -117,29 +117,27 @@ def _changes(router: APIRouter, controller: Controller, operator: Caller) -> Non
         rollout_id: str, wanted: WhyRequest, caller: Annotated[ApiKey, Depends(operator)]
     ) -> RolloutInfo:
         """Stay at the present stage; the guardrails go on watching."""
-        rollouts = controller.rollouts
-        return RolloutInfo.of(await rollouts.pause(rollout_id, who=caller.name, why=wanted.why))
+        return RolloutInfo.of(await rollouts().pause(rollout_id, who=caller.name, why=wanted.why))
 
     @router.post("/{rollout_id}/resume")
     async def resume(
         rollout_id: str, wanted: WhyRequest, caller: Annotated[ApiKey, Depends(operator)]
     ) -> RolloutInfo:
         """Let a paused rollout go on."""
-        rollouts = controller.rollouts
-        return RolloutInfo.of(await rollouts.resume(rollout_id, who=caller.name, why=wanted.why))
+        return RolloutInfo.of(await rollouts().resume(rollout_id, who=caller.name, why=wanted.why))
 
     @router.post("/{rollout_id}/cancel")
     async def cancel(
         rollout_id: str, wanted: WhyRequest, caller: Annotated[ApiKey, Depends(operator)]
     ) -> RolloutInfo:
         """End it with the weights as they are now."""
-        rollouts = controller.rollouts
-        return RolloutInfo.of(await rollouts.cancel(rollout_id, who=caller.name, why=wanted.why))
+        return RolloutInfo.of(await rollouts().cancel(rollout_id, who=caller.name, why=wanted.why))
 
     @router.post("/{rollout_id}/rollback")
     async def roll_back(
         rollout_id: str, wanted: WhyRequest, caller: Annotated[ApiKey, Depends(operator)]
     ) -> RolloutInfo:
         """End it with the weights as they were before it."""
-        rollouts = controller.rollouts
-        return RolloutInfo.of(await rollouts.roll_back(rollout_id, who=caller.name, why=wanted.why))
+        return RolloutInfo.of(
+            await rollouts().roll_back(rollout_id, who=caller.name, why=wanted.why)
+        )

@@ -61,6 +61,8 @@ def _admin(controller: Controller, connections: Connections) -> FastAPI:
     app = FastAPI(title="Understudy admin", docs_url=None, redoc_url=None)
     answer_errors(app)
     app.include_router(admin_router(controller, connections.store, connections.authenticator))
-    rollouts = rollouts_router(controller, connections.store, connections.authenticator)
+    rollouts = rollouts_router(
+        lambda: controller.rollouts, connections.store, connections.authenticator
+    )
     app.include_router(rollouts, prefix=PREFIX)
     return app
