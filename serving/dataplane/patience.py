@@ -6,7 +6,13 @@ from collections import Counter
 
 from serving.dataplane.deadline import Deadline
 from serving.dataplane.upstream import Upstream, was_sent
-from serving.errors import StaleRoute, UnderstudyError, UpstreamError, retry_after_s
+from serving.errors import (
+    StaleRoute,
+    UnderstudyError,
+    UpstreamError,
+    WorkerFailed,
+    retry_after_s,
+)
 from serving.store.values import ReleaseKey
 
 # A worker is back in about 4 s, TorchServe in about 6 s and its releases some seconds later. What
@@ -87,10 +93,10 @@ class Waiter:
             deadline: Of the frame.
 
         Raises:
-            UnderstudyError: `error`, where that is not worth it: too late, too often, too many, or
-                no failure but too much work.
+            UnderstudyError: `error`, where that is not worth it: too late, too often, too many, a
+                model that would only fail again, or no failure but too much work.
         """
-        if not isinstance(error, UpstreamError):
+        if not isinstance(error, UpstreamError) or isinstance(error, WorkerFailed):
             raise error
         self._sent_again += was_sent(error)
         told_s = retry_after_s(error) or 0.0
