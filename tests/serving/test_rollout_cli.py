@@ -119,6 +119,7 @@ async def test_an_operator_pauses_resumes_and_ends_rollouts(
     cancelled = await operator("cancel", first.id)
     kept = await server.fleet.weights()
     again = await operator("cancel", first.id)
+    await server.fleet.pass_windows(1)
     await operator("start", "default", "student", "--shadow-rate", "0.5")
     second = (await server.fleet.store.rollouts(None, 1))[0]
     back = await operator("cancel", second.id, "--rollback")
