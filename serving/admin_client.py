@@ -56,7 +56,11 @@ class AdminClient:
         self._http.close()
 
     def call(
-        self, method: str, path: str, body: dict[str, Any] | None = None, **query: str | int
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | list[Any] | None = None,
+        **query: str | int,
     ) -> Any:
         """Call the API and return what it answers.
 

@@ -7,6 +7,7 @@ import typer
 
 from distill_jobs.cli import job_app
 from distill_jobs.release.cli import release_app
+from serving.camera_admin_cli import cameras_app
 from serving.cli import deploy, key_app, route_app
 from serving.harvest_cli import harvest_app
 from serving.rollout_cli import rollout_app
@@ -35,6 +36,7 @@ app.command(rich_help_panel="Serve")(serve)
 app.command(rich_help_panel="Serve")(deploy)
 app.add_typer(route_app, name="route", rich_help_panel="Serve")
 app.add_typer(rollout_app, name="rollout", rich_help_panel="Serve")
+app.add_typer(cameras_app, name="cameras", rich_help_panel="Serve")
 app.add_typer(key_app, name="key", rich_help_panel="Serve")
 app.add_typer(harvest_app, name="harvest", rich_help_panel="Serve")
 app.command(rich_help_panel="Serve")(camera)

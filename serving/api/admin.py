@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import ValidationError
 
 from serving import keys
+from serving.api.admin_cameras import cameras_router
 from serving.api.admin_models import (
     AuditLog,
     BackendInfo,
@@ -52,6 +53,7 @@ def admin_router(controller: Controller, store: Store, authenticator: Authentica
     router.include_router(_releases(controller, store, operator))
     router.include_router(_routes(store, operator))
     router.include_router(_route_changes(controller, store, operator))
+    router.include_router(cameras_router(store, operator))
     router.include_router(_status(controller, store, operator))
     router.include_router(_keys(store, requires(authenticator, Scope.ADMIN)))
     return router

@@ -1,7 +1,7 @@
 """What a stock client does: tritonclient, unchanged, in an environment of its own.
 
-Run as `python triton_program.py HTTP_ADDRESS GRPC_ADDRESS IMAGE`, the key in $KEY; writes what it was
-told as one JSON object. Imports nothing of ours.
+Run as `python triton_program.py HTTP_ADDRESS GRPC_ADDRESS IMAGE`, the key in $KEY; writes what it
+was told as one JSON object. Imports nothing of ours.
 """
 
 import base64
