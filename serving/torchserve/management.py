@@ -57,6 +57,20 @@ class Registration:
         return sum(worker.ready for worker in self.workers)
 
 
+class Deaths:
+    """Counts workers that ended while they loaded: TorchServe starts each again, with a new pid."""
+
+    def __init__(self) -> None:
+        self._pids: dict[str, set[int]] = {}
+
+    def seen(self, workers: tuple[Worker, ...]) -> int:
+        """Return how many have ended, this look included."""
+        for worker in workers:
+            if worker.pid and not worker.ready:
+                self._pids.setdefault(worker.id, set()).add(worker.pid)
+        return sum(len(pids) - 1 for pids in self._pids.values())
+
+
 class DefaultVersion(WorkerFailed):
     """TorchServe keeps the default version of a model while there are others (403)."""
 
@@ -92,10 +106,12 @@ class ManagementClient:
     async def register(
         self, key: ReleaseKey, archive: str, *, workers: int, batch_size: int
     ) -> None:
-        """Load a version; returns when all its workers are ready.
+        """Load a version; returns when all its workers are ready. One that failed is left there.
 
         In the query, not in a JSON body: TorchServe reads an absent `max_batch_delay` of a body as
-        -10000 and then forms no batches.
+        -10000 and then forms no batches. Without workers at first: a synchronous registration
+        blocks one of TorchServe's event loops until they are up, and with it every frame of every
+        version whose connection that loop serves (measured: 4.3 s instead of 0.08 s).
 
         Args:
             key: Name and version; the version must be the archive's own.
@@ -110,12 +126,12 @@ class ManagementClient:
         query: dict[str, str | int] = {
             "model_name": key.model,
             "url": archive,
-            "initial_workers": workers,
-            "synchronous": "true",
+            "initial_workers": 0,
             "batch_size": batch_size,
             "max_batch_delay": _MAX_BATCH_DELAY_MS,
         }
         await self._call("POST", "/models", query, timeout_s=self._load_timeout_s)
+        await self.scale(key, workers)
 
     async def scale(self, key: ReleaseKey, workers: int, *, wait: bool = True) -> None:
         """Give a version so many ready workers.
@@ -135,17 +151,26 @@ class ManagementClient:
         found = await self._described(key)
         listed = workers + len(found.workers) - found.ready_workers
         query: dict[str, str | int] = {"min_worker": listed, "max_worker": listed}
-        query["synchronous"] = "true" if wait else "false"
-        await self._call("PUT", _path(key), query, timeout_s=self._load_timeout_s)
+        query["synchronous"] = "false"  # as in `register`
+        await self._call("PUT", _path(key), query)
         if wait:
             await self._have_come_up(key, workers)
 
     async def _have_come_up(self, key: ReleaseKey, workers: int) -> None:
-        """Wait for the workers: TorchServe's own synchronous answer is sometimes too early."""
+        """Wait for the workers; TorchServe has no event for it.
+
+        Raises:
+            WorkerFailed: They keep ending while they load, or take too long.
+        """
+        deaths = Deaths()
         try:
             async with asyncio.timeout(self._load_timeout_s):
-                # TorchServe has no event for it.
-                while (await self._described(key)).ready_workers < workers:  # noqa: ASYNC110 - see above
+                while (found := await self._described(key)).ready_workers < workers:
+                    if deaths.seen(found.workers) > workers:
+                        raise WorkerFailed(
+                            f"{key}: its workers end while they load the archive; TorchServe's log "
+                            "(torchserve.log in the backend's folder) says why"
+                        )
                     await asyncio.sleep(_READY_POLL_S)
         except TimeoutError as error:
             raise WorkerFailed(
