@@ -10,7 +10,7 @@ from serving.settings import Settings
 from serving.supervisor.fleet import Fleet
 from serving.supervisor.gateway_rows import GatewayRows
 from serving.supervisor.ports import Ports
-from serving.supervisor.supervised import Supervised
+from serving.supervisor.supervised import START_TIMEOUT_S, Supervised
 from serving.supervisor.wiring import BackendPlace, Role, Wiring
 from serving.torchserve import tokens
 from serving.torchserve.config import TorchServeConfig
@@ -18,6 +18,8 @@ from serving.torchserve.process import TorchServe
 
 # Query, headers and framing beside the image in a request to TorchServe.
 _REQUEST_ROOM_BYTES = 256 * 1024
+# The controller serves once every backend was looked at and, where it came back empty, filled.
+_START_TIMEOUTS_S = {Role.GATEWAY: START_TIMEOUT_S, Role.CONTROLLER: 900.0}
 _PROGRAM = (sys.executable, "-m", "serving.supervisor.child")
 # `-m` looks there first: a child runs the code that we run, wherever we were started.
 _PROGRAM_FOLDER = Path(serving.__file__).parents[1]
@@ -64,6 +66,7 @@ def crew(
             hello=lambda start: _line(wiring, id_of(start)),
             kept=(listener, lock),
             folder=_PROGRAM_FOLDER,
+            start_timeout_s=_START_TIMEOUTS_S[role],
             ended=partial(rows.ended, name) if role is Role.GATEWAY else _nothing,
             changed=changed,
         )

@@ -45,6 +45,7 @@ class Supervised:
         hello: Returns the first line for start number N, counted from 0.
         kept: Descriptors that it inherits under the same numbers.
         folder: Its working directory.
+        start_timeout_s: How long it may take until it serves.
         ended: Called each time it has ended, with the number of the start.
         changed: Called each time it has started or ended.
     """
@@ -57,6 +58,7 @@ class Supervised:
         hello: Callable[[int], str],
         kept: Sequence[int] = (),
         folder: Path | None = None,
+        start_timeout_s: float = START_TIMEOUT_S,
         ended: Callable[[int], None] = lambda number: None,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
@@ -65,6 +67,7 @@ class Supervised:
         self._hello = hello
         self._kept = tuple(kept)
         self._folder = folder
+        self._start_timeout_s = start_timeout_s
         self._ended = ended
         self._changed = changed
         self._starts = 0
@@ -180,12 +183,12 @@ class Supervised:
         if process.stdout is None:
             raise RuntimeError("the child's output is piped")
         try:
-            async with asyncio.timeout(START_TIMEOUT_S):
+            async with asyncio.timeout(self._start_timeout_s):
                 line = await process.stdout.readline()
             report = Report.model_validate_json(line)
         except TimeoutError:
             raise ConfigurationError(
-                f"{self.name} did not serve within {START_TIMEOUT_S:g} s"
+                f"{self.name} did not serve within {self._start_timeout_s:g} s"
             ) from None
         except ValidationError:
             raise ConfigurationError(f"{self.name} ended while it started") from None

@@ -98,6 +98,15 @@ async def test_an_end_without_a_word_is_an_error_too(tmp_path: Path) -> None:
         await Watched("raise SystemExit(3)", tmp_path / "diary").child.start()
 
 
+async def test_one_that_says_nothing_is_given_up(tmp_path: Path) -> None:
+    silent = Watched("import time; time.sleep(60)", tmp_path / "diary", start_timeout_s=0.2)
+
+    with pytest.raises(ConfigurationError, match="child-1 did not serve within"):
+        await silent.child.start()
+
+    assert silent.ended == [0]
+
+
 async def test_one_that_does_not_leave_is_killed(tmp_path: Path) -> None:
     deaf = "import time; print('{}', flush=True); time.sleep(60)"
     watched = Watched(deaf, tmp_path / "diary")
