@@ -18,8 +18,8 @@ from serving.api.v2_infer import infer, repository_refusal
 from serving.api.v2_messages import read_message, write_index, write_message, write_model
 from serving.api.v2_models import EXTENSIONS, SERVER
 from serving.api.v2_options import sooner
+from serving.dataplane.calls import Call
 from serving.dataplane.deadline import Deadline
-from serving.dataplane.gateway import Call
 from serving.errors import InvalidField
 from serving.store.values import Scope
 

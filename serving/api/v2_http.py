@@ -35,7 +35,7 @@ from serving.api.v2_models import (
     SERVER,
 )
 from serving.api.v2_options import sooner
-from serving.dataplane.gateway import Call
+from serving.dataplane.calls import Call
 from serving.store.values import Scope
 
 PREFIX = "/v2"

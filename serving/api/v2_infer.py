@@ -9,8 +9,8 @@ from proto.wire.v1 import detection_pb2 as wire
 from serving.api.v2_models import Models
 from serving.api.v2_options import Options
 from serving.api.v2_tensors import OUTPUTS, Tensor, outputs_of
+from serving.dataplane.calls import Call
 from serving.dataplane.frames import FrameLimits
-from serving.dataplane.gateway import Call
 from serving.errors import RequestError, StaleRoute, UnderstudyError
 
 # Fields of AnsweredBy that are told as parameters.

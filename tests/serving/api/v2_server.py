@@ -20,8 +20,8 @@ from serving.api.v2 import V2
 from serving.api.v2_grpc import V2Service
 from serving.api.v2_http import add_v2_http
 from serving.api.v2_models import Models
+from serving.dataplane.calls import Call
 from serving.dataplane.frames import FrameLimits, check
-from serving.dataplane.gateway import Call
 from serving.dataplane.route_table import RouteTable
 from serving.dataplane.routing import forced, pick
 from serving.errors import BadImage, Overloaded, PermissionDenied
