@@ -33,12 +33,15 @@ CLASS_NAMES = ("cell", "plate")
 _BUSY_SIDE = 768
 
 
-def detector(boxes: Sequence[Sequence[float]], *, busy: int = 0) -> onnx.ModelProto:
+def detector(
+    boxes: Sequence[Sequence[float]], *, busy: int = 0, fails_on_white: bool = False
+) -> onnx.ModelProto:
     """Return a detector that answers the same dense head for every image.
 
     Args:
         boxes: (cx, cy, w, h, score of class 0, score of class 1) each, input pixels.
         busy: How many large matrix products it computes first, to be slow.
+        fails_on_white: Whether an image that is nearly white makes it fail.
     """
     head = np.array(boxes, np.float32).T[None]
     square = np.full((_BUSY_SIDE, _BUSY_SIDE), 1 / _BUSY_SIDE, np.float32)
@@ -61,6 +64,17 @@ def detector(boxes: Sequence[Sequence[float]], *, busy: int = 0) -> onnx.ModelPr
         nodes += [helper.make_node("ReduceMax", [f"work{busy}"], ["worked"], keepdims=0)]
         nodes += [helper.make_node("Add", ["level", "worked"], ["busy_level"])]
         last = "busy_level"
+    if fails_on_white:
+        # The index is 0 up to a mean of 0.8 and 1, beyond the end, above it.
+        constants += [numpy_helper.from_array(np.array(1.25, np.float32), "steep")]
+        nodes += [
+            helper.make_node("ReduceMax", ["level"], ["brightest"], keepdims=0),
+            helper.make_node("Mul", ["brightest", "steep"], ["steps"]),
+            helper.make_node("Cast", ["steps"], ["index"], to=TensorProto.INT64),
+            helper.make_node("Gather", ["zero", "index"], ["looked_up"]),
+            helper.make_node("Add", [last, "looked_up"], ["fragile_level"]),
+        ]
+        last = "fragile_level"
     nodes += [
         helper.make_node("Mul", [last, "zero"], ["nothing"]),
         helper.make_node("Add", ["head", "nothing"], ["output0"]),
@@ -107,6 +121,7 @@ class ArchiveBuilder:
         *,
         boxes: Sequence[Sequence[float]] = BOXES,
         busy: int = 0,
+        fails_on_white: bool = False,
         change_card: Callable[[card_pb2.Card], None] = lambda card: None,
     ) -> Path:
         """Return NAME-VERSION.mar in `model_store`, signed.
@@ -117,10 +132,12 @@ class ArchiveBuilder:
             version: Of the model.
             boxes: See `detector`.
             busy: See `detector`.
+            fails_on_white: See `detector`.
             change_card: Changes the card before it is packed and signed.
         """
         stage = Path(tempfile.mkdtemp(dir=self._folder))
-        onnx.save(detector(boxes, busy=busy), stage / "student.onnx")
+        model = detector(boxes, busy=busy, fails_on_white=fails_on_white)
+        onnx.save(model, stage / "student.onnx")
         image = frame_image()
         card = _card(name, version)
         (stage / "card.json").write_text(as_json(card))
