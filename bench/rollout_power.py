@@ -8,19 +8,16 @@ frames that are correlated within a camera (AR(1) latency and agreement, errors 
 """
 
 import json
-import os
-import platform
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from bench.provenance import provenance
 from serving.controlplane import guardrails
 from serving.controlplane.guardrails import Sides, Traffic
 from serving.controlplane.sequential import alpha_of_look, look_at
@@ -356,19 +353,10 @@ def _told(outcome: Outcome) -> dict[str, object]:
 
 
 def main() -> None:
-    """Simulate 4,000 rollouts a case and write the results."""
-    rollouts = int(sys.argv[1]) if len(sys.argv) > 1 else 4000
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"],  # noqa: S607 - whichever git there is
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
+    """Simulate 2,000 rollouts a case, or as many as told, and write the results."""
+    rollouts = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     results = {
-        "command": f".venv/bin/python -m bench.rollout_power {rollouts}",
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit,
-        "hardware": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        **provenance(f".venv/bin/python -m bench.rollout_power {rollouts}"),
         "rollouts": rollouts,
         "guardrails": LIMITS.model_dump(),
         "at_the_limits": asdict(AT_THE_LIMITS),

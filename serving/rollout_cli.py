@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from serving import rollout_tables
-from serving.admin_client import DEFAULT_URL
+from serving.admin_client import DEFAULT_URL, AdminClient
 from serving.admin_session import Url, admin_session
 from serving.rollout_arguments import (
     Alpha,
@@ -88,9 +88,11 @@ def start(  # noqa: PLR0917 - the parameters of a Typer command are its options
 @rollout_app.command("show")
 def show(
     rollout: Annotated[
-        str | None, typer.Argument(metavar="[ROLLOUT]", help="Its id; without: all, the newest.")
+        str | None,
+        typer.Argument(
+            metavar="[ROLLOUT|ROUTE]", help="An id, or a route for its newest; without: all."
+        ),
     ] = None,
-    route: Annotated[str | None, typer.Option(help="Only this route's.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 10,
     url: Url = DEFAULT_URL,
 ) -> None:
@@ -103,14 +105,16 @@ def show(
 
       understudy rollout show
 
+      understudy rollout show default
+
       understudy rollout show 3f9c2a1b
     """
     with admin_session(url) as admin:
         if rollout is not None:
-            _tell(admin.call("GET", f"/rollouts/{quote(rollout)}"))
+            of_the_route = admin.call("GET", "/rollouts", None, route=rollout, limit=1)
+            _tell(of_the_route[0] if of_the_route else _one(admin, rollout))
             return
-        query: dict[str, str | int] = {"limit": limit} | ({"route": route} if route else {})
-        found = admin.call("GET", "/rollouts", None, **query)
+        found = admin.call("GET", "/rollouts", None, limit=limit)
     if found:
         Console().print(rollout_tables.rollouts(found))
     else:
@@ -157,6 +161,11 @@ def cancel(
       understudy rollout cancel 3f9c2a1b --rollback
     """
     _ask(url, rollout, "rollback" if back else "cancel", why)
+
+
+def _one(admin: AdminClient, rollout: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = admin.call("GET", f"/rollouts/{quote(rollout)}")
+    return found
 
 
 def _ask(url: str, rollout: str, what: str, why: str) -> None:

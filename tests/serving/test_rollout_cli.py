@@ -92,8 +92,9 @@ async def test_an_operator_watches_a_rollout_roll_itself_back(
     )
     await server.fleet.run(server.rollouts, 30)
     (rollout,) = await server.fleet.store.rollouts(None, 1)
-    listed = await operator("show", "--route", "default")
+    listed = await operator("show")
     shown = await operator("show", rollout.id)
+    newest = await operator("show", "default")
 
     assert "No rollout yet" in none.output
     assert started.exit_code == 0, started.output
@@ -101,6 +102,7 @@ async def test_an_operator_watches_a_rollout_roll_itself_back(
     assert "first student" in started.output
     assert "rolled back" in listed.output
     assert "the operate key" in listed.output
+    assert newest.output == shown.output
     lines = [line.split() for line in shown.output.splitlines()]
     (breach,) = [line for line in lines if line and line[-1] == "breach"]
     assert breach[:2] == ["25%", "errors"]
