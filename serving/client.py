@@ -216,8 +216,7 @@ class AsyncDetectClient:
             requests: The camera's; read all the while.
             frame_timeout_s: For each frame; None: the route's own.
             every_frame: Hold the sender back rather than drop frames.
-            patience_s: How long nobody may answer; before the first answer, each address is tried
-                once.
+            patience_s: How long nobody may answer; before the first answer it is two seconds.
             reconnecting: Told why, and after how many seconds, it connects again.
 
         Yields:

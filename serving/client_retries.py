@@ -23,6 +23,9 @@ from serving.errors import (
 _LOST = (BackendUnavailable, StaleRoute, StreamEnded, WorkerFailed)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 _LATE = 1.5
+# One who starts a camera wants to know soon that nobody is there; but a gateway that was killed
+# just now may have taken the first connection with it.
+_FIRST_PATIENCE_S = 2.0
 # What a server may ask of a camera that is to connect again.
 _LONGEST_HINT_S = 30.0
 
@@ -116,8 +119,8 @@ class Reconnects:
 
     Args:
         addresses: How many there are.
-        patience_s: How long nobody may answer, once somebody has; until then each address is
-            tried once.
+        patience_s: How long nobody may answer, once somebody has; until then at most a few seconds,
+            in which each address is tried.
 
     Attributes:
         tried: Addresses that failed in this round: the others come first.
@@ -151,7 +154,7 @@ class Reconnects:
             self._since = time.monotonic()
         self.tried.add(address)
         asked_to_wait = isinstance(error, Overloaded | StreamEnded)
-        if not (asked_to_wait or is_lost(error)) or self._is_over(asked_to_wait):
+        if not (asked_to_wait or is_lost(error)) or self._is_over():
             raise error
         if len(self.tried) >= self._addresses:
             self.tried.clear()
@@ -159,10 +162,9 @@ class Reconnects:
             return min(error.retry_after_s, _LONGEST_HINT_S)
         return backoff_s(self._failures - max(1, self._addresses - 1) - 1)
 
-    def _is_over(self, asked_to_wait: bool) -> bool:
-        if self._worked or asked_to_wait:
-            return time.monotonic() - self._since > self._patience_s
-        return len(self.tried) >= self._addresses
+    def _is_over(self) -> bool:
+        patience_s = self._patience_s if self._worked else min(self._patience_s, _FIRST_PATIENCE_S)
+        return time.monotonic() - self._since > patience_s and self._failures >= self._addresses
 
 
 def is_down(error: UnderstudyError) -> bool:

@@ -40,6 +40,8 @@ class Settings(BaseSettings):
         backends: TorchServe instances; each runs every release.
         image_limit_bytes: Largest encoded image.
         image_budget_bytes: Images that a gateway holds at once, all together, before 429.
+        connection_age_s: After about this long a camera's stream is asked to connect again, so that
+            cameras spread over the gateways that there are.
         waiting_room: Frames that may wait for each release before 429.
         stop_timeout_s: How long requests under way may take after SIGTERM.
         harvest_dir: Where frames are kept on which the arms disagree; None: none are. They show
@@ -71,6 +73,7 @@ class Settings(BaseSettings):
     # TorchServe's own default limit is 6,553,500 bytes, query and headers included.
     image_limit_bytes: int = Field(default=6 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     image_budget_bytes: int = Field(default=256 * 1024 * 1024, ge=1024 * 1024, le=64 * 1024**3)
+    connection_age_s: float = Field(default=1800.0, ge=1, le=30 * 86_400)
     waiting_room: int = Field(default=128, ge=0, le=10_000)
     stop_timeout_s: float = Field(default=30.0, gt=0, le=600)
     harvest_dir: Path | None = None

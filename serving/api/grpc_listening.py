@@ -29,10 +29,8 @@ _READABLE_LIMITS = 2
 _OTHER_FIELDS_BYTES = 1024 * 1024
 # A call of its own for each stream; each holds a few frames beside the budget while it is read.
 _MOST_CALLS = 2048
-# A connection without streams is asked to go elsewhere as a stream is; one with streams goes with
-# its last, which ends by itself before this.
-_CONNECTION_AGE_S = 1800
-_CONNECTION_GRACE_S = 2400
+# A stream's spread, and its last answers.
+_LATER, _LAST_ANSWERS_S = 1.2, 300.0
 
 
 class Health(Protocol):
@@ -56,7 +54,12 @@ class GrpcListener:
 
 
 def bind_grpc(
-    host: str, port: int, *, image_limit_bytes: int, shared: bool = False
+    host: str,
+    port: int,
+    *,
+    image_limit_bytes: int,
+    connection_age_s: float = 1800.0,
+    shared: bool = False,
 ) -> GrpcListener:
     """Take a port, and serve nothing yet.
 
@@ -64,13 +67,15 @@ def bind_grpc(
         host: Address to listen on; of IPv6 without brackets.
         port: 0 takes any free one.
         image_limit_bytes: Largest encoded image.
+        connection_age_s: After about this long a client is asked to connect again.
         shared: The port is held by `listening.hold`, and processes of ours share it.
 
     Raises:
         ConfigurationError: The port is taken or the host is not ours.
     """
     server = grpc.aio.server(
-        options=_options(image_limit_bytes, shared=shared), maximum_concurrent_rpcs=_MOST_CALLS
+        options=_options(image_limit_bytes, connection_age_s, shared=shared),
+        maximum_concurrent_rpcs=_MOST_CALLS,
     )
     try:
         return GrpcListener(server, server.add_insecure_port(authority(host, port)))
@@ -126,14 +131,20 @@ async def grpc_server(
         await ending
 
 
-def _options(image_limit_bytes: int, *, shared: bool) -> list[tuple[str, int]]:
+def _options(
+    image_limit_bytes: int, connection_age_s: float, *, shared: bool
+) -> list[tuple[str, int]]:
     return [
         # A stranger's server on our port must be an error, not a silent half of the traffic.
         ("grpc.so_reuseport", int(shared)),
         ("grpc.max_receive_message_length", _message_limit(image_limit_bytes)),
-        # gRPC spreads it by a tenth by itself.
-        ("grpc.max_connection_age_ms", _CONNECTION_AGE_S * 1000),
-        ("grpc.max_connection_age_grace_ms", _CONNECTION_GRACE_S * 1000),
+        # One without streams is asked to go elsewhere as a stream is; gRPC spreads it by itself.
+        # One with streams goes with the last of them, which ends by itself before the grace does.
+        ("grpc.max_connection_age_ms", round(connection_age_s * 1000)),
+        (
+            "grpc.max_connection_age_grace_ms",
+            round((connection_age_s * _LATER + _LAST_ANSWERS_S) * 1000),
+        ),
         # Find cameras that vanished, and let live ones ping every 10 s through their NAT.
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),

@@ -12,6 +12,7 @@ from serving.api.grpc_listening import SERVICE, GrpcListener, Health, bind_grpc,
 from serving.api.http import create_http
 from serving.api.image_budget import ImageBudget
 from serving.api.listening import http_server
+from serving.api.stream_ends import StreamLimits
 from serving.api.v2 import V2
 from serving.api.v2_grpc import V2Service
 from serving.api.v2_http import add_v2_http
@@ -67,7 +68,14 @@ async def _listening(
         health = await enter(
             grpc_server(
                 _grpc_listener(wiring),
-                DetectionService(gateway, keys, metrics, stopping, budget=budget),
+                DetectionService(
+                    gateway,
+                    keys,
+                    metrics,
+                    stopping,
+                    budget=budget,
+                    streams=StreamLimits(age_s=wiring.settings.connection_age_s),
+                ),
                 stopping=stopping,
                 stop_timeout_s=patience_s,
                 v2=V2Service(v2),
@@ -101,6 +109,7 @@ def _grpc_listener(wiring: Wiring) -> GrpcListener:
         wiring.grpc_host,
         wiring.grpc_port,
         image_limit_bytes=wiring.settings.image_limit_bytes,
+        connection_age_s=wiring.settings.connection_age_s,
         shared=True,
     )
 
