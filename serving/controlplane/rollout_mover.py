@@ -159,6 +159,8 @@ class RolloutMover:
                 rollout, stage, to_come=to_come, revision=present.revision, at=present.at
             )
         taken = taken.model_copy(update={"revision": present.revision})
+        # It has sorted windows by the old revision; the next one reads them anew.
+        self._readers.pop(rollout.id, None)
         await self._store.put_rollout(taken)
         return taken
 

@@ -140,6 +140,8 @@ async def test_a_stop_between_the_route_and_the_rollout_is_taken_up(fleet: Rollo
     rollout = await newest(fleet)
     assert (rollout.stage, rollout.state) == (3, RolloutState.RUNNING)
     assert rollout.revision == (await fleet.route()).revision
+    await fleet.run(fleet.rollouts(), HOLD_WINDOWS)
+    assert (await newest(fleet)).stage == 4
 
 
 async def test_a_stop_before_the_roll_back_is_taken_up(fleet: RolloutFleet) -> None:
