@@ -42,13 +42,13 @@ class RolloutFleet:
         store: Holds routes, windows and rollouts.
         cameras: How many.
         student: How the raised arm behaves.
-        now: The clock.
+        now: The clock; it runs ahead of the store's.
     """
 
     store: Store
     cameras: int = 40
     student: Student = field(default_factory=Student)
-    now: datetime = datetime(2026, 11, 21, tzinfo=UTC)
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
 
     @property
