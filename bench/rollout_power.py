@@ -149,7 +149,9 @@ class World:
         sums.compared += compared.sum(axis=-1)
         sums.f1 += (compared * f1 + noise).sum(axis=-1)
 
-    def _step(self, moved: npt.NDArray[np.bool_]) -> tuple[Floats, ...]:
+    def _step(
+        self, moved: npt.NDArray[np.bool_]
+    ) -> tuple[npt.NDArray[np.int64], Floats, Floats, Floats]:
         rng, fleet, truth = self._fleet.rng, self._fleet, self._truth
         shape = moved.shape
         self._slow = 0.9 * self._slow + np.sqrt(1 - 0.81) * rng.normal(0, 1, shape)
@@ -355,12 +357,13 @@ def _told(outcome: Outcome) -> dict[str, object]:
 def main() -> None:
     """Simulate 2,000 rollouts a case, or as many as told, and write the results."""
     rollouts = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    fleets = {str(n): _fleet_results(n, hold, rollouts) for n, hold in _FLEETS}
     results = {
         **provenance(f".venv/bin/python -m bench.rollout_power {rollouts}"),
         "rollouts": rollouts,
         "guardrails": LIMITS.model_dump(),
         "at_the_limits": asdict(AT_THE_LIMITS),
-        "fleets": {str(n): _fleet_results(n, hold, rollouts) for n, hold in _FLEETS},
+        "fleets": fleets,
     }
     _RESULTS.parent.mkdir(exist_ok=True)
     _RESULTS.write_text(json.dumps(results, indent=2) + "\n")
