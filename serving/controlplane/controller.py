@@ -11,6 +11,7 @@ import structlog
 
 from serving.controlplane import releases, rollback
 from serving.controlplane.archives import ArchiveStore
+from serving.controlplane.deployer import BACKEND_TIMEOUT_S
 from serving.controlplane.finishing import finish, until_one_ends
 from serving.controlplane.gone import SILENT_AFTER_S
 from serving.controlplane.leadership import LEASE_TTL_S, Claim, Leadership
@@ -61,6 +62,7 @@ class Controller:
             gone: its lease plus the longest deadline.
         reconcile_s: Seconds between two reconciliations that nothing asked for.
         lease_ttl_s: After a leader's death another leads at the latest after so many seconds.
+        backend_timeout_s: How long a deploy waits for a backend that is down.
         pick: Which arm of a route answers a camera; None: rollouts go by the weights alone.
     """
 
@@ -74,6 +76,7 @@ class Controller:
         silent_after_s: float = SILENT_AFTER_S,
         reconcile_s: float = 2.0,
         lease_ttl_s: float = LEASE_TTL_S,
+        backend_timeout_s: float = BACKEND_TIMEOUT_S,
         pick: Pick | None = None,
     ) -> None:
         self._store = store
@@ -82,6 +85,7 @@ class Controller:
         self._holder = holder
         self._silent_after_s = silent_after_s
         self._reconcile_s = reconcile_s
+        self._backend_timeout_s = backend_timeout_s
         self._leadership = Leadership(store, holder, ttl_s=lease_ttl_s)
         self._pick = pick
         self._term: Term | None = None
@@ -292,12 +296,12 @@ class Controller:
 
     def _not_leading(self) -> BackendUnavailable:
         leader = self._leadership.leader
-        return BackendUnavailable(
-            f"controller {leader!r} leads, not this one ({self._holder!r}): ask that one"
-            if leader not in {"", self._holder}
-            else f"controller {self._holder!r} does not lead yet; try again in a moment",
-            retry_after_s=1.0,
-        )
+        words = f"controller {leader!r} leads, not this one ({self._holder!r}): ask that one"
+        if leader == self._holder:
+            words = f"a newer controller of this one's name, {leader!r}, leads: ask that one"
+        if not leader:
+            words = f"controller {self._holder!r} does not lead yet; try again in a moment"
+        return BackendUnavailable(words, retry_after_s=1.0)
 
     async def _lead(self, claim: Claim | None) -> None:
         """Compete, lead, lose, and compete again, until cancelled."""
@@ -330,6 +334,7 @@ class Controller:
                 claim,
                 silent_after_s=self._silent_after_s,
                 period_s=self._reconcile_s,
+                backend_timeout_s=self._backend_timeout_s,
             ) as term:
                 self._term = term
                 self._rollouts = Rollouts(term.store, self.set_route, self._pick)

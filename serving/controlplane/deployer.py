@@ -29,7 +29,7 @@ from serving.store.values import Release, ReleaseKey, ReleaseState
 _log = structlog.get_logger(__name__)
 
 # A backend that was killed is back within a few seconds.
-_BACKEND_TIMEOUT_S = 30.0
+BACKEND_TIMEOUT_S = 30.0
 _KILLED = (BackendUnavailable, StaleRoute, WorkerDied)
 
 
@@ -41,6 +41,7 @@ class Deployer:
         archives: Gives private, verified copies.
         keepers: Of the backends.
         routing: Held while a route changes; no worker is taken away meanwhile.
+        backend_timeout_s: How long a backend that is down is waited for.
     """
 
     def __init__(
@@ -49,11 +50,14 @@ class Deployer:
         archives: ArchiveStore,
         keepers: Sequence[Keeper],
         routing: asyncio.Lock,
+        *,
+        backend_timeout_s: float = BACKEND_TIMEOUT_S,
     ) -> None:
         self._store = store
         self._archives = archives
         self._keepers = tuple(keepers)
         self._routing = routing
+        self._backend_timeout_s = backend_timeout_s
         self.one_at_a_time = asyncio.Lock()
         """Held by a deploy, and by whoever removes archives or ends what a deploy began."""
 
@@ -172,7 +176,7 @@ class Deployer:
     async def _survive(self, keeper: Keeper, work: Callable[[], Awaitable[None]]) -> None:
         """Change a backend; one that is down, or goes down meanwhile, is waited for once."""
         for last in (False, True):
-            await keeper.answers(_BACKEND_TIMEOUT_S)
+            await keeper.answers(self._backend_timeout_s)
             try:
                 async with keeper.changing:
                     await work()

@@ -97,8 +97,9 @@ class Leadership:
 
     Args:
         store: Keeps it.
-        holder: Who asks. The same name again takes over at once, and the one before is fenced off:
-            a supervisor names all controllers that it starts, one after the other, alike.
+        holder: Who asks. A new process of the same name takes over at once, and the one before is
+            fenced off: a supervisor names all controllers that it starts, one after the other,
+            alike. One that was replaced so waits until the lease is free.
         ttl_s: How long a lease lasts from a renewal, seconds.
     """
 
@@ -106,18 +107,27 @@ class Leadership:
         self._store = store
         self._holder = holder
         self._ttl_s = ttl_s
+        self._had_its_turn = False
         self.leader = ""
         """Who led when this one last asked in vain; "" before."""
 
     async def try_acquire(self) -> Claim | None:
         """Return the claim where the lease is free, else None."""
+        if self._had_its_turn and await self._is_held():
+            return None
         asked_at_s = time.monotonic()
         lease = await self._store.acquire_lease(self._holder, self._ttl_s)
         if lease is None:
-            found = await self._store.lease()
-            self.leader = "" if found is None else found.holder
+            await self._is_held()
             return None
+        self._had_its_turn = True
         return Claim(self._store, lease, asked_at_s=asked_at_s, ttl_s=self._ttl_s)
+
+    async def _is_held(self) -> bool:
+        """Tell whether anybody leads, one of our own name included."""
+        found = await self._store.lease()
+        self.leader = "" if found is None else found.holder
+        return found is not None and found.holder != "" and found.expires > await self._store.now()
 
     async def acquire(self) -> Claim:
         """Wait until the lease is free and return the claim."""

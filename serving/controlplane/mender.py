@@ -111,7 +111,7 @@ class Mender:
 
     async def _tried(self, release: Release, running: _Running) -> Exception | None:
         try:
-            await self._refill(release, is_registered=release.key in running)
+            await self._refill(release, running.get(release.key))
         except LeaseLost:
             raise
         except UnderstudyError as error:
@@ -126,15 +126,17 @@ class Mender:
         self._pauses.forget(release.key)
         return None
 
-    async def _refill(self, release: Release, *, is_registered: bool) -> None:
+    async def _refill(self, release: Release, found: Registration | None) -> None:
         """Load a release and ask its golden frames before gateways are told.
 
         One that fails its golden frames stays registered: a gateway that has not heard yet may
         have sent it a frame, which an unregister would lose.
         """
         archive = await asyncio.to_thread(self._archives.open, release.sha256, release.key)
-        if not is_registered:
+        if found is None:
             await self._keeper.register(archive, release)
+        elif not found.workers:  # whoever registered it was cut off before it had any
+            await self._keeper.scale(release.key, release.workers)
         await self._keeper.prove(archive, release)
         detail = f"{self.name} ran without it; loaded again on {release.workers} workers"
         await self._store.audit("controller", "release.refill", str(release.key), detail)

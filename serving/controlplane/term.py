@@ -50,6 +50,7 @@ async def open_term(
     *,
     silent_after_s: float,
     period_s: float,
+    backend_timeout_s: float,
 ) -> AsyncIterator[Term]:
     """Begin a term; its drains stop with it, and the next one takes them up.
 
@@ -60,11 +61,12 @@ async def open_term(
         claim: The lease.
         silent_after_s: A gateway whose heartbeats stood still for so long counts as gone.
         period_s: Seconds between two reconciliations that nothing asked for.
+        backend_timeout_s: How long a deploy waits for a backend that is down.
     """
     fenced = store.fenced(claim.epoch)
     routing = asyncio.Lock()
     keepers = [Keeper(backend, fenced, claim.confirm) for backend in backends]
-    deployer = Deployer(fenced, archives, keepers, routing)
+    deployer = Deployer(fenced, archives, keepers, routing, backend_timeout_s=backend_timeout_s)
     drains = Drains(fenced, keepers, archives, deployer.one_at_a_time, Silence(silent_after_s))
     settlement = Settlement(fenced, drains, routing)
     reconciler = Reconciler(

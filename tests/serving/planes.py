@@ -41,7 +41,9 @@ class Plane:
 def kept(backends: Sequence[Any]) -> list[Backend]:
     """Return running TorchServes as a controller takes them: "backend-0" and so on."""
     return [
-        Backend(f"backend-{place}", one.inference, one.management)
+        one
+        if isinstance(one, Backend)
+        else Backend(f"backend-{place}", one.inference, one.management)
         for place, one in enumerate(backends)
     ]
 
@@ -52,17 +54,18 @@ async def open_plane(
     backends: Sequence[Any],
     builder: Any,
     *,
-    silent_after_s: float = 30.0,
     holder: str = "test",
+    **options: Any,
 ) -> AsyncIterator[Plane]:
     """Open a control plane on `folder`; a second time on the same folder takes up the first.
 
     Args:
         folder: Of the store and the model store.
-        backends: Running TorchServes that load from one folder.
+        backends: Running TorchServes that load from one folder; the controller's own kind is taken
+            as it is.
         builder: Builds archives.
-        silent_after_s: See `Controller`.
         holder: See `Controller`.
+        options: Of the `Controller`.
     """
     model_store = folder / "model_store"
     model_store.mkdir(exist_ok=True)
@@ -76,9 +79,10 @@ async def open_plane(
         path: Path = builder.build(model_store, *args, **options)
         return path
 
+    known = {"silent_after_s": 30.0} | options
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(f"sqlite+aiosqlite:///{folder}/store"))
         controller = await stack.enter_async_context(
-            Controller(store, copies, kept(backends), holder=holder, silent_after_s=silent_after_s)
+            Controller(store, copies, kept(backends), holder=holder, **known)
         )
         yield Plane(store, controller, model_store, build, copies, backends)
