@@ -24,7 +24,7 @@ MOST_CAMERAS = 10_000
 CAMERAS_OWN = frozenset(
     {
         *("invalid_request", "unauthenticated", "permission_denied", "invalid_field"),
-        *("missing_camera_id", "unknown_route", "unknown_arm", "unknown_key"),
+        *("missing_camera_id", "unknown_route", "unknown_camera", "unknown_arm", "unknown_key"),
         *("image_too_large", "bad_image", "cancelled"),
     }
 )

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +32,8 @@ ABANDONED_S = 30.0
 MOST_TRIES = 3
 # A frame that had no time to begin with says nothing of the worker.
 _SLOW_S = 1.0
+_SLOW_SHARE = 0.25
+_SLOW = DeadlineExceeded("no answer in a quarter of the time")
 _RETRY_AFTER_S = 1.0
 _ELSEWHERE = (BackendUnavailable, StaleRoute, WorkerDied, Overloaded)
 
@@ -67,9 +69,13 @@ class Upstream:
         self._metrics = metrics
         self._retries = retries or TokenBucket(share=0.2, most=256, begin=32, floor=32)
         self._failing_since: dict[ReleaseKey, float] = {}
+        self._left: set[asyncio.Task[Returned]] = set()
 
     async def predict(self, release: Release, frame: Frame, deadline: Deadline) -> Returned:
         """Have one frame answered, by at most three backends one after the other.
+
+        One that has not answered after a quarter of the time is given company by another: its
+        workers may be gone, and TorchServe keeps their frames until it has new ones.
 
         Raises:
             RequestError: The worker cannot read the frame.
@@ -81,18 +87,29 @@ class Upstream:
             DeadlineExceeded: The deadline has passed.
         """
         self._retries.earn()
+        key = release.key
         failures: dict[str, UnderstudyError] = {}
-        endpoint = self._endpoints.choose(release.key)
-        while endpoint is not None:
-            try:
-                returned = await self._send(endpoint, frame, deadline)
-            except _ELSEWHERE as error:
-                failures[endpoint.backend] = error
-                endpoint = self._another(release.key, failures, error)
-            else:
-                self._failing_since.pop(release.key, None)
-                return returned
-        raise self._verdict(release.key, list(failures.values()))
+        calls: dict[asyncio.Task[Returned], str] = {}
+        slow_s: float | None = max(0.0, deadline.remaining_s() * _SLOW_SHARE)
+        error: UnderstudyError = _SLOW
+        endpoint = self._endpoints.choose(key)
+        try:
+            while endpoint is not None or calls:
+                if endpoint is not None:
+                    calls[self._begin(endpoint, frame, deadline)] = endpoint.backend
+                done = await _first(calls, slow_s)
+                if done is None:
+                    slow_s, error = None, _SLOW  # company is sought once
+                else:
+                    backend = calls.pop(done)
+                    try:
+                        return self._answered(key, done)
+                    except _ELSEWHERE as failure:
+                        failures[backend] = error = failure
+                endpoint = self._another(key, failures.keys() | set(calls.values()), error)
+        finally:
+            self._leave(calls)
+        raise self._verdict(key, list(failures.values()))
 
     def check(self, key: ReleaseKey) -> None:
         """Tell before anyone waits for a place that the release cannot be sent to.
@@ -129,20 +146,48 @@ class Upstream:
         self._failing_since.pop(key, None)
         self._endpoints.forget(key)
 
+    def _answered(self, key: ReleaseKey, call: "asyncio.Task[Returned]") -> Returned:
+        returned = call.result()
+        self._failing_since.pop(key, None)
+        return returned
+
     def _another(
-        self, key: ReleaseKey, failures: Mapping[str, UnderstudyError], error: UnderstudyError
+        self, key: ReleaseKey, tried: Collection[str], error: UnderstudyError
     ) -> Endpoint | None:
-        if len(failures) >= MOST_TRIES:
+        if len(tried) >= MOST_TRIES:
             return None
-        found = self._endpoints.choose(key, without=failures)
+        found = self._endpoints.choose(key, without=tried)
         return found if found is not None and self.may_send_again(key, error) else None
 
-    async def _send(self, endpoint: Endpoint, frame: Frame, deadline: Deadline) -> Returned:
-        started, remaining_s = time.monotonic(), deadline.remaining_s()
-        if remaining_s <= 0:
+    def _leave(self, calls: Iterable["asyncio.Task[Returned]"]) -> None:
+        """Let calls that nobody waits for come to their end: TorchServe cannot take them back."""
+        for call in calls:
+            self._left.add(call)
+            call.add_done_callback(self._forget_left)
+
+    def _forget_left(self, call: "asyncio.Task[Returned]") -> None:
+        self._left.discard(call)
+        if not call.cancelled():
+            call.exception()  # looked at: nobody else will
+
+    def _begin(
+        self, endpoint: Endpoint, frame: Frame, deadline: Deadline
+    ) -> "asyncio.Task[Returned]":
+        """Send a frame; it counts as under way at once, for whoever chooses next.
+
+        Raises:
+            DeadlineExceeded: There is no time left; it is not sent.
+        """
+        if deadline.remaining_s() <= 0:
             self._metrics.count_expired(endpoint.key, "gateway")
             raise DeadlineExceeded("the deadline passed while the frame waited; it was not sent")
-        with self._judged(endpoint, remaining_s):
+        return asyncio.create_task(self._send(endpoint, endpoint.sent(), frame, deadline))
+
+    async def _send(
+        self, endpoint: Endpoint, passed: Pass, frame: Frame, deadline: Deadline
+    ) -> Returned:
+        started, remaining_s = time.monotonic(), max(0.0, deadline.remaining_s())
+        with self._judged(endpoint, passed, remaining_s):
             reply = await endpoint.client.predict(
                 endpoint.key,
                 frame.image,
@@ -154,13 +199,13 @@ class Upstream:
         return Returned(reply, time.monotonic() - started, endpoint.backend)
 
     @contextmanager
-    def _judged(self, endpoint: Endpoint, remaining_s: float) -> Iterator[None]:
-        """Let the breaker know how the call in the block ends, or that it outlasts the deadline."""
-        passed = endpoint.sent()
+    def _judged(self, endpoint: Endpoint, passed: Pass, remaining_s: float) -> Iterator[None]:
+        """Let the breaker know how the call in the block ends, or that it takes too long."""
         late = partial(endpoint.failed, passed, 1.0)
         if remaining_s < _SLOW_S:
             late = partial(endpoint.gave_up, passed)
-        timer = asyncio.get_running_loop().call_later(remaining_s, late)
+        slow_s = max(remaining_s * _SLOW_SHARE, min(remaining_s, _SLOW_S))
+        timer = asyncio.get_running_loop().call_later(slow_s, late)
         try:
             yield
         except BaseException as error:
@@ -198,6 +243,14 @@ class Upstream:
             retry_after_s=_RETRY_AFTER_S if wait_s is None else max(wait_s, 0.05),
             refused=True,
         )
+
+
+async def _first(
+    calls: Collection["asyncio.Task[Returned]"], timeout_s: float | None
+) -> "asyncio.Task[Returned] | None":
+    """Return one call that has ended; None: none has in this time."""
+    done, _ = await asyncio.wait(calls, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    return next(iter(done), None)
 
 
 def was_sent(error: UnderstudyError) -> bool:

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,3 +121,43 @@ async def test_a_placement_elsewhere_is_not_for_this_gateway() -> None:
 
     assert not endpoints.is_up(TEACHER)
     assert endpoints.ready_workers(TEACHER) == []
+
+
+async def test_a_frame_that_hangs_is_given_company_by_another_backend() -> None:
+    backends = {"b0": ScriptedBackend(), "b1": ScriptedBackend()}
+    upstream = built(backends)
+    backends["b0"].hold[TEACHER] = asyncio.Event()
+
+    returned = await upstream.predict(RELEASE, FRAME, Deadline.after(1.0))
+    backends["b0"].hold[TEACHER].set()
+
+    assert returned.backend == "b1"
+    assert [len(backend.asked) for backend in backends.values()] == [1, 1]
+
+
+async def test_a_frame_that_hangs_everywhere_waits_for_the_first_answer() -> None:
+    backends = {"b0": ScriptedBackend(), "b1": ScriptedBackend()}
+    upstream = built(backends)
+    for backend in backends.values():
+        backend.hold[TEACHER] = asyncio.Event()
+
+    waiting = asyncio.create_task(upstream.predict(RELEASE, FRAME, Deadline.after(0.4)))
+    while not backends["b1"].asked:  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(0.01)
+    backends["b0"].hold[TEACHER].set()
+
+    assert (await waiting).backend == "b0"
+    backends["b1"].hold[TEACHER].set()
+
+
+async def test_company_is_paid_from_the_retry_budget() -> None:
+    backends = {"b0": ScriptedBackend(), "b1": ScriptedBackend()}
+    upstream = built(backends, TokenBucket(share=0.0, most=1, clock=lambda: 0.0))
+    backends["b0"].hold[TEACHER] = asyncio.Event()
+
+    waiting = asyncio.create_task(upstream.predict(RELEASE, FRAME, Deadline.after(0.2)))
+    await asyncio.wait([waiting], timeout=0.3)
+    backends["b0"].hold[TEACHER].set()
+
+    assert (await waiting).backend == "b0"
+    assert backends["b1"].asked == []
