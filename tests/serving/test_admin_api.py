@@ -91,7 +91,15 @@ async def test_from_deploy_to_rollback(server: AdminServer) -> None:
             "route_conflict",
         )
         both = arms(old=("student-1.0", 100), new=("student-1.1", 0)) | {"timeout_s": 2.5}
-        assert (await operator.put("/routes/default", json=both)).is_success
+        both |= {
+            "sticky": "header:x-site",
+            "shadow": {"arm": "new", "rate": 0.5},
+            "fallback": {"arm": "old", "budget": 0.2},
+        }
+        told = (await operator.put("/routes/default", json=both)).json()
+        assert {name: told[name] for name in both if name != "arms"} == {
+            name: value for name, value in both.items() if name != "arms"
+        }
         reply = await operator.post("/routes/default/promote", json={"arm": "new", "why": "good"})
         assert [arm["weight"] for arm in reply.json()["arms"]] == [0, 100]
         assert reply.json()["timeout_s"] == 2.5
@@ -117,6 +125,9 @@ async def test_from_deploy_to_rollback(server: AdminServer) -> None:
         }
         assert [one["release"] for one in status["running"]] == ["student-1.0"]
         assert status["running"][0]["ready_workers"] == 1
+        assert status["running"][0]["backend"] == "backend-0"
+        assert status["backends"] == [{"name": "backend-0", "answers": True}]
+        assert status["leads"]
         assert status["revision"] == 5
         actions = [one["action"] for one in (await operator.get("/audit")).json()["entries"]]
         assert actions.count("route.set") == 5
@@ -129,6 +140,7 @@ async def test_bad_wishes_are_refused_with_their_field(server: AdminServer) -> N
     async with client(server) as operator:
         put, post = operator.put, operator.post
         off = arms(a=("student-1.0", 60), b=("student-1.0", 50))
+        one = arms(a=("student-1.0", 100))
         twice = {"arms": arms(a=("s-1", 50))["arms"] * 2}
         assert [
             error(await put("/routes/default", json=off)),
@@ -136,6 +148,9 @@ async def test_bad_wishes_are_refused_with_their_field(server: AdminServer) -> N
             error(await put("/routes/default", json=arms(a=("student", 100)))),
             error(await put("/routes/default", json=arms(a=("student-1.0", 100)))),
             error(await put("/routes/default", json={"arms": []})),
+            error(await put("/routes/default", json=one | {"shadow": {"arm": "b", "rate": 1}})),
+            error(await put("/routes/default", json=one | {"fallback": {"arm": "a", "budget": 2}})),
+            error(await put("/routes/default", json=one | {"sticky": "header:X"})),
             error(await put("/routes/Default!", json=arms(a=("student-1.0", 100)))),
             error(await put("/routes/default", json=arms() | {"weights": 1})),
             error(await post("/routes/default/promote", json={"arm": "a"})),
@@ -152,6 +167,9 @@ async def test_bad_wishes_are_refused_with_their_field(server: AdminServer) -> N
             (400, "invalid_route", "arms.a.release"),
             (400, "invalid_route", "arms.a.release"),
             (400, "invalid_route", "arms"),
+            (400, "invalid_route", "shadow.arm"),
+            (400, "invalid_route", "fallback.budget"),
+            (400, "invalid_route", "sticky"),
             (400, "invalid_route", "name"),
             (400, "invalid_field", "weights"),
             (404, "unknown_route", "route"),
