@@ -18,8 +18,8 @@ from serving.api.request_ids import request_id
 from serving.api.stream_ends import Claims, Ending, StreamLimits
 from serving.api.stream_frames import TIMEOUT_KEY, StreamFrames
 from serving.api.timeouts import LONGEST_TIMEOUT_S, deadline_of
-from serving.dataplane.deadline import Deadline
 from serving.dataplane.calls import Call
+from serving.dataplane.deadline import Deadline
 from serving.errors import InvalidField
 from serving.keys import Authenticator
 from serving.metrics import Metrics
