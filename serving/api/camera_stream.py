@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 
 import structlog
 
@@ -85,13 +85,15 @@ class CameraStream:
 
     async def _work(self, frames: AsyncIterator[StreamFrame], send: Send) -> None:
         stall_s = self._limits.stall_s
-        async for response in self._order.answers(frames):
-            try:
-                async with asyncio.timeout(stall_s):
-                    await send(response)
-            except TimeoutError:
-                why = f"an answer was not taken for {stall_s:g} s"
-                raise self._limits.connect_again(why) from None
+        # Closed here: left to the collector, it would go on with a camera's frames after its end.
+        async with aclosing(self._order.answers(frames)) as answers:
+            async for response in answers:
+                try:
+                    async with asyncio.timeout(stall_s):
+                        await send(response)
+                except TimeoutError:
+                    why = f"an answer was not taken for {stall_s:g} s"
+                    raise self._limits.connect_again(why) from None
 
     async def _watch(self, stopping: asyncio.Event) -> None:
         """Ask for the end when it is due; raise when the key has ended, frames or no frames."""

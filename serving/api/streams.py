@@ -1,7 +1,7 @@
 """Frames in, answers out, in order; when we are behind, the newest frame wins."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from typing import Generic, TypeVar
 
 Request = TypeVar("Request")
@@ -50,8 +50,8 @@ class NewestWins(Generic[Request, Response]):
         """Whether every request that was read has been answered, and its answer has left."""
         return not self._under_way and self._waiting is None
 
-    async def answers(self, requests: AsyncIterator[Request]) -> AsyncIterator[Response]:
-        """Yield an answer for each request; leaving early cancels what is under way."""
+    async def answers(self, requests: AsyncIterator[Request]) -> AsyncGenerator[Response, None]:
+        """Yield an answer for each request; closing it cancels what is under way."""
         reader = asyncio.create_task(self._read(requests))
         try:
             while (turn := await self._turns.get()) is not None:

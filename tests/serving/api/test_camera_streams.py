@@ -1,15 +1,26 @@
 """Cameras' connections, over the real gRPC service."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import grpc
 import pytest
-from stream_server import IMAGE_LIMIT, Camera, camera, serving_streams
+from stream_server import IMAGE_LIMIT, Answering, Camera, Keys, camera, serving_streams
 
 from proto.wire.v1 import detection_pb2 as wire
 from proto.wire.v1 import detection_pb2_grpc
+from serving.api.camera_stream import CameraStream
+from serving.api.image_budget import ImageBudget
+from serving.api.stream_ends import Claims, Ending, StreamLimits
+from serving.api.stream_frames import StreamFrames
+from serving.dataplane.calls import Call
+from serving.dataplane.deadline import Deadline
 from serving.errors import BackendUnavailable, PermissionDenied
+from serving.keys import Authenticator
+from serving.metrics import Metrics
+from serving.store.values import Scope
 
 
 def trailing(error: grpc.aio.AioRpcError) -> dict[str, Any]:
@@ -334,3 +345,56 @@ async def test_one_who_reads_nothing_for_long_is_let_go() -> None:
 
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     assert "was not taken" in str(error.details())
+
+
+async def test_a_stream_whose_camera_leaves_at_an_answer_ends_after_its_other_frames() -> None:
+    answering, budget, ending = Answering("student"), ImageBudget(100), Ending()
+    anyone = Authenticator(Keys(), enabled=False)
+    ends: list[str] = []
+    sending = asyncio.Event()
+
+    async def answer(
+        request: wire.DetectRequest, id_: str, deadline: Deadline | None
+    ) -> wire.DetectResponse:
+        try:
+            return await answering.detect(request, Call(id_, Scope.DETECT, deadline))
+        finally:
+            await asyncio.sleep(0.01)
+            ends.append(request.frame_id)
+
+    async def requests() -> AsyncIterator[wire.DetectRequest]:
+        for frame_id in ("1", "held-2"):
+            yield wire.DetectRequest(image=b"jpeg", camera_id="gate-7", frame_id=frame_id)
+        await asyncio.Event().wait()
+
+    async def never_taken(_: wire.DetectResponse) -> None:
+        sending.set()
+        await asyncio.Event().wait()
+
+    with budget.account() as account:
+        frames = StreamFrames(
+            answer=answer,
+            claims=Claims(),
+            account=account,
+            metrics=Metrics(),
+            timeout_text=None,
+            ending=ending,
+        )
+        stream = CameraStream(
+            frames,
+            ending=ending,
+            check_key=partial(anyone.authenticate, None, Scope.DETECT),
+            limits=StreamLimits(),
+            every_frame=False,
+        )
+        running = asyncio.create_task(stream.run(requests(), never_taken, asyncio.Event()))
+        await sending.wait()
+        await answering.until_came("held-2")
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        ended = list(ends)
+        held_bytes = budget.held_bytes
+
+    assert ended == ["1", "held-2"]
+    assert held_bytes == 0
