@@ -16,11 +16,12 @@ from serving.errors import (
     StaleRoute,
     StreamEnded,
     UnderstudyError,
+    WorkerDied,
     WorkerFailed,
 )
 
 # Another gateway, or this one a moment later, can answer.
-_LOST = (BackendUnavailable, StaleRoute, StreamEnded, WorkerFailed)
+_LOST = (BackendUnavailable, StaleRoute, StreamEnded, WorkerDied, WorkerFailed)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 _LATE = 1.5
 # One who starts a camera wants to know soon that nobody is there; but a gateway that was killed

@@ -13,10 +13,11 @@ from serving.errors import (
     StreamEnded,
     Unauthenticated,
     UnderstudyError,
+    WorkerDied,
     WorkerFailed,
 )
 
-LOST = [BackendUnavailable("x"), StaleRoute("x"), WorkerFailed("x")]
+LOST = [BackendUnavailable("x"), StaleRoute("x"), WorkerDied("x"), WorkerFailed("x")]
 FINAL = [
     BadImage("image", "x"),
     Unauthenticated("x"),
