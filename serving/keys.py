@@ -11,20 +11,26 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+
 from serving.errors import PermissionDenied, Unauthenticated
 from serving.store.values import ApiKey, Scope
 from serving.whole_file import write_whole
+
+log = structlog.get_logger(__name__)
 
 PREFIX = "us"
 ADMIN_KEY_FILE = "admin.key"
 # RFC 7914: 16 MiB and some 50 ms a try.
 _SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
 _REMEMBERED_KEYS = 4096
+# Less than a camera has for a frame.
+_STORE_PATIENCE_S = 0.5
 _HINT = (
     "send `Authorization: Bearer KEY` (or X-API-Key over HTTP); "
     "`understudy key create` makes a key, the first start wrote one to STATE_DIR/admin.key"
@@ -74,10 +80,17 @@ def _slow_hash(secret: str, salt: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class _Verified:
-    """A key whose secret was right, as the store knew it at `read_at` (monotonic seconds)."""
+    """A key whose secret was right.
+
+    Attributes:
+        key: As the store knew it at `read_at`.
+        read_at: Monotonic seconds.
+        asked_at: When the store was last asked, whether or not it answered.
+    """
 
     key: ApiKey
     read_at: float
+    asked_at: float
 
 
 class Authenticator:
@@ -86,15 +99,23 @@ class Authenticator:
     Args:
         store: Where keys are kept.
         reread_after_s: How long a key is trusted without asking the store again: a revocation
-            takes effect within this.
+            takes effect within this, as long as the store answers.
+        trusted_s: How long a key is trusted while the store does not answer: cameras that are
+            known must not go dark because a database is started anew.
         enabled: False answers every request as `anonymous`, scope admin (the flag --no-auth).
     """
 
     def __init__(
-        self, store: KeyStore, *, reread_after_s: float = 0.5, enabled: bool = True
+        self,
+        store: KeyStore,
+        *,
+        reread_after_s: float = 0.5,
+        trusted_s: float = 60.0,
+        enabled: bool = True,
     ) -> None:
         self._store = store
         self._reread_after_s = reread_after_s
+        self._trusted_s = trusted_s
         self._enabled = enabled
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
         # Guessing must not eat the cores that serve frames.
@@ -127,14 +148,31 @@ class Authenticator:
     async def _known(self, presented: str) -> ApiKey:
         digest = hashlib.sha256(presented.encode()).digest()
         seen = self._verified.get(digest)
-        if seen is not None and time.monotonic() - seen.read_at < self._reread_after_s:
+        if seen is not None and time.monotonic() - seen.asked_at < self._reread_after_s:
             return seen.key
-        key_id = await self._check_secret(presented) if seen is None else seen.key.id
-        # Read again after the slow hash, which may have queued: it was revoked meanwhile, perhaps.
-        read_at = time.monotonic()
-        key = await self._find(key_id)
-        self._remember(digest, _Verified(key, read_at))
-        return key
+        if seen is not None:
+            verified = await self._read_again(seen)
+        else:
+            key_id = await self._check_secret(presented)
+            # After the slow hash, which may have queued: it was revoked meanwhile, perhaps.
+            read_at = time.monotonic()
+            verified = _Verified(await self._find(key_id), read_at, read_at)
+        self._remember(digest, verified)
+        return verified.key
+
+    async def _read_again(self, seen: _Verified) -> _Verified:
+        """Return the key as the store knows it now, or as it did where it does not answer."""
+        asked_at = time.monotonic()
+        try:
+            async with asyncio.timeout(_STORE_PATIENCE_S):
+                return _Verified(await self._find(seen.key.id), asked_at, asked_at)
+        except Unauthenticated:
+            raise
+        except Exception:
+            if asked_at - seen.read_at >= self._trusted_s:
+                raise
+            log.warning("the store did not answer for a key: trusted as it was", key_id=seen.key.id)
+            return replace(seen, asked_at=asked_at)
 
     def _remember(self, digest: bytes, verified: _Verified) -> None:
         self._verified[digest] = verified

@@ -1,6 +1,6 @@
 import asyncio
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 from serving.errors import PermissionDenied, Unauthenticated
 from serving.keys import Authenticator, ensure_admin_key, mint
 from serving.store.store import Store, open_store
-from serving.store.values import Scope
+from serving.store.values import ApiKey, Scope
 
 
 @pytest.fixture
@@ -176,3 +176,66 @@ async def test_a_key_file_of_a_lost_store_is_replaced(store: Store, tmp_path: Pa
     path = await ensure_admin_key(store, tmp_path)
 
     await Authenticator(store).authenticate(path.read_text().strip(), Scope.ADMIN)
+
+
+class Breakable:
+    """A store of one key that can stop answering."""
+
+    def __init__(self, key: ApiKey) -> None:
+        self.kept = key
+        self.answers = True
+        self.asked = 0
+
+    async def add_key(self, key: ApiKey) -> None:
+        self.kept = key
+
+    async def keys(self) -> Sequence[ApiKey]:
+        return (self.kept,)
+
+    async def key(self, key_id: str) -> ApiKey | None:
+        self.asked += 1
+        if not self.answers:
+            raise OSError("connection refused")
+        return self.kept if key_id == self.kept.id else None
+
+
+async def test_a_known_key_outlives_a_store_that_does_not_answer_for_a_while() -> None:
+    key, text = mint("camera-wall", Scope.DETECT)
+    store = Breakable(key)
+    authenticator = Authenticator(store, reread_after_s=0.0)
+    await authenticator.authenticate(text, Scope.DETECT)
+
+    store.answers = False
+    trusted = await authenticator.authenticate(text, Scope.DETECT)
+    store.answers, store.kept = True, key.model_copy(update={"revoked": key.created})
+
+    assert trusted.id == key.id
+    with pytest.raises(Unauthenticated, match="was revoked"):
+        await authenticator.authenticate(text, Scope.DETECT)
+
+
+async def test_no_key_outlives_it_for_ever_and_none_that_was_not_known() -> None:
+    key, text = mint("camera-wall", Scope.DETECT)
+    store = Breakable(key)
+    strict = Authenticator(store, reread_after_s=0.0, trusted_s=0.0)
+    await strict.authenticate(text, Scope.DETECT)
+
+    store.answers = False
+
+    for authenticator in (strict, Authenticator(store)):
+        with pytest.raises(OSError, match="refused"):
+            await authenticator.authenticate(text, Scope.DETECT)
+
+
+async def test_a_store_that_does_not_answer_is_not_asked_for_each_frame() -> None:
+    key, text = mint("camera-wall", Scope.DETECT)
+    store = Breakable(key)
+    authenticator = Authenticator(store, reread_after_s=0.3)
+    await authenticator.authenticate(text, Scope.DETECT)
+    await asyncio.sleep(0.31)
+
+    store.answers, store.asked = False, 0
+    for _ in range(5):
+        await authenticator.authenticate(text, Scope.DETECT)
+
+    assert store.asked == 1
