@@ -205,11 +205,11 @@ def test_probes_ask_for_no_key(served: Deployment) -> None:
 
 
 def test_an_unknown_path_answers_in_the_same_shape(served: Deployment) -> None:
-    reply = served.get("/v2/detect")
+    reply = served.get("/v1/unknown")
 
     assert reply.status_code == 404
     assert reply.json()["error"]["code"] == "not_found"
-    assert "GET /v2/detect" in reply.json()["error"]["message"]
+    assert "GET /v1/unknown" in reply.json()["error"]["message"]
 
 
 def test_a_deadline_that_is_too_short_is_told(served: Deployment, image: bytes) -> None:

@@ -75,3 +75,12 @@ async def test_several_are_put_at_once(store: Store) -> None:
         Camera(id="gate", note="new"),
         Camera(id="yard", group="outside", first_seen=NOON, last_seen=NOON),
     ]
+
+
+async def test_what_nobody_described_or_saw_for_long_is_forgotten(store: Store) -> None:
+    await store.see_cameras({"yard": NOON, "stranger": NOON, "newcomer": LATER})
+    await store.put_cameras([Camera(id="yard", expected_fps=5), Camera(id="gate")])
+
+    await store.forget_strange_cameras(before=LATER)
+
+    assert [camera.id for camera in await store.cameras()] == ["gate", "newcomer", "yard"]

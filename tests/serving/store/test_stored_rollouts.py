@@ -60,3 +60,12 @@ async def test_rollouts_are_told_newest_first(store: Store) -> None:
     assert await store.rollouts(None, 10) == every[::-1]
     assert await store.rollouts("default", 10) == [every[2], every[0]]
     assert await store.rollouts("default", 1) == [every[2]]
+
+
+async def test_those_under_way_are_found_behind_any_number_of_others(store: Store) -> None:
+    over = {"state": RolloutState.DONE}
+    paused = rollout(2, "night").model_copy(update={"state": RolloutState.PAUSED})
+    for one in (rollout(1), paused, *(rollout(n).model_copy(update=over) for n in range(3, 9))):
+        await store.put_rollout(one)
+
+    assert await store.rollouts_under_way() == [rollout(1), paused]

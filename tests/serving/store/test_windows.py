@@ -61,6 +61,26 @@ async def test_windows_are_asked_by_route_time_and_revision(store: Store) -> Non
     assert await store.windows("nowhere", since=START) == []
 
 
+async def test_pages_hold_each_window_once_late_ones_too(store: Store) -> None:
+    later = START + timedelta(seconds=5)
+    nothing = await store.windows_page("default", since=START, after=None, limit=2)
+    early = window(start=START - timedelta(seconds=5))
+    three = [window(start=later), window(arm="teacher"), window(start=later, revision=4)]
+    await store.add_windows([early, three[0], window(route="night"), *three[1:]])
+
+    first = await store.windows_page("default", since=START, after=nothing.last, limit=2)
+    second = await store.windows_page("default", since=START, after=first.last, limit=2)
+    late = window(kind="fallback")
+    await store.add_windows([late, early])
+    third = await store.windows_page("default", since=START, after=second.last, limit=2)
+    fourth = await store.windows_page("default", since=START, after=third.last, limit=2)
+
+    assert nothing == ([], None)
+    assert first.windows + second.windows == three
+    assert third.windows == [late]
+    assert fourth == ([], third.last)
+
+
 async def test_cameras_parts_are_forgotten_before_the_rest(store: Store) -> None:
     times = [START + timedelta(days=day) for day in range(3)]
     await store.add_windows([window(start=time) for time in times])

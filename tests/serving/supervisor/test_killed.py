@@ -12,6 +12,7 @@ import httpx
 import psutil
 import pytest
 from deployment import Deployment, deployed
+from postgres_server import PostgresServer
 
 from proto.wire.v1 import detection_pb2 as wire
 from proto.wire.v1 import detection_pb2_grpc
@@ -19,11 +20,18 @@ from proto.wire.v1 import detection_pb2_grpc
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory, archives: Any) -> Iterator[Deployment]:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def pair(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    archives: Any,
+    postgres: PostgresServer,
+) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("pair")
-    two = {"UNDERSTUDY_GATEWAYS": "2", "UNDERSTUDY_BACKENDS": "2"}
-    with deployed(folder, archives, **two) as running:
+    settings = {"UNDERSTUDY_GATEWAYS": "2", "UNDERSTUDY_BACKENDS": "2"}
+    if request.param == "postgresql":
+        settings["UNDERSTUDY_STORE_URL"] = postgres.new_database()
+    with deployed(folder, archives, **settings) as running:
         running.deploy("student")
         running.set_route(student=100)
         yield running
@@ -51,6 +59,22 @@ def test_the_ready_file_names_every_process(pair: Deployment) -> None:
     assert all(psutil.pid_exists(pid) for pid in addresses.processes.values())
     assert len(addresses.torchserve_metrics_urls) == 2
     assert addresses.torchserve_metrics_url == addresses.torchserve_metrics_urls[0]
+
+
+def test_a_route_change_reaches_every_gateway(pair: Deployment, image: bytes) -> None:
+    pair.deploy("teacher")
+    pair.set_route(teacher=100)
+    # Each over a connection of its own: the gateways share them.
+    with ThreadPoolExecutor(8) as cameras:
+        replies = list(cameras.map(lambda _: pair.detect(image), range(20)))
+    revisions = {one["revision"] for one in pair.admin("GET", "/status")["gateways"]}
+
+    pair.set_route(student=100)
+    afterwards = pair.detect(image)
+
+    assert {reply.json()["answeredBy"]["model"] for reply in replies} == {"teacher"}
+    assert len(revisions) == 1
+    assert afterwards.json()["answeredBy"]["model"] == "student"
 
 
 def test_one_text_holds_every_process_s_metrics(pair: Deployment, image: bytes) -> None:
