@@ -63,7 +63,7 @@ class RolloutMover:
         if rollout.breach is not None:
             return await self.roll_back(rollout, steps.told(rollout.breach))
         now = await self._clock()
-        traffic = await self._traffic(rollout, now)
+        traffic = await self._traffic(rollout)
         if rollout.stage < 0:
             return await self._raise(rollout, traffic)
         return await self._watch(rollout, traffic, now)
@@ -153,7 +153,7 @@ class RolloutMover:
         elif stage is None or stage <= rollout.stage:
             taken = rollout
         else:
-            traffic = await self._traffic(rollout, present.at)
+            traffic = await self._traffic(rollout)
             to_come = len(routes.usable_stages(rollout, traffic.cameras, self._pick))
             taken = steps.entered(
                 rollout, stage, to_come=to_come, revision=present.revision, at=present.at
@@ -206,11 +206,11 @@ class RolloutMover:
         await self._store.put_rollout(noted)
         return noted
 
-    async def _traffic(self, rollout: Rollout, now: datetime) -> RolloutTraffic:
+    async def _traffic(self, rollout: Rollout) -> RolloutTraffic:
         reader = self._readers.get(rollout.id)
         if reader is None:
             reader = self._readers[rollout.id] = WindowReader(self._store, rollout)
-        return await reader.refresh(rollout, now)
+        return await reader.refresh(rollout)
 
 
 def _at_the_last(rollout: Rollout) -> bool:

@@ -23,11 +23,10 @@ from serving.store.values import MAX_WEIGHT, Route, RouteRevision
 
 _log = structlog.get_logger(__name__)
 
-# A rollout that is under way has at most so many newer ones.
-_RECENT = 500
 _FORGET_EVERY_S = 3600.0
 _WINDOWS_KEPT = timedelta(days=30)
 _CAMERAS_KEPT = timedelta(days=1)
+_STRANGE_CAMERAS_KEPT = timedelta(days=30)
 
 
 class Rollouts:
@@ -109,12 +108,11 @@ class Rollouts:
             LeaseLost: Another controller leads.
         """
         async with self._one_at_a_time:
-            for rollout in await self._store.rollouts(None, _RECENT):
-                if not rollout.state.ended:
-                    await self._step_or_log(rollout)
+            for rollout in await self._store.rollouts_under_way():
+                await self._step_or_log(rollout)
 
     async def follow(self) -> None:
-        """Tick, and forget old windows, until cancelled.
+        """Tick, and forget old windows and cameras, until cancelled.
 
         Raises:
             LeaseLost: Another controller leads.
@@ -140,12 +138,15 @@ class Rollouts:
             raise
         except UnderstudyError as error:
             _log.warning("rollout_step_failed", rollout=rollout.id, error=error.message)
+        except Exception:  # noqa: BLE001 - one rollout keeps no other from moving
+            _log.exception("rollout_step_failed", rollout=rollout.id)
 
     async def _forget(self) -> None:
         now = await self._clock()
         await self._store.forget_windows(
             before=now - _WINDOWS_KEPT, cameras_before=now - _CAMERAS_KEPT
         )
+        await self._store.forget_strange_cameras(before=now - _STRANGE_CAMERAS_KEPT)
 
     async def _begun(self, plan: RolloutPlan, found: RouteRevision, who: str, why: str) -> Rollout:
         now = await self._clock()
@@ -186,8 +187,8 @@ class Rollouts:
         return rollout
 
     async def _must_be_alone(self, plan: RolloutPlan) -> None:
-        for other in await self._store.rollouts(plan.route, _RECENT):
-            if not other.state.ended:
+        for other in await self._store.rollouts_under_way():
+            if other.route == plan.route:
                 raise RolloutBusy(
                     f"route {plan.route!r} has rollout {other.id} under way ({other.state}): "
                     f"wait for it, or `understudy rollout cancel {other.id}`"

@@ -73,3 +73,12 @@ async def put_all(connection: AsyncConnection, cameras: Sequence[Camera]) -> Non
 async def forget(connection: AsyncConnection, camera_id: str) -> None:
     """Remove a camera; its next frame makes it known again."""
     await connection.execute(delete(table).where(table.c.id == camera_id))
+
+
+async def forget_strange(connection: AsyncConnection, *, before: datetime) -> None:
+    """Remove cameras that the operator never described and nobody has seen since `before`, UTC.
+
+    A camera's id is its client's to choose: without this one that changes would fill the table.
+    """
+    unsaid = (table.c.group == "") & (table.c.note == "") & table.c.expected_fps.is_(None)
+    await connection.execute(delete(table).where(unsaid, table.c.last_seen < before))

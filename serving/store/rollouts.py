@@ -3,7 +3,7 @@
 from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from serving.store.rollouts_values import Rollout
+from serving.store.rollouts_values import Rollout, RolloutState
 from serving.store.tables import rollouts as table
 
 
@@ -40,6 +40,14 @@ async def newest(
     query = select(table.c.rollout).order_by(table.c.started.desc(), table.c.id).limit(limit)
     if route is not None:
         query = query.where(table.c.route == route)
+    return [_rollout(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def under_way(connection: AsyncConnection) -> list[Rollout]:
+    """Return the rollouts that have not ended, the oldest first."""
+    states = [state.value for state in RolloutState if not state.ended]
+    query = select(table.c.rollout).where(table.c.state.in_(states))
+    query = query.order_by(table.c.started, table.c.id)
     return [_rollout(row) for row in (await connection.execute(query)).mappings()]
 
 

@@ -68,6 +68,7 @@ class Store:
         self.leave_gateway = write(gateways.leave)
 
         self.windows = read(windows.since)
+        self.windows_page = read(windows.page)
         self.add_windows = write(windows.add)
         self.forget_windows = write(windows.forget)
 
@@ -77,9 +78,11 @@ class Store:
         self.put_camera = write(cameras.put)
         self.put_cameras = write(cameras.put_all)
         self.forget_camera = write(cameras.forget)
+        self.forget_strange_cameras = write(cameras.forget_strange)
 
         self.rollout = read(rollouts.one)
         self.rollouts = read(rollouts.newest)
+        self.rollouts_under_way = read(rollouts.under_way)
         self.put_rollout = write(rollouts.put)
 
         self.key = read(keys.one)

@@ -131,6 +131,7 @@ windows = Table(
     Column("latency", JSON, nullable=False),
     Column("agreement", JSON(none_as_null=True)),
     Index("ix_windows_route_start", "route", "start"),
+    Index("ix_windows_route_id", "route", "id"),
     sqlite_autoincrement=True,
 )
 

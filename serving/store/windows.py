@@ -2,14 +2,26 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import RowMapping, delete, insert, select
+from sqlalchemy import RowMapping, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from serving.store.observations import Window
 from serving.store.tables import window_cameras as cameras_table
 from serving.store.tables import windows as table
+
+
+class Page(NamedTuple):
+    """Some windows of a route, in the order in which they were added.
+
+    Attributes:
+        windows: At most as many as were asked for.
+        last: Where the next page goes on; None where nothing was found yet.
+    """
+
+    windows: list[Window]
+    last: int | None
 
 
 async def add(connection: AsyncConnection, windows: Sequence[Window]) -> None:
@@ -50,6 +62,39 @@ async def since(
     if revision is not None:
         query = query.where(table.c.revision == revision)
     return [_window(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def page(
+    connection: AsyncConnection, route: str, *, since: datetime, after: int | None, limit: int
+) -> Page:
+    """Return the next of a route's windows that start at `since` or later.
+
+    Writers take turns, so that ids grow in the order of the commits: whoever goes on from page to
+    page reads each window once, one that was written late too.
+
+    Args:
+        connection: In a transaction.
+        route: Name.
+        since: UTC.
+        after: The last page's `last`; None: from the first on.
+        limit: At most so many.
+    """
+    if after is None:
+        mine = (table.c.route == route) & (table.c.start >= since)
+        first = await connection.scalar(select(func.min(table.c.id)).where(mine))
+        if first is None:
+            return Page([], None)
+        after = first - 1
+    query = (
+        select(table, cameras_table.c.cameras)
+        .join_from(table, cameras_table, table.c.id == cameras_table.c.window, isouter=True)
+        .where(table.c.route == route, table.c.id > after)
+        .order_by(table.c.id)
+        .limit(limit)
+    )
+    rows = (await connection.execute(query)).mappings().all()
+    last = rows[-1]["id"] if rows else after
+    return Page([_window(row) for row in rows if row["start"] >= since], last)
 
 
 async def forget(

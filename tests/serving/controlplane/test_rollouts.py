@@ -282,3 +282,21 @@ async def test_cameras_parts_are_forgotten_after_a_day(fleet: RolloutFleet) -> N
     windows = await fleet.store.windows("default", since=begin)
     assert len(windows) == 21
     assert windows[-1].cameras
+
+
+async def test_a_rollout_that_fails_keeps_no_other_from_moving(fleet: RolloutFleet) -> None:
+    async def broken(route: Route, *, who: str, why: str, expected_revision: int | None) -> None:
+        raise RuntimeError(f"{expected_revision}: {who} set {route.name}: {why}")
+
+    night = BEFORE.model_copy(update={"name": "night"})
+    await fleet.set_route(night, who="test", why="")
+    first = await fleet.rollouts().start(PLAN, who="ann")
+    await fleet.rollouts().start(PLAN.model_copy(update={"route": "night"}), who="ann")
+    second = (await fleet.store.rollouts("night", 1))[0]
+    await fleet.store.put_rollout(second.model_copy(update={"note": ""}))
+    await fleet.pass_windows(HOLD_WINDOWS)
+
+    await Rollouts(fleet.store, broken, pick, clock=fleet.clock).tick()
+
+    assert (await fleet.store.rollout(first.id) or first).stage == first.stage
+    assert (await fleet.store.rollouts("night", 1))[0].note.startswith("waits for cameras")

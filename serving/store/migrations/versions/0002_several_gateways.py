@@ -58,6 +58,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_windows_start", "windows", ["start"])
     op.create_index("ix_windows_route_start", "windows", ["route", "start"])
+    op.create_index("ix_windows_route_id", "windows", ["route", "id"])
     op.create_table(
         "window_cameras",
         sa.Column("window", sa.Integer, nullable=False, autoincrement=False),
