@@ -19,7 +19,9 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+
+# Not scipy.stats, for one function of it: it adds 0.3 s to each start of a controller.
+from scipy.special import stdtr
 
 Floats = npt.NDArray[np.float64]
 
@@ -75,7 +77,7 @@ def mean_above_t_p(values: Floats, limit: float, *, least_sd: float) -> Floats:
     freedom = np.maximum(units - 1, 1)
     sd = np.sqrt(np.maximum(squares / freedom, least_sd**2))
     t = (centre - limit) / sd * np.sqrt(units)
-    return np.where(units > 1, stats.t.sf(t, freedom), 1.0)
+    return np.where(units > 1, stdtr(freedom, -t), 1.0)
 
 
 def mean_above_p(values: Floats, limit: float | Floats) -> Floats:
