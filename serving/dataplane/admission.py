@@ -56,9 +56,10 @@ class Lane:
         """Take a place if one is free now and nobody waits; each that was taken needs its `leave`.
 
         Args:
-            spare: Share of the places that must stay free afterwards, 0 to 1.
+            spare: Share of the places that must stay free afterwards, 0 to 1; an idle lane takes
+                one all the same, else a lane of one place would be of no use to anybody.
         """
-        allowed = math.floor(self._places * (1 - spare) + 1e-9)
+        allowed = max(1, math.floor(self._places * (1 - spare) + 1e-9))
         if self._queue or self._taken >= allowed:
             return False
         self._taken += 1

@@ -35,6 +35,7 @@ from serving.torchserve.inference import WorkerReply
 
 log = structlog.get_logger(__name__)
 
+# Of the shadow arm's places: left for cameras.
 _SPARE = 0.5
 
 
@@ -134,7 +135,7 @@ class Shadow:
 
     def _send(self, one: Comparison) -> None:
         lane = self._lanes.of(one.release)
-        if not self._has_room(one.frame) or not lane.try_enter(_spare(lane)):
+        if not self._has_room(one.frame) or not lane.try_enter(_SPARE):
             self._count(one, "dropped")
             return
         self._in_flight.enter(one.release.key)
@@ -203,8 +204,3 @@ class Shadow:
 
     def _count(self, one: Comparison, outcome: str) -> None:
         self._metrics.count_frame(one.route, one.arm, one.release.key, outcome)
-
-
-def _spare(lane: Lane) -> float:
-    """Return the share of places to leave free: half, yet an idle lane takes one frame."""
-    return min(_SPARE, 1 - 1 / lane.places)

@@ -21,25 +21,25 @@ TEACHER_ARM = Arm(name="teacher", release=TEACHER, weight=0)
 FAILED = WorkerFailed("raised")
 
 
-def table_of(budget: float, *, teachers: int = 1) -> RouteTable:
+def table_of(budget: float, *, teachers: int = 1, batch_size: int = 4) -> RouteTable:
     route = Route(arms=(STUDENT_ARM, TEACHER_ARM), fallback=Rule(arm="teacher", budget=budget))
     return RouteTable(
         revision=7,
         routes={"default": route},
-        releases={key: release_of(key, batch_size=4) for key in (STUDENT, TEACHER)},
+        releases={key: release_of(key, batch_size=batch_size) for key in (STUDENT, TEACHER)},
         revisions={"default": 7},
         placements={STUDENT: {"b": 1}, TEACHER: {"b": teachers}},
     )
 
 
-def built(table: RouteTable) -> tuple[Fallback, Lanes]:
+def built(table: RouteTable, gateways: int = 1) -> tuple[Fallback, Lanes]:
     metrics = Metrics()
     endpoints = Endpoints({"b": ScriptedBackend()}, lambda endpoint, state: None)
     endpoints.apply(table)
     lanes = Lanes(
         waiting_room=1,
         ready_workers=endpoints.ready_workers,
-        live_gateways=lambda: 1,
+        live_gateways=lambda: gateways,
         backend_queue=1000,
     )
     return Fallback(lanes, Upstream(endpoints, metrics.faults), metrics.faults), lanes
@@ -99,6 +99,18 @@ def test_who_stands_in_is_told_with_the_revision() -> None:
     )
     assert stand_in.revision == 7
     assert lane is lanes.of(table.releases[TEACHER])
+
+
+def test_an_idle_arm_with_one_place_stands_in() -> None:
+    # 2 x 1 worker x batch 1, shared by two gateways.
+    table = table_of(1.0, batch_size=1)
+    fallback, _ = built(table, gateways=2)
+    for _ in range(2):
+        fallback.earn(table.routes["default"])
+
+    handed = [fallback.hand_over(part_of(table), table, FAILED) for _ in range(2)]
+
+    assert [one is not None for one in handed] == [True, False]
 
 
 def test_the_fallback_arm_has_none_itself() -> None:
