@@ -24,7 +24,7 @@ RUN pip install --constraint requirements.lock '.[serving,worker]'
 USER understudy
 WORKDIR /home/understudy
 ENV UNDERSTUDY_HOST=0.0.0.0
-EXPOSE 8080 8090
+EXPOSE 8080 8083 8090
 VOLUME ["/home/understudy/.understudy", "/home/understudy/model_store"]
 HEALTHCHECK --start-period=30s CMD \
   ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/livez', timeout=3)"]
