@@ -157,9 +157,9 @@ class Gateway:
         Raises:
             UnderstudyError: Neither; `error`, as a rule.
         """
-        if waiter.is_newly_stale(error):
-            # The version went away between our last look at the route and the worker: look again.
-            await self._routes.refresh()
+        # The version went away between our last look at the route and the worker: look again.
+        stale = waiter.is_newly_stale(error)
+        if stale and await self._routes.try_refresh(part.deadline.remaining_s()):
             return None
         response = await self._hand_over(part, frame, started, error)
         if response is not None:

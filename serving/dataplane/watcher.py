@@ -13,6 +13,8 @@ from serving.store.values import Release, ReleaseKey, RouteRevision
 
 log = structlog.get_logger(__name__)
 
+_PATIENCE_S = 1.0
+
 
 class RouteStore(Protocol):
     """What the watcher needs of the store."""
@@ -61,6 +63,20 @@ class RouteWatcher:
         async with self._reading:
             if self._read_at <= asked_at:
                 await self._read()
+
+    async def try_refresh(self, timeout_s: float) -> bool:
+        """Refresh for a frame that waits; whether the store answered in time.
+
+        Args:
+            timeout_s: How long the frame can wait; it does so for a second at most.
+        """
+        try:
+            async with asyncio.timeout(min(timeout_s, _PATIENCE_S)):
+                await self.refresh()
+        except Exception as error:
+            log.warning("the store did not answer: serving by the last route", exc_info=error)
+            return False
+        return True
 
     async def follow(self) -> None:
         """Keep the table fresh until cancelled; a store that fails is asked again."""

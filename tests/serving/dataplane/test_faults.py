@@ -1,8 +1,10 @@
 """What the gateway makes of backends that fail: retries, fallback, patience, the fence."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -156,6 +158,21 @@ async def test_a_version_that_no_backend_knows_is_looked_up_again_and_the_frame_
 
     assert answer.answered_by.arm == "main"
     assert scene.in_flight(TEACHER) == 0
+
+
+async def test_a_store_that_fails_does_not_keep_a_stale_route_from_its_fallback(
+    lone: Scene, tmp_path: Path
+) -> None:
+    await lone.route(student=100, fallback=Fallback(arm="teacher", budget=1))
+    lone.backends["backend-0"].standing[STUDENT] = StaleRoute("404")
+    with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as database:
+        database.execute("ALTER TABLE route_revisions RENAME TO gone")
+
+        answer = await lone.detect(timeout_s=5)
+        database.execute("ALTER TABLE gone RENAME TO route_revisions")
+
+    assert answer.answered_by.stood_in_for == "student"
+    assert lone.in_flight(STUDENT) == lone.in_flight(TEACHER) == 0
 
 
 async def test_a_lone_backend_that_is_back_in_time_answers_everyone(lone: Scene) -> None:

@@ -11,7 +11,7 @@ from serving.dataplane.route_table import RouteTable
 from serving.dataplane.watcher import RouteWatcher
 from serving.errors import BackendUnavailable, StaleRoute, UnknownRoute
 from serving.store.store import Store, open_store
-from serving.store.values import Arm, Release, ReleaseKey, ReleaseState, Route
+from serving.store.values import Arm, Release, ReleaseKey, ReleaseState, Route, RouteRevision
 
 KEY = ReleaseKey(model="yolo", version="1.0")
 ROUTE = Route(arms=(Arm(name="main", release=KEY, weight=100),))
@@ -168,3 +168,27 @@ def test_in_flight_counts_by_release_and_tells_each_change() -> None:
     assert in_flight.counts() == {"yolo-1.0": 2}
     assert in_flight.of(other) == 0
     assert told == [("yolo-1.0", 1), ("yolo-1.0", 2), ("other-2", 1), ("other-2", 0)]
+
+
+class Silent:
+    """A store that does not answer."""
+
+    async def generation(self) -> int:
+        await asyncio.Event().wait()
+        return 0
+
+    async def routes(self) -> dict[str, RouteRevision]:
+        return {}
+
+    async def releases(self) -> list[Release]:
+        return []
+
+    async def placements(self) -> dict[str, dict[ReleaseKey, int]]:
+        return {}
+
+
+async def test_a_frame_does_not_wait_for_a_store_beyond_its_time() -> None:
+    watcher = RouteWatcher(Silent(), lambda table: None)
+
+    async with asyncio.timeout(5):
+        assert not await watcher.try_refresh(0.01)
