@@ -9,7 +9,6 @@ from typing import Self
 
 import structlog
 
-from serving.controlplane import releases, rollback
 from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.deployer import BACKEND_TIMEOUT_S
 from serving.controlplane.finishing import finish, until_one_ends
@@ -21,18 +20,13 @@ from serving.controlplane.term import Term, open_term
 from serving.errors import (
     BackendUnavailable,
     LeaseLost,
-    ReleaseBusy,
-    ReleaseNotFound,
     UnderstudyError,
-    UnknownArm,
-    UnknownRoute,
     UpstreamError,
 )
 from serving.store.store import Store
 from serving.store.values import (
     Release,
     ReleaseKey,
-    ReleaseState,
     Route,
     RouteRevision,
 )
@@ -40,9 +34,6 @@ from serving.torchserve.backend import Backend
 from serving.torchserve.management import Registration
 
 _log = structlog.get_logger(__name__)
-
-# How far back a rollback looks.
-_HISTORY = 200
 
 
 class Controller:
@@ -191,9 +182,8 @@ class Controller:
             RouteConflict: The route is at another revision than expected.
             BackendUnavailable: Another controller leads.
         """
-        term = self._leading()
-        async with term.routing:
-            return await _put(term, route, who, why, expected_revision)
+        routes = self._leading().routes
+        return await routes.set(route, who=who, why=why, expected_revision=expected_revision)
 
     async def promote(self, name: str, arm: str, *, who: str, why: str) -> RouteRevision:
         """Give one arm of a route everything.
@@ -204,17 +194,7 @@ class Controller:
             InvalidRoute: The arm's release is not loaded.
             BackendUnavailable: Another controller leads.
         """
-        term = self._leading()
-        async with term.routing:
-            present = (await _present(term.store, name)).route
-            names = [one.name for one in present.arms]
-            if arm not in names:
-                raise UnknownArm("arm", f"arm: route {name!r} has {', '.join(names)}, no {arm!r}")
-            arms = tuple(
-                one.model_copy(update={"weight": 100.0 if one.name == arm else 0.0})
-                for one in present.arms
-            )
-            return await _put(term, present.model_copy(update={"arms": arms}), who, why, None)
+        return await self._leading().routes.promote(name, arm, who=who, why=why)
 
     async def rollback(
         self, name: str, *, who: str, why: str = "", revision: int | None = None
@@ -234,14 +214,8 @@ class Controller:
             NothingToRollBackTo: There is none; the message says what to deploy again.
             BackendUnavailable: Another controller leads.
         """
-        term = self._leading()
-        async with term.routing:
-            await _present(term.store, name)
-            history = await term.store.history(name, _HISTORY)
-            states = {release.key: release.state for release in await term.store.releases()}
-            found = rollback.target(history, states, revision)
-            words = f"rollback to revision {found.revision}" + (f": {why}" if why else "")
-            return await _put(term, found.route, who, words, None)
+        routes = self._leading().routes
+        return await routes.rollback(name, who=who, why=why, revision=revision)
 
     async def retire(self, key: ReleaseKey, *, who: str, why: str = "") -> Release:
         """Drain a release that no route names, and remove it; returns while it drains.
@@ -251,19 +225,7 @@ class Controller:
             ReleaseBusy: A route names it, or it is not loaded.
             BackendUnavailable: Another controller leads.
         """
-        term = self._leading()
-        async with term.routing:
-            release = await term.store.release(key)
-            if release is None:
-                raise ReleaseNotFound(f"no release {key} here; `understudy route show` lists them")
-            if release.state in {ReleaseState.DRAINING, ReleaseState.RETIRED}:
-                return release
-            if release.state is ReleaseState.LIVE:
-                raise ReleaseBusy(f"{key} is live: take it out of its route first")
-            retiring = await releases.advance(term.store, key, ReleaseState.DRAINING, why)
-            await term.store.audit(who, "release.retire", str(key), why)
-            term.drains.start(key, await term.store.latest_revision())
-            return retiring
+        return await self._leading().settlement.retire(key, who=who, why=why)
 
     async def reconcile(self) -> None:
         """Bring the backends, the releases' states and the drains to what the routes want.
@@ -363,28 +325,3 @@ async def _running(backend: Backend) -> tuple[Registration, ...] | None:
         return await backend.management.list()
     except UpstreamError:
         return None
-
-
-async def _present(store: Store, name: str) -> RouteRevision:
-    routes = await store.routes()
-    if name not in routes:
-        known = ", ".join(sorted(routes)) or "none yet"
-        raise UnknownRoute("route", f"route: no route {name!r}; there is {known}")
-    return routes[name]
-
-
-async def _put(
-    term: Term, route: Route, who: str, why: str, expected_revision: int | None
-) -> RouteRevision:
-    releases.must_be_loaded(route, await term.store.releases())
-    present = (await term.store.routes()).get(route.name)
-    if present is not None and present.route == route and expected_revision is None:
-        return present
-    added = await term.store.put_route(route, who=who, why=why, expected_revision=expected_revision)
-    try:
-        await term.settlement.apply()
-    except UnderstudyError as error:
-        # The route is set; the next reconciliation, whoever leads then, moves the releases.
-        _log.warning("not_settled_yet", route=route.name, error=error.message)
-    _log.info("route_set", route=route.name, revision=added.revision, who=who, why=why)
-    return added

@@ -136,9 +136,8 @@ class Deployer:
 
     async def _must_be_idle(self, known: Release, workers: int) -> None:
         """Refuse to take workers away: TorchServe does not let them finish what they are at."""
-        found = await self._store.release(known.key)
-        is_live = found is not None and found.state is ReleaseState.LIVE
-        if is_live or await self._store.holders(known.key, await self._store.latest_revision()):
+        named = await releases.is_named(self._store, known.key)
+        if named or await self._store.holders(known.key, await self._store.latest_revision()):
             raise ReleaseBusy(
                 f"workers: {known.key} answers frames on {known.workers}, and those of a worker "
                 "that is taken away would be lost; take it out of its route before it gets "

@@ -64,3 +64,8 @@ def must_be_loaded(route: Route, known: Iterable[Release]) -> None:
                 f"arms.{arm.name}.release: {arm.release} {is_now}; deploy it first: "
                 f"understudy deploy model_store/{arm.release}.mar",
             )
+
+
+async def is_named(store: Store, key: ReleaseKey) -> bool:
+    """Tell whether a route names a release: gateways may send to it, whatever its state says."""
+    return any(key in one.route.releases() for one in (await store.routes()).values())

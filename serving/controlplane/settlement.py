@@ -5,9 +5,11 @@ import asyncio
 from serving.controlplane import releases
 from serving.controlplane.draining import Drains
 from serving.controlplane.standby import settle
+from serving.errors import ReleaseBusy, ReleaseNotFound
 from serving.store.store import Store
-from serving.store.values import ReleaseState
+from serving.store.values import Release, ReleaseKey, ReleaseState
 
+# How many revisions of a route are looked through for its standby.
 _HISTORY = 200
 
 
@@ -47,3 +49,19 @@ class Settlement:
         for release in await self._store.releases():
             if release.state is ReleaseState.DRAINING:
                 self._drains.start(release.key, revision)
+
+    async def retire(self, key: ReleaseKey, *, who: str, why: str) -> Release:
+        """Begin to drain a release that no route names; see `Controller.retire`."""
+        async with self._routing:
+            release = await self._store.release(key)
+            if release is None:
+                raise ReleaseNotFound(f"no release {key} here; `understudy route show` lists them")
+            if release.state in {ReleaseState.DRAINING, ReleaseState.RETIRED}:
+                return release
+            # Asked of the routes: the state follows them, and may not have yet.
+            if await releases.is_named(self._store, key):
+                raise ReleaseBusy(f"{key} is live: take it out of its route first")
+            retiring = await releases.advance(self._store, key, ReleaseState.DRAINING, why)
+            await self._store.audit(who, "release.retire", str(key), why)
+            self._drains.start(key, await self._store.latest_revision())
+            return retiring

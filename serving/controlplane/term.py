@@ -13,6 +13,7 @@ from serving.controlplane.keeper import Keeper
 from serving.controlplane.leadership import Claim
 from serving.controlplane.mender import Mender
 from serving.controlplane.reconciler import Reconciler
+from serving.controlplane.route_changes import RouteChanges
 from serving.controlplane.settlement import Settlement
 from serving.store.store import Store
 from serving.torchserve.backend import Backend
@@ -25,7 +26,7 @@ class Term:
     Attributes:
         claim: The lease.
         store: Fenced.
-        routing: Held while a route changes; routes never wait for a release that is loading.
+        routes: Changes routes.
         deployer: Loads releases.
         drains: Removes them.
         settlement: Moves them to where the routes want them.
@@ -34,7 +35,7 @@ class Term:
 
     claim: Claim
     store: Store
-    routing: asyncio.Lock
+    routes: RouteChanges
     deployer: Deployer
     drains: Drains
     settlement: Settlement
@@ -64,6 +65,7 @@ async def open_term(
         backend_timeout_s: How long a deploy waits for a backend that is down.
     """
     fenced = store.fenced(claim.epoch)
+    # Routes never wait for a release that is loading.
     routing = asyncio.Lock()
     keepers = [Keeper(backend, fenced, claim.confirm) for backend in backends]
     deployer = Deployer(fenced, archives, keepers, routing, backend_timeout_s=backend_timeout_s)
@@ -80,6 +82,7 @@ async def open_term(
         period_s=period_s,
     )
     try:
-        yield Term(claim, fenced, routing, deployer, drains, settlement, reconciler)
+        routes = RouteChanges(fenced, settlement, routing)
+        yield Term(claim, fenced, routes, deployer, drains, settlement, reconciler)
     finally:
         await drains.close()
