@@ -39,9 +39,9 @@ _log = structlog.get_logger(__name__)
 class Controller:
     """Moves releases and routes, and keeps every TorchServe at what the store wants.
 
-    An async context manager: entering competes for the leadership. Where it is free, entering takes
-    up what an earlier leader has left before it returns; else this controller waits in the
-    background, and refuses to move anything meanwhile.
+    An async context manager: entering competes for the leadership. Where it is free, this one leads
+    from then on, and `taken_up` tells when it is through with what an earlier leader has left; else
+    it waits in the background, and refuses to move anything meanwhile.
 
     Args:
         store: Desired state.
@@ -87,9 +87,13 @@ class Controller:
     async def __aenter__(self) -> Self:
         claim = await self._leadership.try_acquire()
         self._loop = asyncio.create_task(self._lead(claim), name="controller")
-        if claim is not None:
-            await self._looked.wait()
+        if claim is None:
+            self._looked.set()
         return self
+
+    async def taken_up(self) -> None:
+        """Wait until this controller, if it leads, has looked at each backend and filled it."""
+        await self._looked.wait()
 
     async def __aexit__(
         self,

@@ -42,6 +42,8 @@ async def controller_process(wiring: Wiring, superior: Superior) -> AsyncIterato
         listener = socket.socket(fileno=wiring.listener)
         app = _admin(controller, connections)
         async with http_server(app, listener, stop_timeout_s=wiring.settings.stop_timeout_s):
+            # Operators need not wait for a backend that is filled: they may want a route back.
+            await controller.taken_up()
             yield metrics_url
 
 

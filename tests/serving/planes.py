@@ -85,4 +85,5 @@ async def open_plane(
         controller = await stack.enter_async_context(
             Controller(store, copies, kept(backends), holder=holder, **known)
         )
+        await controller.taken_up()
         yield Plane(store, controller, model_store, build, copies, backends)

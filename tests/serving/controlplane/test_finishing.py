@@ -76,6 +76,7 @@ async def test_a_deploy_that_is_cancelled_at_any_moment_is_ready_or_undone(
     path = archives.build(tmp_path, "student", "1.0")
     ends: set[ReleaseState] = set()
     async with Controller(store, copies, [], holder="test", reconcile_s=60) as controller:
+        await controller.taken_up()
         for states in _MOMENTS:
             deploying = asyncio.create_task(controller.deploy(path, who="test"))
             ends.add(await _cancelled_at(deploying, store, states))

@@ -12,6 +12,10 @@ from serving.controlplane.controller import Controller
 from serving.controlplane.leadership import Leadership, may_act
 from serving.errors import BackendUnavailable, LeaseLost, UnknownRoute
 from serving.store.store import Store
+from serving.torchserve.backend import Backend
+from serving.torchserve.inference import InferenceClient
+from serving.torchserve.management import ManagementClient
+from serving.torchserve.tokens import Token
 
 TTL_S = 1.0
 
@@ -20,6 +24,7 @@ TTL_S = 1.0
 async def controller(store: Store, folder: Path, holder: str) -> AsyncIterator[Controller]:
     archives = ArchiveStore(folder / "archives", model_store=folder, trusted_keys=[])
     async with Controller(store, archives, [], holder=holder, lease_ttl_s=TTL_S) as opened:
+        await opened.taken_up()
         yield opened
 
 
@@ -71,6 +76,45 @@ async def test_a_new_process_of_the_same_name_takes_over_at_once_and_for_good(
             assert second.leads
             assert not first.leads
         await leads(first)
+
+
+async def test_operators_need_not_wait_for_a_backend_that_hangs(
+    store: Store, tmp_path: Path
+) -> None:
+    archives = ArchiveStore(tmp_path / "archives", model_store=tmp_path, trusted_keys=[])
+    async with (
+        hanging(tmp_path) as backend,
+        Controller(store, archives, [backend], holder="here") as opened,
+    ):
+        await leads(opened)
+
+        with pytest.raises(UnknownRoute):
+            await opened.rollback("default", who="ann")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(opened.taken_up(), 0.1)
+
+
+@asynccontextmanager
+async def hanging(folder: Path) -> AsyncIterator[Backend]:
+    """A TorchServe whose management accepts calls and answers none."""
+    tokens = folder / "tokens.json"
+    tokens.write_text('{"management": {"key": "m"}, "inference": {"key": "i"}}')
+    closed = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        closed.set()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server:
+        async with (
+            InferenceClient(url, Token(tokens, "inference")) as inference,
+            ManagementClient(url, Token(tokens, "management")) as management,
+        ):
+            yield Backend("east", inference, management)
+        await closed.wait()
 
 
 async def test_a_lost_lease_is_found_out_before_the_act(store: Store) -> None:

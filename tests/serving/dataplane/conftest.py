@@ -108,6 +108,7 @@ async def stage(
         controller = await enter(
             Controller(store, copies, kept([backend]), holder="test", silent_after_s=30)
         )
+        await controller.taken_up()
         metrics = Metrics()
         plane = DataPlane(
             store=store,
