@@ -21,6 +21,7 @@ from serving.dataplane.recorder import Recorder
 from serving.dataplane.route_table import RouteTable
 from serving.dataplane.sender import Sender
 from serving.dataplane.shadow import Shadow
+from serving.dataplane.token_bucket import TokenBucket
 from serving.dataplane.traffic import Traffic
 from serving.dataplane.upstream import Upstream
 from serving.dataplane.watcher import RouteWatcher
@@ -67,6 +68,10 @@ class DataPlane:
         self._fence = Fence(self._heartbeat, self.routes)
         self._endpoints = Endpoints(backends, self._show_breaker)
         self._upstream = Upstream(self._endpoints, metrics.faults)
+        # Without a budget: what only compares is not sent twice at the cameras' expense.
+        self._shadow_upstream = Upstream(
+            self._endpoints, metrics.faults, TokenBucket(share=0, most=0)
+        )
         self._lanes = Lanes(
             waiting_room=waiting_room,
             ready_workers=self._endpoints.ready_workers,
@@ -76,7 +81,7 @@ class DataPlane:
         self._recorder = Recorder(store, self.id, dropped=metrics.faults.windows_dropped.inc)
         self._harvest = Harvest(harvest, metrics.shadow.count_harvest) if harvest else None
         self._shadow = Shadow(
-            upstream=self._upstream,
+            upstream=self._shadow_upstream,
             in_flight=self._in_flight,
             lanes=self._lanes,
             recorder=self._recorder,
@@ -165,6 +170,7 @@ class DataPlane:
             self._seen.discard(key)
             self._lanes.forget(key)
             self._upstream.forget(key)
+            self._shadow_upstream.forget(key)
             self._metrics.forget(key)
 
     def _is_gone(self, table: RouteTable, key: ReleaseKey) -> bool:

@@ -55,7 +55,7 @@ class Sender:
         """Have a counted frame answered.
 
         A caller who leaves before the frame was sent takes it along; after that, its place stays
-        taken until the worker answers.
+        taken until the worker answers, and no other is asked.
 
         Args:
             frame: What to send.
@@ -72,10 +72,16 @@ class Sender:
         waited_from = time.monotonic()
         lane = taken or await self._place(release, deadline)
         queue_s = time.monotonic() - waited_from
+        is_wanted = True
         # A task of its own, so that a caller who leaves does not give the place back too early.
-        sent = asyncio.create_task(self._upstream.predict(release, frame, deadline))
+        sent = asyncio.create_task(
+            self._upstream.predict(release, frame, deadline, lambda: is_wanted)
+        )
         sent.add_done_callback(partial(self._came_back, lane, release.key))
-        return Sent(await _in_time(sent, deadline, release.key), queue_s)
+        try:
+            return Sent(await _in_time(sent, deadline, release.key), queue_s)
+        finally:
+            is_wanted = False
 
     async def _place(self, release: Release, deadline: Deadline) -> Lane:
         try:

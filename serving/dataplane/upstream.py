@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -71,11 +71,23 @@ class Upstream:
         self._failing_since: dict[ReleaseKey, float] = {}
         self._left: set[asyncio.Task[Returned]] = set()
 
-    async def predict(self, release: Release, frame: Frame, deadline: Deadline) -> Returned:
+    async def predict(
+        self,
+        release: Release,
+        frame: Frame,
+        deadline: Deadline,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> Returned:
         """Have one frame answered, by at most three backends one after the other.
 
         One that has not answered after a quarter of the time is given company by another: its
         workers may be gone, and TorchServe keeps their frames until it has new ones.
+
+        Args:
+            release: Who is to answer.
+            frame: What to send.
+            deadline: When nobody waits any more.
+            is_wanted: Asked before it is sent again: whether somebody still waits.
 
         Raises:
             RequestError: The worker cannot read the frame.
@@ -106,7 +118,8 @@ class Upstream:
                         return self._answered(key, done)
                     except _ELSEWHERE as failure:
                         failures[backend] = error = failure
-                endpoint = self._another(key, failures.keys() | set(calls.values()), error)
+                tried = failures.keys() | set(calls.values())
+                endpoint = self._another(key, tried, error) if is_wanted() else None
         finally:
             self._leave(calls)
         raise self._verdict(key, list(failures.values()))

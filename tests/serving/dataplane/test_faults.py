@@ -47,6 +47,11 @@ async def turns(count: int = 8) -> None:
         await asyncio.sleep(0)
 
 
+def rename_table(folder: Path, before: str, after: str) -> None:
+    with closing(sqlite3.connect(folder / "store.sqlite3", timeout=10)) as database:
+        database.execute(f"ALTER TABLE {before} RENAME TO {after}")
+
+
 def calls(scene: Scene) -> list[int]:
     return [len(backend.asked) for backend in scene.backends.values()]
 
@@ -165,14 +170,43 @@ async def test_a_store_that_fails_does_not_keep_a_stale_route_from_its_fallback(
 ) -> None:
     await lone.route(student=100, fallback=Fallback(arm="teacher", budget=1))
     lone.backends["backend-0"].standing[STUDENT] = StaleRoute("404")
-    with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as database:
-        database.execute("ALTER TABLE route_revisions RENAME TO gone")
+    await asyncio.to_thread(rename_table, tmp_path, "route_revisions", "gone")
 
-        answer = await lone.detect(timeout_s=5)
-        database.execute("ALTER TABLE gone RENAME TO route_revisions")
+    answer = await lone.detect(timeout_s=5)
+    await asyncio.to_thread(rename_table, tmp_path, "gone", "route_revisions")
 
     assert answer.answered_by.stood_in_for == "student"
     assert lone.in_flight(STUDENT) == lone.in_flight(TEACHER) == 0
+
+
+async def test_a_frame_whose_camera_has_left_is_not_sent_again(scene: Scene) -> None:
+    await scene.route()
+    for backend in scene.backends.values():
+        backend.hold[TEACHER] = asyncio.Event()
+        backend.standing[TEACHER] = BackendUnavailable("reset")
+    waiting = asyncio.create_task(scene.detect(timeout_s=5))
+    await turns()
+
+    waiting.cancel()
+    for backend in scene.backends.values():
+        backend.hold[TEACHER].set()
+    await asyncio.wait([waiting])
+    await turns(20)
+
+    assert sum(calls(scene)) == 1
+    assert scene.in_flight(TEACHER) == 0
+
+
+async def test_a_frame_that_only_compares_is_not_sent_twice(scene: Scene) -> None:
+    await scene.route(shadow=Shadow(arm="student", rate=1))
+    for backend in scene.backends.values():
+        backend.standing[STUDENT] = BackendUnavailable("reset")
+
+    await scene.detect()
+    await turns(20)
+
+    assert _asked(scene).count(STUDENT) == 1
+    assert scene.in_flight(STUDENT) == 0
 
 
 async def test_a_lone_backend_that_is_back_in_time_answers_everyone(lone: Scene) -> None:
