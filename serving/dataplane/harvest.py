@@ -98,10 +98,10 @@ class Harvest:
             self._counted("kept" if kept else "failed")
 
     async def _in_thread(self, work: Callable[[], bool]) -> bool:
-        """Do the work off the loop; False where the disk does not play along."""
+        """Do the work off the loop; False where the disk, or the frame, does not play along."""
         try:
             return await asyncio.to_thread(work)
-        except OSError:
+        except Exception:
             log.exception("harvest_failed", folder=str(self._plan.folder))
             return False
 

@@ -1,5 +1,6 @@
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -153,3 +154,17 @@ async def test_the_folder_says_what_it_is_and_how_to_be_rid_of_it(tmp_path: Path
 def test_a_limit_of_nothing_is_refused(tmp_path: Path, limit: str) -> None:
     with pytest.raises(ValueError, match=limit):
         plan(tmp_path, **{limit: 0})
+
+
+async def test_a_frame_that_cannot_be_written_does_not_end_the_harvest(tmp_path: Path) -> None:
+    outcomes: Counter[str] = Counter()
+    harvest = Harvest(plan(tmp_path), lambda one: outcomes.update([one]))
+    odd = recent()
+    # A worker that says the image has no width.
+    reply = replace(odd.primary.reply, width=0)
+
+    async with harvest.running():
+        harvest.offer(replace(odd, primary=replace(odd.primary, reply=reply)))
+        harvest.offer(recent())
+
+    assert outcomes == {"failed": 1, "kept": 1}
