@@ -90,7 +90,9 @@ def _releases(controller: Controller, store: Store, operator: Caller) -> APIRout
 
     @router.delete("/{release}", status_code=HTTPStatus.ACCEPTED)
     async def retire(
-        release: str, caller: Annotated[ApiKey, Depends(operator)], why: str = ""
+        release: str,
+        caller: Annotated[ApiKey, Depends(operator)],
+        why: Annotated[str, Query(max_length=1000)] = "",
     ) -> ReleaseInfo:
         """Drain and remove a release that no route names; answers while it drains."""
         key = _release_key(release)

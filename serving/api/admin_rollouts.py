@@ -19,12 +19,13 @@ from serving.store.values import ApiKey, Scope
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Caller = Callable[[Request], Awaitable[ApiKey]]
+_WHY = "your words, kept with the rollout and the audit"
 
 
 class RolloutRequest(RolloutPlan):
     """A plan, and why."""
 
-    why: str = Field(default="", description="your words, kept with the rollout and the audit")
+    why: str = Field(default="", max_length=1000, description=_WHY)
 
     def plan(self) -> RolloutPlan:
         """Return the plan alone."""
@@ -34,7 +35,7 @@ class RolloutRequest(RolloutPlan):
 class WhyRequest(Message):
     """Why a rollout is paused, resumed, cancelled or rolled back."""
 
-    why: str = Field(default="", description="your words, kept with the rollout and the audit")
+    why: str = Field(default="", max_length=1000, description=_WHY)
 
 
 class RolloutInfo(Message):

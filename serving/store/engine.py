@@ -23,6 +23,14 @@ _WRITERS = 0x556E6465
 _WAIT_MS = round(BUSY_TIMEOUT_S * 1000)
 # A process that hangs in the midst of a transaction must not keep all others from writing.
 _SESSION = f"-c lock_timeout={_WAIT_MS} -c idle_in_transaction_session_timeout={_WAIT_MS}"
+# A host that vanished tells nobody: without these a transaction, and the lease with it, would hang
+# for as long as the system's own patience, a quarter of an hour and more.
+_KEEPALIVE = {
+    "tcp_user_timeout": _WAIT_MS,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
 
 
 def create_engine(url: str) -> AsyncEngine:
@@ -98,7 +106,8 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _postgresql(url: URL) -> AsyncEngine:
-    arguments = {"options": _SESSION, "connect_timeout": round(BUSY_TIMEOUT_S)}
+    arguments: dict[str, str | int] = {"options": _SESSION, **_KEEPALIVE}
+    arguments["connect_timeout"] = round(BUSY_TIMEOUT_S)
     engine = create_async_engine(
         url,
         connect_args=arguments,

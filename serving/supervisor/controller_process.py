@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from serving.api.admin import PREFIX, admin_router
 from serving.api.admin_rollouts import rollouts_router
+from serving.api.body_limit import BodyLimit
 from serving.api.http_errors import answer_errors
 from serving.api.listening import http_server
 from serving.controlplane.archives import ArchiveStore
@@ -17,6 +18,9 @@ from serving.supervisor.connections import Connections, connected
 from serving.supervisor.own_metrics import metrics_server
 from serving.supervisor.superior import Superior
 from serving.supervisor.wiring import Wiring
+
+# All cameras that may be described at once, with the longest of words.
+_BODY_LIMIT_BYTES = 16 * 1024 * 1024
 
 
 @asynccontextmanager
@@ -62,6 +66,7 @@ def _controller(wiring: Wiring, connections: Connections) -> Controller:
 def _admin(controller: Controller, connections: Connections) -> FastAPI:
     app = FastAPI(title="Understudy admin", docs_url=None, redoc_url=None)
     answer_errors(app)
+    app.add_middleware(BodyLimit, limit_bytes=_BODY_LIMIT_BYTES)
     app.include_router(admin_router(controller, connections.store, connections.authenticator))
     rollouts = rollouts_router(
         lambda: controller.rollouts, connections.store, connections.authenticator

@@ -17,8 +17,8 @@ def owned(state_dir: Path) -> Iterator[int]:
     """Hold the state folder: two controllers on one would undo each other's work.
 
     Yields:
-        The lock's descriptor. A child that inherits it holds the folder too: who comes next waits
-        for the last one of a supervisor that was killed.
+        The lock's descriptor. A child that inherits it holds the folder too: until the last one of
+        a supervisor that was killed has ended, who comes next is refused.
 
     Raises:
         ConfigurationError: Another server holds it, or it cannot be written.

@@ -90,6 +90,19 @@ async def test_a_store_outlives_its_connections(
 
 
 @pytest.mark.slow
+async def test_a_host_that_vanishes_is_noticed(postgres_url: str) -> None:
+    engine = create_engine(postgres_url)
+
+    async with engine.connect() as connection:
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert raw is not None
+        told = raw.info.get_parameters()
+
+    await engine.dispose()
+    assert (told["tcp_user_timeout"], told["keepalives_idle"]) == ("10000", "5")
+
+
+@pytest.mark.slow
 async def test_a_process_that_hangs_in_a_transaction_is_cut_off(postgres_url: str) -> None:
     engine = create_engine(postgres_url)
 
