@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from google.protobuf import json_format
 
 from proto.wire.v1 import detection_pb2 as wire
 from serving.client_errors import rebuilt
@@ -42,6 +43,18 @@ def query(request: wire.DetectRequest) -> dict[str, str]:
     return found
 
 
+def response_of(url: str, body: bytes) -> wire.DetectResponse:
+    """Return the answer; fields that a newer server added are passed over.
+
+    Raises:
+        UpstreamError: It is none.
+    """
+    try:
+        return json_format.Parse(body, wire.DetectResponse(), ignore_unknown_fields=True)
+    except (json_format.ParseError, UnicodeDecodeError) as error:
+        raise UpstreamError(f"{url}: what came is no answer of a gateway's") from error
+
+
 def error_of(
     url: str, status: int, reply_headers: Mapping[str, str], body: bytes
 ) -> UnderstudyError:
@@ -53,4 +66,6 @@ def error_of(
         # A proxy in between speaks another language.
         kind = BackendUnavailable if status in _GATEWAY_GONE else UpstreamError
         return kind(f"{url}: {status}")
-    return rebuilt(info, retry_after_s=float(reply_headers.get("Retry-After", 1)))
+    # A proxy in between may have made a date of it.
+    seconds = reply_headers.get("Retry-After", "")
+    return rebuilt(info, retry_after_s=float(seconds) if seconds.isdecimal() else 1.0)

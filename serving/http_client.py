@@ -6,13 +6,12 @@ from types import TracebackType
 from typing import Self
 
 import aiohttp
-from google.protobuf import json_format
 
 from proto.wire.v1 import detection_pb2 as wire
 from serving.client_lines import Line, Lines, split
 from serving.client_retries import Attempts, RetryBudget, is_down, is_lost
 from serving.errors import BackendUnavailable, DeadlineExceeded, UnderstudyError
-from serving.http_calls import PATH, PATIENCE_S, error_of, headers, key_headers, query
+from serving.http_calls import PATH, PATIENCE_S, error_of, headers, key_headers, query, response_of
 
 
 class HttpDetectClient:
@@ -99,7 +98,7 @@ class HttpDetectClient:
             raise BackendUnavailable(f"{line.address}: {error}") from error
         if reply.status != 200:
             raise error_of(str(reply.url), reply.status, reply.headers, body)
-        return json_format.Parse(body, wire.DetectResponse())
+        return response_of(str(reply.url), body)
 
     def _open(self, url: str) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
