@@ -5,6 +5,7 @@ import time
 
 import structlog
 
+from serving.dataplane.deadline import Deadline
 from serving.dataplane.heartbeat import Heartbeat
 from serving.dataplane.watcher import RouteWatcher
 from serving.errors import BackendUnavailable
@@ -37,8 +38,11 @@ class Fence:
         """Whether this gateway may send."""
         return self._heartbeat.holds_lease() and self._heartbeat.gaps == self._mended
 
-    async def hold(self) -> None:
+    async def hold(self, deadline: Deadline | None = None) -> None:
         """Return when this gateway may send; after a gap, one heartbeat and one read of the route.
+
+        Args:
+            deadline: Of the frame that waits; None: it waits two seconds.
 
         Raises:
             BackendUnavailable: The store does not answer.
@@ -49,7 +53,8 @@ class Fence:
             if self._mending is None or self._mending.done():
                 self._mending = asyncio.create_task(self._mend())
             # All who wait share one try, which goes on when they have lost patience.
-            done, _ = await asyncio.wait([self._mending], timeout=_PATIENCE_S)
+            left_s = _PATIENCE_S if deadline is None else max(0.0, deadline.remaining_s())
+            done, _ = await asyncio.wait([self._mending], timeout=min(_PATIENCE_S, left_s))
             if not done:
                 raise _shut()
 

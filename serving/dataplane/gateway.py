@@ -110,7 +110,7 @@ class Gateway:
 
     async def _cast(self, frame: Frame, call: Call, started: float) -> Part:
         """Read the route and count the frame for its arm; the caller plays the part at once."""
-        await self._fence.hold()
+        await self._fence.hold(call.deadline)
         # From here until the part is sent or waits for its place nothing may await: a drain counts
         # on it, see InFlight.
         table = self._routes.table

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from serving.dataplane.deadline import Deadline
 from serving.dataplane.fence import Fence
 from serving.dataplane.heartbeat import Heartbeat
 from serving.dataplane.watcher import RouteWatcher
@@ -82,3 +83,16 @@ async def test_without_the_store_nothing_may_be_sent() -> None:
 
     assert refused.value.refused
     assert refused.value.retry_after_s
+
+
+async def test_a_frame_does_not_wait_for_a_silent_store_beyond_its_deadline() -> None:
+    class Silent(Neighbour):
+        async def heartbeat(self, gateway_id: str, revision: int, in_flight: dict[str, int]) -> int:
+            await asyncio.Event().wait()
+            return 1
+
+    fence, _ = fenced(Silent(), lease_s=60)
+
+    async with asyncio.timeout(1):
+        with pytest.raises(BackendUnavailable, match="lost touch with the store"):
+            await fence.hold(Deadline.after(0.02))
