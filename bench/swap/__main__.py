@@ -125,7 +125,7 @@ async def _full_part(deployment: Deployment, case: Case, rate: float) -> None:
     async with case.load(deployment.ask, rate).running() as load:
         done = []
         for turn in range(count):
-            done.append(await full_swaps.full_swap(deployment, load, quiet_s=2.0))
+            done.append(await full_swaps.full_swap(deployment, load, quiet_s=1.0))
             if turn % 10 == 9:
                 console.print(f"full swaps {turn + 1}/{count}: {_short(load)}")
     case.keep("full_swaps", rate, load.frames, full_swaps.summary(done))

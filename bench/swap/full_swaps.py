@@ -47,7 +47,7 @@ async def full_swap(deployment: Deployment, load: Load, quiet_s: float) -> FullS
         found.phase_s[phase] = time.monotonic() - edges[-1][1]
     retired_s = time.monotonic()
     # A stray answer would come in the moments after.
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.2)
     edges.append(("after", retired_s))
     _sort(found, load.frames, edges)
     found.wrong_version = sum(

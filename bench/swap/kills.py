@@ -52,7 +52,7 @@ async def kill_round(deployment: Deployment, load: Load, kind: str, dice: random
         kind: One of `KINDS`.
         dice: Chooses the moment and the victim.
     """
-    found = Kill(kind, delay_s=dice.uniform(0.0, 6.0))
+    found = Kill(kind, delay_s=dice.uniform(0.0, 5.0))
     await until(lambda: _whole(deployment), _REPAIR_S)
     started_s = time.monotonic()
     swapping = asyncio.create_task(_swap(deployment, found))
@@ -110,7 +110,7 @@ async def _whole(deployment: Deployment, without: int = 0) -> bool:
         without: A process that was killed: a backend that still counts it has not noticed yet.
     """
     try:
-        status = await deployment.stack.call("GET", "/status")
+        status = await deployment.call("GET", "/status")
         live = await deployment.live()
     except AdminError:
         return False

@@ -10,7 +10,8 @@ from serving.dataplane.deadline import Deadline
 from serving.dataplane.frames import Frame
 from serving.dataplane.inflight import InFlight
 from serving.dataplane.lanes import Lanes
-from serving.dataplane.upstream import Returned, Upstream
+from serving.dataplane.upstream import Upstream
+from serving.dataplane.worker_calls import Returned
 from serving.errors import DeadlineExceeded
 from serving.store.values import Release, ReleaseKey
 

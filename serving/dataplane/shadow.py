@@ -26,7 +26,8 @@ from serving.dataplane.inflight import InFlight
 from serving.dataplane.lanes import Lanes
 from serving.dataplane.recorder import Recorder
 from serving.dataplane.route_table import RouteTable
-from serving.dataplane.upstream import Returned, Upstream
+from serving.dataplane.upstream import Upstream
+from serving.dataplane.worker_calls import Returned
 from serving.errors import UnderstudyError, describe
 from serving.shadow_metrics import ShadowMetrics
 from serving.store.observations import AgreementSums

@@ -2,55 +2,28 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Collection
 
-from serving.dataplane.breaker import LIMIT, Pass
 from serving.dataplane.deadline import Deadline
 from serving.dataplane.endpoints import Endpoint, Endpoints
 from serving.dataplane.frames import Frame
 from serving.dataplane.token_bucket import TokenBucket
+from serving.dataplane.worker_calls import Returned, WorkerCalls, first, slow_after_s
 from serving.errors import (
     BackendUnavailable,
     DeadlineExceeded,
     Overloaded,
-    RequestError,
     StaleRoute,
     UnderstudyError,
     WorkerDied,
-    WorkerFailed,
 )
 from serving.fault_metrics import FaultMetrics
 from serving.store.values import Release, ReleaseKey
-from serving.torchserve.inference import WorkerReply
 
-# A worker cannot be told to stop: its place stays taken until it answers, even when nobody waits
-# any more, else abandoned work would pile up inside TorchServe; but not for ever.
-ABANDONED_S = 30.0
 MOST_TRIES = 3
-# A frame that had no time to begin with says nothing of the worker.
-_SLOW_S = 1.0
-_SLOW_SHARE = 0.25
 _SLOW = DeadlineExceeded("no answer in a quarter of the time")
 _RETRY_AFTER_S = 1.0
 _ELSEWHERE = (BackendUnavailable, StaleRoute, WorkerDied, Overloaded)
-
-
-@dataclass(frozen=True)
-class Returned:
-    """A worker's reply.
-
-    Attributes:
-        reply: What it said.
-        upstream_s: How long the call that was answered took.
-        backend: Where.
-    """
-
-    reply: WorkerReply
-    upstream_s: float
-    backend: str
 
 
 class Upstream:
@@ -69,7 +42,7 @@ class Upstream:
         self._metrics = metrics
         self._retries = retries or TokenBucket(share=0.2, most=256, begin=32, floor=32)
         self._failing_since: dict[ReleaseKey, float] = {}
-        self._left: set[asyncio.Task[Returned]] = set()
+        self._calls = WorkerCalls(metrics)
 
     async def predict(
         self,
@@ -102,14 +75,14 @@ class Upstream:
         key = release.key
         failures: dict[str, UnderstudyError] = {}
         calls: dict[asyncio.Task[Returned], str] = {}
-        slow_s: float | None = max(0.0, deadline.remaining_s() * _SLOW_SHARE)
+        slow_s: float | None = slow_after_s(deadline.remaining_s())
         error: UnderstudyError = _SLOW
         endpoint = self._endpoints.choose(key)
         try:
             while endpoint is not None or calls:
                 if endpoint is not None:
-                    calls[self._begin(endpoint, frame, deadline)] = endpoint.backend
-                done = await _first(calls, slow_s)
+                    calls[self._calls.begin(endpoint, frame, deadline)] = endpoint.backend
+                done = await first(calls, slow_s)
                 if done is None:
                     slow_s, error = None, _SLOW  # company is sought once
                 else:
@@ -121,7 +94,7 @@ class Upstream:
                 tried = failures.keys() | set(calls.values())
                 endpoint = self._another(key, tried, error) if is_wanted() else None
         finally:
-            self._leave(calls)
+            self._calls.leave(calls)
         raise self._verdict(key, list(failures.values()))
 
     def check(self, key: ReleaseKey) -> None:
@@ -172,75 +145,6 @@ class Upstream:
         found = self._endpoints.choose(key, without=tried)
         return found if found is not None and self.may_send_again(key, error) else None
 
-    def _leave(self, calls: Iterable["asyncio.Task[Returned]"]) -> None:
-        """Let calls that nobody waits for come to their end: TorchServe cannot take them back."""
-        for call in calls:
-            self._left.add(call)
-            call.add_done_callback(self._forget_left)
-
-    def _forget_left(self, call: "asyncio.Task[Returned]") -> None:
-        self._left.discard(call)
-        if not call.cancelled():
-            call.exception()  # looked at: nobody else will
-
-    def _begin(
-        self, endpoint: Endpoint, frame: Frame, deadline: Deadline
-    ) -> "asyncio.Task[Returned]":
-        """Send a frame; it counts as under way at once, for whoever chooses next.
-
-        Raises:
-            DeadlineExceeded: There is no time left; it is not sent.
-        """
-        if deadline.remaining_s() <= 0:
-            self._metrics.count_expired(endpoint.key, "gateway")
-            raise DeadlineExceeded("the deadline passed while the frame waited; it was not sent")
-        return asyncio.create_task(self._send(endpoint, endpoint.sent(), frame, deadline))
-
-    async def _send(
-        self, endpoint: Endpoint, passed: Pass, frame: Frame, deadline: Deadline
-    ) -> Returned:
-        started, remaining_s = time.monotonic(), max(0.0, deadline.remaining_s())
-        with self._judged(endpoint, passed, remaining_s):
-            reply = await endpoint.client.predict(
-                endpoint.key,
-                frame.image,
-                min_score=frame.min_score,
-                max_detections=frame.max_detections,
-                timeout_s=remaining_s + ABANDONED_S,
-                deadline_unix_ms=int(1000 * (time.time() + remaining_s)),
-            )
-        return Returned(reply, time.monotonic() - started, endpoint.backend)
-
-    @contextmanager
-    def _judged(self, endpoint: Endpoint, passed: Pass, remaining_s: float) -> Iterator[None]:
-        """Let the breaker know how the call in the block ends, or that it takes too long."""
-        late = partial(endpoint.failed, passed, 1.0)
-        if remaining_s < _SLOW_S:
-            late = partial(endpoint.gave_up, passed)
-        slow_s = max(remaining_s * _SLOW_SHARE, min(remaining_s, _SLOW_S))
-        timer = asyncio.get_running_loop().call_later(slow_s, late)
-        try:
-            yield
-        except BaseException as error:
-            self._judge(endpoint, passed, error)
-            raise
-        else:
-            endpoint.answered()
-        finally:
-            timer.cancel()
-            endpoint.came_back()
-
-    def _judge(self, endpoint: Endpoint, passed: Pass, error: BaseException) -> None:
-        weight = _weight(error, endpoint.ready_workers)
-        if isinstance(error, RequestError):
-            endpoint.answered()
-        elif weight is None:
-            endpoint.gave_up(passed)
-        else:
-            endpoint.failed(passed, weight)
-        if isinstance(error, DeadlineExceeded):
-            self._metrics.count_expired(endpoint.key, "worker")
-
     def _verdict(self, key: ReleaseKey, failures: list[UnderstudyError]) -> UnderstudyError:
         """Return what the frame's sender is told: what says most of the frame's own fate."""
         if failures and all(isinstance(error, StaleRoute) for error in failures):
@@ -258,30 +162,8 @@ class Upstream:
         )
 
 
-async def _first(
-    calls: Collection["asyncio.Task[Returned]"], timeout_s: float | None
-) -> "asyncio.Task[Returned] | None":
-    """Return one call that has ended; None: none has in this time."""
-    done, _ = await asyncio.wait(calls, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-    return next(iter(done), None)
-
-
 def was_sent(error: UnderstudyError) -> bool:
     """Whether a worker may have begun with the frame before this failure."""
     if isinstance(error, BackendUnavailable):
         return not error.refused
     return not isinstance(error, StaleRoute | Overloaded)
-
-
-def _weight(error: BaseException, ready_workers: int) -> float | None:
-    """Return how much a failure says of the endpoint's health; None: nothing."""
-    match error:
-        case StaleRoute():
-            return LIMIT
-        case WorkerDied():
-            return LIMIT / max(1, ready_workers)
-        case BackendUnavailable(refused=True) | Overloaded():
-            return LIMIT / 2
-        case BackendUnavailable() | WorkerFailed():
-            return 1.0
-    return None
