@@ -28,6 +28,9 @@ from serving.store.values import Release, ReleaseKey, ReleaseState
 
 _log = structlog.get_logger(__name__)
 
+# Routes cannot change meanwhile, and a rollback may be wanted.
+_ROUTES_WAIT_S = 2.0
+
 # A backend that was killed is back within a few seconds.
 BACKEND_TIMEOUT_S = 30.0
 _KILLED = (BackendUnavailable, StaleRoute, WorkerDied)
@@ -126,7 +129,7 @@ class Deployer:
         if workers < known.workers:
             async with self._routing:
                 await self._must_be_idle(known, workers)
-                await self._scale(known, workers)
+                await self._scale(known, workers, patience_s=_ROUTES_WAIT_S)
         else:
             await self._scale(known, workers)
         scaled = await self._store.resize_release(known.key, workers)
@@ -144,11 +147,20 @@ class Deployer:
                 f"{workers}"
             )
 
-    async def _scale(self, known: Release, workers: int) -> None:
+    async def _scale(self, known: Release, workers: int, patience_s: float | None = None) -> None:
         async def scale(keeper: Keeper) -> None:
-            async with keeper.changing:
+            try:
+                async with asyncio.timeout(patience_s):
+                    await keeper.changing.acquire()
+            except TimeoutError:
+                raise ReleaseBusy(
+                    f"workers: backend {keeper.name} is being filled; try again when it has been"
+                ) from None
+            try:
                 await keeper.scale(known.key, workers)
                 await keeper.look()
+            finally:
+                keeper.changing.release()
 
         await self._on_every(known.key, scale)
 

@@ -25,6 +25,7 @@ def owned(state_dir: Path) -> Iterator[int]:
     """
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state_dir.chmod(0o700)  # keys, their hashes and private archives lie here
         lock = (state_dir / "serve.lock").open("a")
     except OSError as error:
         raise ConfigurationError(

@@ -150,7 +150,7 @@ class Supervised:
             failures += 1
             try:
                 await self._start()
-            except (ConfigurationError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next try may go well
                 _log.error("process_restart_failed", process=self.name, error=str(error))
 
     async def _start(self) -> None:
@@ -168,7 +168,7 @@ class Supervised:
         try:
             self.say(self._hello(number))
             self._report = await self._reported(self._process)
-        except (ConfigurationError, OSError):
+        except Exception:
             await self._kill()
             raise
         _log.info("process_up", process=self.name, pid=self._process.pid)
