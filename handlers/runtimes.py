@@ -57,6 +57,8 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; at the default it warns of each graph rewrite
         options.intra_op_num_threads = threads or 0
+        # Threads that spin between two runs take the cores of the workers beside this one.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if gpu_id is not None:
             onnxruntime.preload_dlls()  # CUDA's libraries lie in wheels, off the loader's path
         providers = _providers(gpu_id)

@@ -9,7 +9,7 @@ from serving.store.store import Store
 
 _log = structlog.get_logger(__name__)
 
-_POLL_S = 0.02
+_POLL_S = 0.03
 # Gateways look for a new revision ten times a second, and say at once that they have applied it.
 _TIMEOUT_S = 2.0
 # A gateway beats twice a second; one that has missed four is not waited for.
@@ -38,9 +38,4 @@ async def propagated(store: Store, revision: int) -> bool:
 
 
 async def _behind(store: Store, revision: int) -> list[str]:
-    heard_since = await store.now() - _SILENT_AFTER
-    return [
-        gateway.id
-        for gateway in await store.gateways()
-        if gateway.revision < revision and gateway.heartbeat >= heard_since
-    ]
+    return await store.gateways_behind(revision, heard_within=_SILENT_AFTER)

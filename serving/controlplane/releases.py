@@ -8,7 +8,7 @@ staged -> loading -> warming -> ready -> live <-> standby -> draining -> retired
 A retired or failed release begins again at staged.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from serving.errors import InvalidRoute
 from serving.store.store import Store
@@ -40,8 +40,22 @@ async def advance(store: Store, key: ReleaseKey, to: ReleaseState, reason: str =
         ReleaseNotFound: No such release.
         ReleaseBusy: No arrow leads from its state to `to`.
     """
-    before = frozenset(state for state, after in ARROWS.items() if to in after)
-    return await store.move_release(key, to, expect=before, reason=reason)
+    return await store.move_release(key, to, expect=_before(to), reason=reason)
+
+
+async def advance_all(store: Store, moves: Mapping[ReleaseKey, ReleaseState]) -> None:
+    """Move releases along their arrows, all or none.
+
+    Raises:
+        ReleaseNotFound: No such release.
+        ReleaseBusy: No arrow leads from the state of one to where it should go.
+    """
+    if moves:
+        await store.move_releases({key: (to, _before(to)) for key, to in moves.items()})
+
+
+def _before(to: ReleaseState) -> frozenset[ReleaseState]:
+    return frozenset(state for state, after in ARROWS.items() if to in after)
 
 
 def must_be_loaded(route: Route, known: Iterable[Release]) -> None:

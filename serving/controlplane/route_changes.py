@@ -72,8 +72,9 @@ class RouteChanges:
     async def _put(
         self, route: Route, who: str, why: str, expected_revision: int | None
     ) -> RouteRevision:
-        releases.must_be_loaded(route, await self._store.releases())
-        present = (await self._store.routes()).get(route.name)
+        desired = await self._store.desired()
+        releases.must_be_loaded(route, desired.releases)
+        present = desired.routes.get(route.name)
         if present is not None and present.route == route and expected_revision is None:
             return present
         added = await self._store.put_route(

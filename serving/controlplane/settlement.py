@@ -9,8 +9,9 @@ from serving.errors import ReleaseBusy, ReleaseNotFound
 from serving.store.store import Store
 from serving.store.values import Release, ReleaseKey, ReleaseState
 
-# How many revisions of a route are looked through for its standby.
-_HISTORY = 200
+# How many revisions of a route are looked through for its standby: each change settles, so that it
+# is the last but one where no crash came between.
+_HISTORY = 20
 
 
 class Settlement:
@@ -39,16 +40,14 @@ class Settlement:
 
         Needs `routing`.
         """
-        routes = await self._store.routes()
-        history = {name: await self._store.history(name, _HISTORY) for name in routes}
-        present = [revision.route for revision in routes.values()]
-        known = await self._store.releases()
-        revision = await self._store.latest_revision()
-        for key, to in settle(present, history, known).items():
-            await releases.advance(self._store, key, to)
-        for release in await self._store.releases():
-            if release.state is ReleaseState.DRAINING:
-                self._drains.start(release.key, revision)
+        found = await self._store.desired()
+        history = {name: await self._store.history(name, _HISTORY) for name in found.routes}
+        present = [revision.route for revision in found.routes.values()]
+        moves = settle(present, history, found.releases)
+        await releases.advance_all(self._store, moves)
+        for release in found.releases:
+            if moves.get(release.key, release.state) is ReleaseState.DRAINING:
+                self._drains.start(release.key, found.revision)
 
     async def retire(self, key: ReleaseKey, *, who: str, why: str) -> Release:
         """Begin to drain a release that no route names; see `Controller.retire`."""

@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Protocol
 
 import structlog
 
 from serving.dataplane.route_table import RouteTable
-from serving.store.values import Release, ReleaseKey, RouteRevision
+from serving.store.desired import Desired
+from serving.store.values import ReleaseKey
 
 log = structlog.get_logger(__name__)
 
@@ -22,14 +23,8 @@ class RouteStore(Protocol):
     async def generation(self) -> int:
         """Return a number that grows with every change of routes, releases or placements."""
 
-    async def routes(self) -> Mapping[str, RouteRevision]:
-        """Return each route's newest revision, all read at one moment."""
-
-    async def releases(self) -> Sequence[Release]:
-        """Return all releases."""
-
-    async def placements(self) -> Mapping[str, Mapping[ReleaseKey, int]]:
-        """Return the ready workers of each release on each backend, by backend."""
+    async def desired(self) -> Desired:
+        """Return routes, releases and placements, all read at one moment."""
 
 
 class RouteWatcher:
@@ -96,19 +91,14 @@ class RouteWatcher:
 
     async def _read(self) -> None:
         started = time.monotonic()
-        # Before everything else: what changes while we read moves it again.
-        generation = await self._store.generation()
-        revisions = await self._store.routes()
-        # After the routes, so that each release they name is there.
-        releases = await self._store.releases()
-        placements = await self._store.placements()
-        self._read_at, self._generation = started, generation
+        found = await self._store.desired()
+        self._read_at, self._generation = started, found.generation
         self._table = RouteTable(
-            revision=max((found.revision for found in revisions.values()), default=0),
-            routes=MappingProxyType({name: found.route for name, found in revisions.items()}),
-            releases=MappingProxyType({release.key: release for release in releases}),
-            revisions=MappingProxyType({name: found.revision for name, found in revisions.items()}),
-            placements=_by_release(placements),
+            revision=found.revision,
+            routes=MappingProxyType({name: one.route for name, one in found.routes.items()}),
+            releases=MappingProxyType({release.key: release for release in found.releases}),
+            revisions=MappingProxyType({name: one.revision for name, one in found.routes.items()}),
+            placements=_by_release(found.placements),
         )
         self._applied(self._table)
 

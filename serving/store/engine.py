@@ -4,6 +4,9 @@ Whatever the database, a transaction of the engine is the only writer from its s
 and one of its `reader` sees one moment and never waits.
 """
 
+import asyncio
+import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,15 @@ import orjson
 from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from serving.errors import ConfigurationError
 
 # A writer waits this long for another's transaction; ours last milliseconds.
 BUSY_TIMEOUT_S = 10.0
+_SWITCH_AGAIN_S = 0.01
+# SQLite's codes: what follows the first byte only tells them apart further.
+_PRIMARY_CODE = 0xFF
 _URLS = "sqlite+aiosqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
 # PostgreSQL's advisory locks are numbers, of one database each: any, as long as it stays the same.
 _WRITERS = 0x556E6465
@@ -91,11 +98,29 @@ def _prepare(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # no implicit BEGIN: `_begin_sqlite` says which kind
     try:
         with closing(connection.cursor()) as cursor:
-            cursor.execute("PRAGMA journal_mode=WAL")
+            _use_wal(cursor)
             cursor.execute("PRAGMA synchronous=FULL")
     except BaseException:
         connection.close()  # the pool does not know it yet, and its thread would live on
         raise
+
+
+def _use_wal(cursor: Any) -> None:
+    """Switch to the write-ahead log; the file keeps the switch.
+
+    Two that switch a new file at once are told so at once, whatever the timeout: one tries again.
+    """
+    ends_at = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & _PRIMARY_CODE == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > ends_at:
+                raise
+            await_only(asyncio.sleep(_SWITCH_AGAIN_S))
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

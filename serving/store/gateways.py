@@ -63,6 +63,21 @@ async def every(connection: AsyncConnection) -> list[GatewayStatus]:
     return [GatewayStatus.model_validate(dict(row)) for row in rows]
 
 
+async def behind(
+    connection: AsyncConnection, revision: int, *, heard_within: timedelta
+) -> list[str]:
+    """Return the ids of gateways that have not applied a revision, silent ones left out.
+
+    Args:
+        connection: In a transaction.
+        revision: The one that they should have applied.
+        heard_within: How old a heartbeat may be, by the database's clock.
+    """
+    heard = table.c.heartbeat >= await clock.now(connection) - heard_within
+    query = select(table.c.id).where(table.c.revision < revision, heard)
+    return list(await connection.scalars(query.order_by(table.c.id)))
+
+
 async def holders(
     connection: AsyncConnection, key: ReleaseKey, revision: int
 ) -> list[GatewayStatus]:

@@ -1,5 +1,6 @@
 """Queries on releases."""
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 
@@ -67,6 +68,24 @@ async def move(
     moved = found.model_copy(update={"state": to, "reason": reason, "updated": datetime.now(UTC)})
     await put(connection, moved)
     return moved
+
+
+async def move_all(
+    connection: AsyncConnection,
+    moves: Mapping[ReleaseKey, tuple[ReleaseState, AbstractSet[ReleaseState]]],
+) -> None:
+    """Give releases other states, all or none.
+
+    Args:
+        connection: In a write transaction.
+        moves: Where each goes, and the states that it may be in before.
+
+    Raises:
+        ReleaseNotFound: No release has such a name and version.
+        ReleaseBusy: One is in another state.
+    """
+    for key, (to, expect) in moves.items():
+        await move(connection, key, to, expect=expect)
 
 
 async def resize(connection: AsyncConnection, key: ReleaseKey, workers: int) -> Release:

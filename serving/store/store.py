@@ -9,6 +9,7 @@ from serving.store import (
     audit,
     cameras,
     clock,
+    desired,
     gateways,
     generation,
     keys,
@@ -40,6 +41,7 @@ class Store:
 
         self.now = read(clock.now)
         self.generation = read(generation.current)
+        self.desired = read(desired.desired)
 
         self.routes = read(routes.newest)
         self.latest_revision = read(routes.latest_revision)
@@ -50,6 +52,7 @@ class Store:
         self.release = read(releases.one)
         self.put_release = write(releases.put)
         self.move_release = write(releases.move)
+        self.move_releases = write(releases.move_all)
         self.resize_release = write(releases.resize)
 
         self.placements = read(placements.every)
@@ -62,6 +65,7 @@ class Store:
         self.release_lease = transactions.writing_unfenced(leases.release)
 
         self.gateways = read(gateways.every)
+        self.gateways_behind = read(gateways.behind)
         self.holders = transactions.reading_fenced(gateways.holders)
         self.join_gateway = write(gateways.join)
         self.heartbeat = write(gateways.beat)

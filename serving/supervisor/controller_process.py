@@ -1,5 +1,6 @@
 """The controller as a process: the control plane, and operators' way in."""
 
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,8 @@ from serving.supervisor.wiring import Wiring
 
 # All cameras that may be described at once, with the longest of words.
 _BODY_LIMIT_BYTES = 16 * 1024 * 1024
+# A third of a gateway's share where the processors are all busy.
+_NICENESS = 5
 
 
 @asynccontextmanager
@@ -48,6 +51,8 @@ async def controller_process(wiring: Wiring, superior: Superior) -> AsyncIterato
         async with http_server(app, listener, stop_timeout_s=wiring.settings.stop_timeout_s):
             # Operators need not wait for a backend that is filled: they may want a route back.
             await controller.taken_up()
+            # All that is left can wait a moment; a frame cannot.
+            os.nice(_NICENESS)
             yield metrics_url
 
 

@@ -10,13 +10,11 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from serving.errors import ConfigurationError
+from serving.restarts import Restarts
 
 _log = structlog.get_logger(__name__)
 
 START_TIMEOUT_S = 60.0
-# A child that ran this long before it died did not die of its start.
-_STABLE_AFTER_S = 60.0
-_RESTART_DELAYS_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 class Report(BaseModel):
@@ -136,18 +134,16 @@ class Supervised:
             await self._process.wait()
 
     async def _watch(self) -> None:
-        """Start it again whenever it ends, with growing pauses while it keeps dying."""
+        """Start it again whenever it ends, with growing pauses while it dies of its start."""
         clock = asyncio.get_running_loop().time
-        failures = 0
+        restarts = Restarts()
         while True:
             started = clock()
             if self._process is not None:
                 code = await self._process.wait()
                 _log.error("process_ended", process=self.name, pid=self._process.pid, code=code)
                 self._is_down()
-            failures = 0 if clock() - started > _STABLE_AFTER_S else failures
-            await asyncio.sleep(_RESTART_DELAYS_S[min(failures, len(_RESTART_DELAYS_S) - 1)])
-            failures += 1
+            await asyncio.sleep(restarts.pause_s(clock() - started))
             try:
                 await self._start()
             except Exception as error:  # noqa: BLE001 - whatever it is, the next try may go well

@@ -16,6 +16,7 @@ import aiohttp
 import structlog
 
 from serving.errors import BackendUnavailable, ConfigurationError
+from serving.restarts import Restarts
 from serving.torchserve import tokens
 from serving.torchserve.config import Ports, TorchServeConfig, command, environment, write_files
 from serving.torchserve.tokens import Token
@@ -24,9 +25,6 @@ _log = structlog.get_logger(__name__)
 
 _GUARD = Path(__file__).with_name("guard.py")
 _PING_INTERVAL_S = 0.05
-# A server that ran this long before it died did not die of its start.
-_STABLE_AFTER_S = 60.0
-_RESTART_DELAYS_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 class TorchServe:
@@ -181,18 +179,16 @@ class TorchServe:
         return "\n".join(lines)
 
     async def _watch(self) -> None:
-        """Start it again whenever it ends, with growing pauses while it keeps dying."""
+        """Start it again whenever it ends, with growing pauses while it dies of its start."""
         clock = asyncio.get_running_loop().time
-        failures = 0
+        restarts = Restarts()
         while True:
             started = clock()
             if self._guard is not None:
                 code = await self._guard.wait()
                 self._up.clear()
                 _log.error("torchserve_ended", code=code, console=self._last_words())
-            failures = 0 if clock() - started > _STABLE_AFTER_S else failures
-            await asyncio.sleep(_RESTART_DELAYS_S[min(failures, len(_RESTART_DELAYS_S) - 1)])
-            failures += 1
+            await asyncio.sleep(restarts.pause_s(clock() - started))
             await self._stop()
             await self._start_again()
 

@@ -7,6 +7,7 @@ from serving.dataplane.fence import Fence
 from serving.dataplane.heartbeat import Heartbeat
 from serving.dataplane.watcher import RouteWatcher
 from serving.errors import BackendUnavailable
+from serving.store.desired import Desired
 
 
 class Neighbour:
@@ -26,17 +27,11 @@ class Neighbour:
         return 3
 
     async def generation(self) -> int:
-        self._ask("generation")
         return 1
 
-    async def routes(self) -> dict[str, object]:
-        return {}
-
-    async def releases(self) -> list[object]:
-        return []
-
-    async def placements(self) -> dict[str, object]:
-        return {}
+    async def desired(self) -> Desired:
+        self._ask("desired")
+        return Desired(1, {}, (), {})
 
 
 def fenced(store: Neighbour, *, lease_s: float) -> tuple[Fence, Heartbeat]:
@@ -50,7 +45,7 @@ async def test_while_the_lease_holds_nothing_is_asked() -> None:
 
     await asyncio.gather(*[fence.hold() for _ in range(10)])
 
-    assert store.asked == ["heartbeat", "generation"]
+    assert store.asked == ["heartbeat", "desired"]
     assert heartbeat.live_gateways == 3
 
 
@@ -69,7 +64,7 @@ async def test_after_a_gap_a_beat_alone_does_not_open_it() -> None:
     assert not beaten
     assert fence.is_open()
     # The route was read anew.
-    assert store.asked.count("generation") == 2
+    assert store.asked.count("desired") == 2
 
 
 async def test_without_the_store_nothing_may_be_sent() -> None:

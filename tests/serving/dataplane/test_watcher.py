@@ -10,8 +10,9 @@ from serving.dataplane.inflight import InFlight
 from serving.dataplane.route_table import RouteTable
 from serving.dataplane.watcher import RouteWatcher
 from serving.errors import BackendUnavailable, StaleRoute, UnknownRoute
+from serving.store.desired import Desired
 from serving.store.store import Store, open_store
-from serving.store.values import Arm, Release, ReleaseKey, ReleaseState, Route, RouteRevision
+from serving.store.values import Arm, Release, ReleaseKey, ReleaseState, Route
 
 KEY = ReleaseKey(model="yolo", version="1.0")
 ROUTE = Route(arms=(Arm(name="main", release=KEY, weight=100),))
@@ -177,14 +178,9 @@ class Silent:
         await asyncio.Event().wait()
         return 0
 
-    async def routes(self) -> dict[str, RouteRevision]:
-        return {}
-
-    async def releases(self) -> list[Release]:
-        return []
-
-    async def placements(self) -> dict[str, dict[ReleaseKey, int]]:
-        return {}
+    async def desired(self) -> Desired:
+        await asyncio.Event().wait()
+        raise AssertionError
 
 
 async def test_a_frame_does_not_wait_for_a_store_beyond_its_time() -> None:
