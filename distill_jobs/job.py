@@ -1,82 +1,18 @@
 """The job file: YAML in, one frozen model out; every error names the file, the line and the key."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from distill_jobs.errors import JobFileInvalid
-from distill_jobs.recipe import (
-    Distillation,
-    Fraction,
-    JobPath,
-    Section,
-    Student,
-    Teacher,
-    Training,
-)
+from distill_jobs.recipe.data import Data
+from distill_jobs.recipe.distillation import Distillation
+from distill_jobs.recipe.networks import Student, Teacher
+from distill_jobs.recipe.release import Archive, Export, Gate, Licences
+from distill_jobs.recipe.section import ReleaseName, Section
+from distill_jobs.recipe.training import Training
 from distill_jobs.yaml_lines import Document
-
-ReleaseName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Export = Literal["onnxruntime-fp32", "onnxruntime-int8", "torchscript-fp32"]
-
-
-class Scenes(Section):
-    """The embedded data set: how many scenes to draw for each split, and their side in pixels."""
-
-    train: int = Field(ge=8, le=20_000)
-    val: int = Field(ge=4, le=5_000)
-    test: int = Field(ge=4, le=5_000)
-    size: int = Field(default=160, ge=96, le=1280, multiple_of=32)
-
-
-class Data(Section):
-    """Where the images come from: a data set's `data.yaml`, or drawn scenes."""
-
-    path: JobPath | None = None
-    scenes: Scenes | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.path is None) == (self.scenes is None):
-            raise ValueError("give exactly one of `path:` (a data.yaml) and `scenes:`")
-        return self
-
-
-class Gate(Section):
-    """What a release must reach.
-
-    Attributes:
-        min_retention_map50: Student's mAP50 over its teacher's.
-        max_int8_drop_map50_95: How much mAP50-95 a reduced precision may lose (0.005: half a
-            point); a variant that loses more is left out of the card.
-        min_matched_f1: Detections of a reduced precision matched with FP32's, as F1.
-    """
-
-    min_retention_map50: Fraction = 0.9
-    max_int8_drop_map50_95: Fraction = 0.005
-    min_matched_f1: Fraction = 0.97
-
-
-class Licences(Section):
-    """Licences that travel in the card, as SPDX names where they have one."""
-
-    code: str = Field(default="AGPL-3.0-or-later", min_length=1)
-    weights: str = Field(default="AGPL-3.0-or-later", min_length=1)
-    data: str = Field(min_length=1)
-
-
-class Archive(Section):
-    """Names of the two archives: NAME-VERSION.mar."""
-
-    teacher_name: ReleaseName
-    student_name: ReleaseName
-
-    @model_validator(mode="after")
-    def _two_names(self) -> Self:
-        if self.teacher_name == self.student_name:
-            raise ValueError("teacher_name and student_name must differ: archives are immutable")
-        return self
 
 
 class Job(Section):

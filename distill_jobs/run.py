@@ -12,9 +12,12 @@ from distill_jobs.data.lock import check_lock, write_lock
 from distill_jobs.data.staging import stage, write_description
 from distill_jobs.environment import offline
 from distill_jobs.errors import TrainingFailed
-from distill_jobs.job import Job, Scenes
+from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
-from distill_jobs.recipe import Distillation, Student, Teacher, Training
+from distill_jobs.recipe.data import Scenes
+from distill_jobs.recipe.distillation import Distillation
+from distill_jobs.recipe.networks import Student, Teacher
+from distill_jobs.recipe.training import Training
 from distill_jobs.results import RunResult, read_result
 from distill_jobs.run_folder import RunFolder
 

@@ -175,7 +175,7 @@ def _request(
     work_dir: Path,
 ) -> "ReleaseRequest":
     from distill_jobs.data.dataset import Dataset  # noqa: PLC0415 - keeps --help fast
-    from distill_jobs.job import Licences  # noqa: PLC0415 - likewise
+    from distill_jobs.recipe.release import Licences  # noqa: PLC0415 - likewise
     from distill_jobs.release.request import ReleaseRequest  # noqa: PLC0415 - likewise
 
     dataset = Dataset.load(sources.data) if sources.data else None

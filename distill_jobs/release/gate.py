@@ -5,7 +5,7 @@ The point estimates are compared here. A bound on them needs the images' own mat
 """
 
 from distill_jobs.errors import GateRefused
-from distill_jobs.job import Gate
+from distill_jobs.recipe.release import Gate
 from distill_jobs.release.evaluate import Quality
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from distill_jobs.job import Gate
+from distill_jobs.recipe.release import Gate
 from distill_jobs.release.agreement import BAND, Agreement, Rule, compare
 from distill_jobs.release.evaluate import Quality
 from handlers.pipeline import Detections

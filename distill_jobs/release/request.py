@@ -7,7 +7,7 @@ from typing import Literal
 
 from distill_jobs.data.dataset import Sample
 from distill_jobs.errors import ReleaseInvalid
-from distill_jobs.job import Gate, Licences
+from distill_jobs.recipe.release import Gate, Licences
 from distill_jobs.release.evaluate import Quality
 from proto.wire.v1 import card_pb2
 

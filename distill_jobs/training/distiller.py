@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from ultralytics.nn.distill_model import DistillationModel
 
-from distill_jobs.recipe import Losses
+from distill_jobs.recipe.distillation import Losses
 from distill_jobs.training.heads import check_heads, read_head
 from distill_jobs.training.losses.boxes import giou_box_distillation
 from distill_jobs.training.losses.classes import binary_class_distillation

@@ -11,7 +11,7 @@ from ultralytics.utils import ROOT
 
 from distill_jobs.checkpoints import load_detector
 from distill_jobs.errors import JobError
-from distill_jobs.recipe import Student, Teacher
+from distill_jobs.recipe.networks import Student, Teacher
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import math
 
-from distill_jobs.recipe import Schedule
+from distill_jobs.recipe.distillation import Schedule
 
 
 def teacher_weight(epoch: int, epochs: int, schedule: Schedule) -> float:

@@ -18,7 +18,9 @@ from distill_jobs.data.dataset import Dataset
 from distill_jobs.errors import JobError, TrainingFailed
 from distill_jobs.files import write_atomically
 from distill_jobs.progress import Reporter
-from distill_jobs.recipe import Distillation, Student, Teacher, Training
+from distill_jobs.recipe.distillation import Distillation
+from distill_jobs.recipe.networks import Student, Teacher
+from distill_jobs.recipe.training import Training
 from distill_jobs.training.console import logged_to
 from distill_jobs.training.networks import find_origin
 from distill_jobs.training.plain import write_plain_checkpoint

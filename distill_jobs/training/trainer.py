@@ -13,7 +13,7 @@ from ultralytics.utils.torch_utils import unwrap_model
 
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.progress import Reporter
-from distill_jobs.recipe import Distillation
+from distill_jobs.recipe.distillation import Distillation
 from distill_jobs.training.distiller import Distiller
 from distill_jobs.training.networks import Origin
 from distill_jobs.training.schedule import teacher_weight

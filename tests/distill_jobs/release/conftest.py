@@ -12,7 +12,7 @@ import yaml
 from tiny_networks import CLASSES, OPEN_GATE, SIDE, tiny_model
 
 from distill_jobs.data.dataset import Dataset
-from distill_jobs.job import Licences
+from distill_jobs.recipe.release import Licences
 from distill_jobs.release import sign
 from distill_jobs.release.request import ReleaseRequest
 

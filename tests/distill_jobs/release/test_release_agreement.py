@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_release_evaluate import found
 
-from distill_jobs.job import Gate
+from distill_jobs.recipe.release import Gate
 from distill_jobs.release.agreement import Rule, compare
 from distill_jobs.release.evaluate import Quality
 from distill_jobs.release.overlap import iou_matrix, pair_up

@@ -25,8 +25,8 @@ from distill_jobs.errors import (
     ReleaseInvalid,
     SignatureError,
 )
-from distill_jobs.job import Gate, Licences
 from distill_jobs.progress import Silent
+from distill_jobs.recipe.release import Gate, Licences
 from distill_jobs.release import archive, export, parity, sign
 from distill_jobs.release.agreement import Rule, compare
 from distill_jobs.release.answers import ask, tensor_of

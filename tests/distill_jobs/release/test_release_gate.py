@@ -3,7 +3,7 @@
 import pytest
 
 from distill_jobs.errors import GateRefused
-from distill_jobs.job import Gate
+from distill_jobs.recipe.release import Gate
 from distill_jobs.release.evaluate import Quality
 from distill_jobs.release.gate import check_retention
 

@@ -8,7 +8,7 @@ import pytest
 from test_release_evaluate import found
 from tiny_networks import CLASSES, SIDE
 
-from distill_jobs.job import Licences
+from distill_jobs.recipe.release import Licences
 from distill_jobs.release import golden
 from distill_jobs.release.card import as_handlers_read, draft
 from distill_jobs.release.request import ReleaseRequest

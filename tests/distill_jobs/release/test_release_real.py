@@ -9,8 +9,8 @@ import pytest
 from distill_jobs.checkpoints import load_detector
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.environment import data_root
-from distill_jobs.job import Licences
 from distill_jobs.progress import Silent
+from distill_jobs.recipe.release import Licences
 from distill_jobs.release.build import ReleaseRequest, build_release
 from distill_jobs.release.dense import DenseDetector
 

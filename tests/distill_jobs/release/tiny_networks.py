@@ -3,7 +3,7 @@
 import torch
 
 from distill_jobs.environment import offline
-from distill_jobs.job import Gate
+from distill_jobs.recipe.release import Gate
 
 SIDE = 64
 CLASSES = ("round", "long", "odd")

@@ -5,7 +5,8 @@ import torch
 
 from distill_jobs.environment import offline
 from distill_jobs.errors import HeadsDiffer, JobError
-from distill_jobs.recipe import Losses, Student
+from distill_jobs.recipe.distillation import Losses
+from distill_jobs.recipe.networks import Student
 
 SIDE = 64
 

@@ -1,6 +1,6 @@
 import pytest
 
-from distill_jobs.recipe import Schedule
+from distill_jobs.recipe.distillation import Schedule
 from distill_jobs.training.schedule import teacher_weight
 
 

@@ -1,0 +1,60 @@
+"""How one model is trained."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from distill_jobs.recipe.section import Fraction, Section
+
+
+class Training(Section):
+    """How one model is trained; names and meanings are ultralytics' own.
+
+    Attributes:
+        epochs: Passes over the training split.
+        batch: Images a step; the weights are updated after every batch.
+        optimizer: "auto" lets ultralytics choose it and its rate, and ignores `lr0`.
+        lr0: First learning rate.
+        lrf: Last learning rate, as a fraction of the first.
+        warmup_epochs: Epochs in which the learning rate rises to `lr0`.
+        patience: Epochs without a better validation score after which training stops; 0: never.
+        mosaic: How often four images are joined into one, 0 to 1.
+        close_mosaic: Last epochs without mosaic; at most a quarter of all, which is the default.
+        fliplr: How often an image is mirrored, 0 to 1.
+        scale: Images are resized by 1 ± this.
+        cos_lr: Whether the rate falls along a cosine rather than a line.
+        device: "auto" (the first GPU, else the CPU), "cpu", "0"...
+    """
+
+    epochs: int = Field(ge=1, le=2000)
+    batch: int = Field(default=16, ge=1, le=512)
+    optimizer: Literal["auto", "SGD", "Adam", "AdamW"] = "auto"
+    lr0: float = Field(default=0.01, gt=0, le=1)
+    lrf: float = Field(default=0.01, gt=0, le=1)
+    momentum: float = Field(default=0.937, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0005, ge=0, le=0.1)
+    warmup_epochs: float = Field(default=3.0, ge=0, le=100)
+    patience: int = Field(default=0, ge=0)
+    mosaic: Fraction = 1.0
+    close_mosaic: int | None = Field(default=None, ge=0)
+    fliplr: Fraction = 0.5
+    scale: Fraction = 0.5
+    cos_lr: bool = False
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|[0-9]+)$")
+
+    @model_validator(mode="after")
+    def _mosaic_closes_late(self) -> Self:
+        if self.close_mosaic is not None and self.close_mosaic > self.epochs / 4:
+            limit = self.epochs // 4
+            raise ValueError(
+                f"close_mosaic {self.close_mosaic} is above a quarter of {self.epochs} epochs "
+                f"({limit}): most of the training would see no mosaic"
+            )
+        return self
+
+    @property
+    def mosaic_free_epochs(self) -> int:
+        """How many of the last epochs train without mosaic."""
+        if self.close_mosaic is not None:
+            return self.close_mosaic
+        return min(10, self.epochs // 4)
