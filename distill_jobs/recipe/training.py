@@ -17,6 +17,8 @@ class Training(Section):
         lr0: First learning rate.
         lrf: Last learning rate, as a fraction of the first.
         warmup_epochs: Epochs in which the learning rate rises to `lr0`.
+        warmup_bias_lr: Rate of the biases when the warm-up begins; 0 suits Adam and AdamW, and is
+            what "auto" takes.
         patience: Epochs without a better validation score after which training stops; 0: never.
         mosaic: How often four images are joined into one, 0 to 1.
         close_mosaic: Last epochs without mosaic; at most a quarter of all, which is the default.
@@ -34,6 +36,7 @@ class Training(Section):
     momentum: float = Field(default=0.937, ge=0, lt=1)
     weight_decay: float = Field(default=0.0005, ge=0, le=0.1)
     warmup_epochs: float = Field(default=3.0, ge=0, le=100)
+    warmup_bias_lr: float = Field(default=0.1, ge=0, le=1)
     patience: int = Field(default=0, ge=0)
     mosaic: Fraction = 1.0
     close_mosaic: int | None = Field(default=None, ge=0)
