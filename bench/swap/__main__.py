@@ -47,8 +47,10 @@ class Case:
         return Load(ask, self.made.frames, cameras=_CAMERAS, rate=rate)
 
     def keep(self, part: str, rate: float, frames: Sequence[Frame], more: dict[str, Any]) -> None:
-        """Keep a part's figures."""
-        said = {"cameras": _CAMERAS, "rate": round(rate, 1), **tally(frames)}
+        """Keep a part's figures, with the commit that they were taken at: parts may differ."""
+        about = provenance("make bench-swap")
+        said = {name: about[name] for name in ("commit", "finished")}
+        said |= {"cameras": _CAMERAS, "rate": round(rate, 1), **tally(frames)}
         self.results.keep(part, said | more)
 
 

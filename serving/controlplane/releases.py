@@ -51,7 +51,14 @@ async def advance_all(store: Store, moves: Mapping[ReleaseKey, ReleaseState]) ->
         ReleaseBusy: No arrow leads from the state of one to where it should go.
     """
     if moves:
-        await store.move_releases({key: (to, _before(to)) for key, to in moves.items()})
+        await store.move_releases(along_arrows(moves))
+
+
+def along_arrows(
+    moves: Mapping[ReleaseKey, ReleaseState],
+) -> dict[ReleaseKey, tuple[ReleaseState, frozenset[ReleaseState]]]:
+    """Return where each release goes, with the states from which an arrow leads there."""
+    return {key: (to, _before(to)) for key, to in moves.items()}
 
 
 def _before(to: ReleaseState) -> frozenset[ReleaseState]:

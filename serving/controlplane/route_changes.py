@@ -6,7 +6,7 @@ import structlog
 
 from serving.controlplane import releases, rollback
 from serving.controlplane.settlement import Settlement
-from serving.errors import UnderstudyError, UnknownArm, UnknownRoute
+from serving.errors import UnknownArm, UnknownRoute
 from serving.store.store import Store
 from serving.store.values import Route, RouteRevision
 
@@ -77,13 +77,8 @@ class RouteChanges:
         present = desired.routes.get(route.name)
         if present is not None and present.route == route and expected_revision is None:
             return present
-        added = await self._store.put_route(
-            route, who=who, why=why, expected_revision=expected_revision
+        added = await self._settlement.set_route(
+            route, desired, who=who, why=why, expected_revision=expected_revision
         )
-        try:
-            await self._settlement.apply()
-        except UnderstudyError as error:
-            # The route is set; the next reconciliation, whoever leads then, moves the releases.
-            _log.warning("not_settled_yet", route=route.name, error=error.message)
         _log.info("route_set", route=route.name, revision=added.revision, who=who, why=why)
         return added

@@ -1,13 +1,15 @@
 """The releases' states brought to what the routes want, and the drains that follow."""
 
 import asyncio
+from collections.abc import Iterable, Mapping
 
 from serving.controlplane import releases
 from serving.controlplane.draining import Drains
 from serving.controlplane.standby import settle
 from serving.errors import ReleaseBusy, ReleaseNotFound
+from serving.store.desired import Desired
 from serving.store.store import Store
-from serving.store.values import Release, ReleaseKey, ReleaseState
+from serving.store.values import Release, ReleaseKey, ReleaseState, Route, RouteRevision
 
 # How many revisions of a route are looked through for its standby: each change settles, so that it
 # is the last but one where no crash came between.
@@ -41,13 +43,54 @@ class Settlement:
         Needs `routing`.
         """
         found = await self._store.desired()
-        history = {name: await self._store.history(name, _HISTORY) for name in found.routes}
-        present = [revision.route for revision in found.routes.values()]
-        moves = settle(present, history, found.releases)
+        moves = await self._moves([one.route for one in found.routes.values()], found)
         await releases.advance_all(self._store, moves)
-        for release in found.releases:
+        self._drain(found.releases, moves, found.revision)
+
+    async def set_route(
+        self, route: Route, found: Desired, *, who: str, why: str, expected_revision: int | None
+    ) -> RouteRevision:
+        """Set a route and move the releases with it, in one transaction; then start the drains.
+
+        Needs `routing`.
+
+        Args:
+            route: The wanted state.
+            found: The desired state before, read while `routing` was held.
+            who: Name of the key that asks.
+            why: The operator's words.
+            expected_revision: As in `Controller.set_route`.
+
+        Raises:
+            RouteConflict: The route is at another revision than expected.
+        """
+        wanted = {name: one.route for name, one in found.routes.items()} | {route.name: route}
+        moves = await self._moves(wanted.values(), found)
+        added = await self._store.change_route(
+            route,
+            who=who,
+            why=why,
+            expected_revision=expected_revision,
+            moves=releases.along_arrows(moves),
+        )
+        self._drain(found.releases, moves, added.revision)
+        return added
+
+    async def _moves(
+        self, wanted: Iterable[Route], found: Desired
+    ) -> dict[ReleaseKey, ReleaseState]:
+        history = {name: await self._store.history(name, _HISTORY) for name in found.routes}
+        return settle(wanted, history, found.releases)
+
+    def _drain(
+        self,
+        known: Iterable[Release],
+        moves: Mapping[ReleaseKey, ReleaseState],
+        revision: int,
+    ) -> None:
+        for release in known:
             if moves.get(release.key, release.state) is ReleaseState.DRAINING:
-                self._drains.start(release.key, found.revision)
+                self._drains.start(release.key, revision)
 
     async def retire(self, key: ReleaseKey, *, who: str, why: str) -> Release:
         """Begin to drain a release that no route names; see `Controller.retire`."""

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DatabaseError
 from serving.store import (
     audit,
     cameras,
+    changes,
     clock,
     desired,
     gateways,
@@ -47,6 +48,7 @@ class Store:
         self.latest_revision = read(routes.latest_revision)
         self.history = read(routes.history)
         self.put_route = write(routes.put)
+        self.change_route = write(changes.change_route)
 
         self.releases = read(releases.every)
         self.release = read(releases.one)

@@ -3,7 +3,8 @@
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -51,9 +52,19 @@ async def controller_process(wiring: Wiring, superior: Superior) -> AsyncIterato
         async with http_server(app, listener, stop_timeout_s=wiring.settings.stop_timeout_s):
             # Operators need not wait for a backend that is filled: they may want a route back.
             await controller.taken_up()
-            # All that is left can wait a moment; a frame cannot.
-            os.nice(_NICENESS)
+            _yield_to_frames()
             yield metrics_url
+
+
+def _yield_to_frames() -> None:
+    """Let every thread go behind the gateways' and workers': what is left to do can wait.
+
+    Linux counts niceness by the thread; where it cannot be asked for them nothing changes.
+    """
+    with suppress(FileNotFoundError):
+        for thread in Path("/proc/self/task").iterdir():
+            with suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), _NICENESS)
 
 
 def _controller(wiring: Wiring, connections: Connections) -> Controller:

@@ -134,16 +134,18 @@ class Supervised:
             await self._process.wait()
 
     async def _watch(self) -> None:
-        """Start it again whenever it ends, with growing pauses while it dies of its start."""
+        """Start it again whenever it ends, with growing pauses while it cannot be started."""
         clock = asyncio.get_running_loop().time
         restarts = Restarts()
         while True:
-            started = clock()
+            served_s = 0.0
             if self._process is not None:
+                started = clock()
                 code = await self._process.wait()
+                served_s = clock() - started
                 _log.error("process_ended", process=self.name, pid=self._process.pid, code=code)
                 self._is_down()
-            await asyncio.sleep(restarts.pause_s(clock() - started))
+            await asyncio.sleep(restarts.pause_s(served_s))
             try:
                 await self._start()
             except Exception as error:  # noqa: BLE001 - whatever it is, the next try may go well

@@ -179,16 +179,18 @@ class TorchServe:
         return "\n".join(lines)
 
     async def _watch(self) -> None:
-        """Start it again whenever it ends, with growing pauses while it dies of its start."""
+        """Start it again whenever it ends, with growing pauses while it cannot be started."""
         clock = asyncio.get_running_loop().time
         restarts = Restarts()
         while True:
-            started = clock()
+            served_s = 0.0
             if self._guard is not None:
+                started = clock()
                 code = await self._guard.wait()
+                served_s = clock() - started
                 self._up.clear()
                 _log.error("torchserve_ended", code=code, console=self._last_words())
-            await asyncio.sleep(restarts.pause_s(clock() - started))
+            await asyncio.sleep(restarts.pause_s(served_s))
             await self._stop()
             await self._start_again()
 
@@ -197,6 +199,7 @@ class TorchServe:
             await self._start()
         except (ConfigurationError, OSError) as error:
             _log.error("torchserve_restart_failed", error=str(error))
+            await self._stop()  # it may hang rather than have ended
             return
         for callback in self._callbacks:
             callback()
