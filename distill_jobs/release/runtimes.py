@@ -68,3 +68,29 @@ def measure_latency(runtime: Runtime, image: npt.NDArray[np.float32], *, threads
         times_ms.append(1e3 * (time.perf_counter() - before))
     p50, p99 = np.percentile(times_ms, [50, 99])
     return Latency(float(p50), float(p99), len(times_ms), threads)
+
+
+def latency_ratio(
+    runtime: Runtime, reference: Runtime, image: npt.NDArray[np.float32], *, rounds: int = 40
+) -> float:
+    """Compare two runtimes on one image, in turns, so that a busy machine slows both.
+
+    Args:
+        runtime: What to judge.
+        reference: What it is held against.
+        image: float32 [1, 3, H, W].
+        rounds: How often each is timed.
+
+    Returns:
+        Median of the rounds' ratios: 0.5 for a runtime that takes half the time.
+    """
+    ratios = []
+    for turn in range(_WARM_UP_RUNS + rounds):
+        times_s = []
+        for one in (runtime, reference):
+            before = time.perf_counter()
+            one.run(image)
+            times_s.append(time.perf_counter() - before)
+        if turn >= _WARM_UP_RUNS:
+            ratios.append(times_s[0] / times_s[1])
+    return float(np.median(ratios))
