@@ -12,7 +12,7 @@ export YOLO_OFFLINE := 1
 export YOLO_AUTOINSTALL := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve tritonclient test test-quick bench-swap lint check format proto lock clean
+.PHONY: help install demo serve tritonclient test test-quick bench-swap bench-distill lint check format proto lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ test-quick: $(STAMP) ## run the tests that start no server and train nothing
 
 bench-swap: $(STAMP) ## swaps under load, with kills, and TorchServe alone (resumable)
 	$(BIN)/python -m bench.swap
+
+bench-distill: $(STAMP) ## students with and without a teacher, over folds of BCCD (hours; resumable)
+	$(BIN)/python -m bench.distill --jobs 2
 
 lint: $(STAMP) ## style, types, imports between the islands
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""`make bench-distill`: our distillation beside no teacher and beside ultralytics' own, on BCCD."""

@@ -1,0 +1,83 @@
+"""`python -m bench.distill`: see `make bench-distill`."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench.distill.arms import ARMS
+from bench.distill.cells import Store
+from bench.distill.child import bccd_folds, check_origin
+from bench.distill.folds import FOLDS
+from bench.distill.plan import Plan
+from bench.distill.progress import listing
+from bench.distill.report import write_report
+from bench.distill.running import Runner
+from bench.provenance import PROJECT_ROOT
+from distill_jobs.checkpoints import digest
+from distill_jobs.environment import data_root
+
+RESULT = PROJECT_ROOT / "bench" / "results" / "distill.json"
+_WEIGHTS = ("yolov8n.pt", "yolov8s.pt")
+
+console = Console()
+
+
+def main(  # noqa: PLR0917 - Typer reads the options from the parameters
+    folder: Annotated[Path, typer.Option(help="Cells that are done lie here.")] = Path(
+        "runs/bench-distill"
+    ),
+    jobs: Annotated[int, typer.Option(min=1, help="Cells at once, one thread each.")] = 1,
+    only: Annotated[list[str] | None, typer.Option(help="An arm; may be given again.")] = None,
+    folds: Annotated[str, typer.Option(help="Numbers, joined by commas.")] = "0,1,2",
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each arm and fold.")] = 1,
+    listed: Annotated[bool, typer.Option("--list", help="Say what is done and left.")] = False,
+    report: Annotated[bool, typer.Option(help="Write the results at the end.")] = True,
+    result: Annotated[Path, typer.Option(help="Gets the figures.")] = RESULT,
+) -> None:
+    """Compare students with and without a teacher, over folds of real images.
+
+    Killed at any moment, it goes on where it was: each cell is kept when it is done.
+    """
+    check_origin()
+    plan = Plan(
+        store=Store(folder.absolute()),
+        folds=bccd_folds(),
+        weights={name: digest(data_root() / "weights" / name) for name in _WEIGHTS},
+        wanted=_arms(only),
+        only_folds=_numbers(folds),
+        seeds=range(seeds),
+    )
+    if listed:
+        console.print(listing(plan))
+        return
+    failed = Runner(plan.store, plan.cells, jobs, _note).run()
+    if report:
+        write_report(plan, result)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _arms(only: list[str] | None) -> tuple[str, ...]:
+    unknown = sorted(set(only or ()) - set(ARMS))
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]}: choose from {', '.join(ARMS)}")
+    return tuple(only) if only else ARMS
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    numbers = tuple(int(part) for part in text.split(",") if part.strip().isdigit())
+    if not numbers or max(numbers) >= FOLDS:
+        raise typer.BadParameter(f"--folds {text!r}: numbers from 0 to {FOLDS - 1}, as in 0,2")
+    return numbers
+
+
+def _note(text: str) -> None:
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    console.print(f"{moment} {text}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

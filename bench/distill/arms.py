@@ -1,0 +1,80 @@
+"""The arms, what each of them may tune, and what they all share."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+IMAGE_SIDE_PX = 320
+SEEDS = (0,)
+EPOCHS = 20
+PATIENCE = 5
+# Every arm that tunes gets as many trials, all on fold 0: trained on its train part, judged on its
+# inner part; its held-out part plays no role.
+TRIALS = 4
+TRIAL_EPOCHS = 10
+TUNED_ON_FOLD = 0
+MAX_SMALL_PARAMETERS = 1_700_000
+
+Arguments = dict[str, Any]
+Choice = Mapping[str, Any]
+
+# Ultralytics' own names. `nbs` = `batch`: weights are updated after every batch.
+SHARED: Arguments = {
+    "batch": 8,
+    "optimizer": "AdamW",
+    "lrf": 0.01,
+    "momentum": 0.9,
+    "weight_decay": 0.0005,
+    "warmup_epochs": 1.0,
+    "warmup_bias_lr": 0.0,
+    "mosaic": 1.0,
+    "fliplr": 0.5,
+    "scale": 0.5,
+    "cos_lr": False,
+}
+
+# What the student without a teacher tunes, all other arms take over: it is the one that gains.
+NONE_SPACE: Sequence[Choice] = (
+    {"lr0": 0.0005},
+    {"lr0": 0.001},
+    {"lr0": 0.002},
+    {"lr0": 0.004},
+)
+
+# Ultralytics' default is 6.
+BUILTIN_SPACE: Sequence[Choice] = (
+    {"dis": 1.5},
+    {"dis": 6.0},
+    {"dis": 12.0},
+    {"dis": 24.0},
+)
+
+# `distillation:` of a job file.
+OURS_SPACE: Sequence[Choice] = (
+    {"losses": {"class": 1.0, "box": 2.0}},
+    {"losses": {"class": 2.0, "box": 4.0}},
+)
+
+SMALL_SPACE: Sequence[Choice] = OURS_SPACE
+
+ARMS = ("none", "none-long", "builtin", "ours", "ours-int8", "ours-small")
+
+
+def arguments(
+    lr0: float, *, epochs: int = EPOCHS, patience: int = PATIENCE, **more: Any
+) -> Arguments:
+    """Return a training's arguments, by ultralytics' names.
+
+    Args:
+        lr0: First learning rate.
+        epochs: At most.
+        patience: Epochs without a better score of the inner part after which it stops; 0: never.
+        more: Of one arm alone.
+    """
+    return {
+        **SHARED,
+        "lr0": lr0,
+        "epochs": epochs,
+        "patience": patience,
+        "close_mosaic": epochs // 4,
+        **more,
+    }

@@ -1,0 +1,120 @@
+"""`python -m bench.distill.child STORE KEY`: do one cell, in a process of its own."""
+
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.distill.cells import Figures, Inputs, Store, alone, empty
+from bench.distill.folds import Fold, folds
+from bench.provenance import PROJECT_ROOT, provenance
+from distill_jobs.checkpoints import digest
+from distill_jobs.data.dataset import Dataset
+from distill_jobs.environment import data_root, offline
+from distill_jobs.files import write_json
+
+
+def main(store: Store, key: str) -> None:
+    """Do a cell that its store describes, unless it is done.
+
+    Args:
+        store: Where it lies.
+        key: Its folder's name.
+    """
+    folder = store.folder(key)
+    with alone(folder):
+        if store.figures(key) is not None:
+            return
+        described = json.loads((folder / "cell.json").read_text(encoding="utf-8"))
+        empty(folder)
+        began = time.monotonic()
+        figures = _do(store, described["kind"], described["inputs"], folder)
+        about = {
+            **provenance(f"python -m bench.distill.child STORE {key}"),
+            "load_average": [round(load, 1) for load in os.getloadavg()],
+            "wall_s": round(time.monotonic() - began, 1),
+            "began": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_json(folder / "done.json", {"figures": figures, "about": about})
+
+
+def _do(store: Store, kind: str, inputs: Inputs, here: Path) -> Figures:
+    offline()
+    import cv2  # noqa: PLC0415 - after offline()
+    import torch  # noqa: PLC0415 - likewise
+
+    if kind != "latency":
+        torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    if kind == "narrow":
+        from bench.distill.narrowing import narrow_cell  # noqa: PLC0415 - after offline()
+
+        return narrow_cell(inputs, weights_of(store, inputs), here)
+    fold = _fold(inputs)
+    if kind == "train":
+        from bench.distill.training import train_cell  # noqa: PLC0415 - after offline()
+
+        teacher = inputs["teacher"]
+        taught_by = store.folder(teacher) / "model.pt" if teacher else None
+        weights = weights_of(store, inputs)
+        return train_cell(inputs, fold, weights=weights, teacher=taught_by, here=here)
+    if kind == "measure":
+        from bench.distill.measuring import measure_cell  # noqa: PLC0415 - after offline()
+
+        return measure_cell(inputs, fold, store.folder(inputs["training"]) / "model.pt", here)
+    from bench.distill.latency import latency_cell  # noqa: PLC0415 - after offline()
+
+    return latency_cell(
+        inputs,
+        fold,
+        student=store.folder(inputs["student"]) / "model.pt",
+        teacher=store.folder(inputs["teacher"]) / "model.pt",
+        here=here,
+    )
+
+
+def weights_of(store: Store, inputs: Inputs) -> Path:
+    """Return the file that a training starts from.
+
+    Raises:
+        ValueError: It is not the file that was planned with.
+    """
+    start = inputs["weights"]
+    if "cell" in start:
+        return store.folder(str(start["cell"])) / "model.pt"
+    path = data_root() / "weights" / str(start["file"])
+    if digest(path) != start["sha256"]:
+        raise ValueError(f"{path}: not the file that the benchmark was planned with")
+    return path
+
+
+def bccd_folds() -> tuple[Fold, ...]:
+    """Return BCCD's folds."""
+    return folds(Dataset.load(data_root() / "bccd" / "data.yaml"))
+
+
+def _fold(inputs: Inputs) -> Fold:
+    fold = bccd_folds()[inputs["fold_number"]]
+    if fold.digest != inputs["fold"]:
+        raise ValueError("the data set is not the one that the benchmark was planned with")
+    return fold
+
+
+def check_origin() -> None:
+    """Check that this benchmark and the product under test are of one working tree.
+
+    Raises:
+        RuntimeError: An installed copy was imported instead.
+    """
+    import distill_jobs  # noqa: PLC0415 - where it came from is the question
+
+    origin = Path(distill_jobs.__file__ or "").resolve()
+    if not origin.is_relative_to(PROJECT_ROOT.resolve()):
+        raise RuntimeError(f"distill_jobs comes from {origin}: run from the root of {PROJECT_ROOT}")
+
+
+if __name__ == "__main__":
+    check_origin()
+    main(Store(Path(sys.argv[1])), sys.argv[2])

@@ -1,0 +1,120 @@
+"""How long one image takes and how many bytes a model has: INT8, FP32, teacher in PyTorch."""
+
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from bench.distill.cells import Figures, Inputs
+from bench.distill.folds import Fold
+from bench.distill.measuring import card_of, int8_files, onnx_runtime
+from distill_jobs.checkpoints import load_detector, parameter_count
+from distill_jobs.release.answers import tensor_of
+from distill_jobs.release.dense import DenseDetector
+from distill_jobs.release.runtimes import TorchRuntime
+from handlers.runtimes import Runtime
+
+_ROUNDS = 100
+_WARM_UP_ROUNDS = 5
+_THREADS = (1, 2)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The runtimes at one image size."""
+
+    student_fp32: Path
+    student_int8: Path
+    teacher: DenseDetector
+    image: npt.NDArray[np.float32]
+
+
+def latency_cell(
+    inputs: Inputs, fold: Fold, *, student: Path, teacher: Path, here: Path
+) -> Figures:
+    """Time the three in turns, so that whatever else the machine does slows all of them.
+
+    Args:
+        inputs: `sides_px`, squares.
+        fold: Its images calibrate INT8, and one is timed.
+        student: Checkpoint.
+        teacher: Checkpoint.
+        here: Gets the exported files.
+    """
+    rows = []
+    sizes: dict[str, Any] = {}
+    for side_px in inputs["sides_px"]:
+        folder = here / str(side_px)
+        folder.mkdir()
+        side = _side(fold, student, teacher, int(side_px), folder)
+        sizes[str(side_px)] = {
+            "student_int8_onnx": side.student_int8.stat().st_size,
+            "student_fp32_onnx": side.student_fp32.stat().st_size,
+        }
+        rows += [{"side_px": side_px, **_timed(side, threads)} for threads in _THREADS]
+    return {
+        "rounds": _ROUNDS,
+        "rows": rows,
+        "bytes": {
+            "onnx_by_side_px": sizes,
+            "student_checkpoint_fp16": student.stat().st_size,
+            "teacher_checkpoint_fp16": teacher.stat().st_size,
+            "teacher_fp32": _fp32_bytes(teacher),
+            "student_fp32": _fp32_bytes(student),
+        },
+        "teacher_parameters": parameter_count(load_detector(teacher)),
+        "student_parameters": parameter_count(load_detector(student)),
+    }
+
+
+def _side(fold: Fold, student: Path, teacher: Path, side_px: int, folder: Path) -> _Side:
+    card = card_of(fold, side_px)
+    module = DenseDetector(load_detector(student), side_px)
+    floating, quantized = int8_files(module, card, fold, folder)
+    image = tensor_of(card, fold.held_out[0].image)[None]
+    return _Side(floating, quantized, DenseDetector(load_detector(teacher), side_px), image)
+
+
+def _timed(side: _Side, threads: int) -> Figures:
+    torch.set_num_threads(threads)
+    runtimes: dict[str, Runtime] = {
+        "student_int8_onnx": onnx_runtime(side.student_int8, threads=threads),
+        "student_fp32_onnx": onnx_runtime(side.student_fp32, threads=threads),
+        "teacher_fp32_torch": TorchRuntime(side.teacher),
+    }
+    image = np.ascontiguousarray(side.image)
+    times_ms: dict[str, list[float]] = {name: [] for name in runtimes}
+    for turn in range(_WARM_UP_ROUNDS + _ROUNDS):
+        for name, runtime in runtimes.items():
+            before = time.perf_counter()
+            runtime.run(image)
+            if turn >= _WARM_UP_ROUNDS:
+                times_ms[name].append(1e3 * (time.perf_counter() - before))
+    return {"threads": threads, **_summary(times_ms)}
+
+
+def _summary(times_ms: dict[str, list[float]]) -> Figures:
+    int8, fp32, teacher = (times_ms[name] for name in times_ms)
+    return {
+        "p50_ms": {name: round(median(times), 2) for name, times in times_ms.items()},
+        "int8_over_fp32_speedup": _ratio(fp32, int8),
+        "student_int8_over_teacher_speedup": _ratio(teacher, int8),
+    }
+
+
+def _ratio(slow: list[float], fast: list[float]) -> float:
+    """Return the median of the rounds' ratios."""
+    return round(median(one / other for one, other in zip(slow, fast, strict=True)), 2)
+
+
+def _fp32_bytes(checkpoint: Path) -> int:
+    """Return how many bytes the weights take when they are stored in single precision."""
+    buffer = io.BytesIO()
+    torch.save(load_detector(checkpoint).float().state_dict(), buffer)
+    return buffer.getbuffer().nbytes
