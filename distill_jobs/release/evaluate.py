@@ -1,25 +1,21 @@
 """One evaluator over any source of detections: a pipeline in this process, or the gateway.
 
-The matching and the average precision are those of ultralytics' validator, so the figures compare
-with published ones: detections take the labels in order of score, each the free label of its class
-with the highest IoU, at ten IoU thresholds; the precision envelope is read at 101 recalls (COCO).
+The matching (`matches`) and the average precision (`average_precision`) are those of ultralytics'
+validator, so the figures compare with published ones.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from distill_jobs.data.dataset import Sample
-from distill_jobs.environment import offline
-from distill_jobs.release.overlap import iou_matrix
+from distill_jobs.release.average_precision import classes_present
+from distill_jobs.release.bootstrap import Precisions, as_they_are
+from distill_jobs.release.matches import ImageMatches, match
 from handlers.pipeline import Detections
 
 # What the detections to be scored are asked with; a higher score floor costs recall and so mAP.
 SCORING_MIN_SCORE = 0.001
 SCORING_MAX_DETECTIONS = 300
-IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
 
 @dataclass(frozen=True)
@@ -60,23 +56,6 @@ class Quality:
     per_class: tuple[ClassQuality, ...]
 
 
-@dataclass(frozen=True)
-class ImageMatches:
-    """What one image adds to the score; resampling these bounds the score's error.
-
-    Attributes:
-        hits: bool [K, 10]: whether detection k found a label at each IoU threshold.
-        scores: float32 [K].
-        class_ids: int [K].
-        true_ids: int [L], the labels' classes.
-    """
-
-    hits: npt.NDArray[np.bool_]
-    scores: npt.NDArray[np.float32]
-    class_ids: npt.NDArray[np.int64]
-    true_ids: npt.NDArray[np.int64]
-
-
 def evaluate(
     detect: Callable[[bytes], Detections],
     samples: Sequence[Sample],
@@ -112,65 +91,40 @@ def score(
     answers: Iterable[Detections], samples: Sequence[Sample], class_names: Sequence[str]
 ) -> Quality:
     """Score answers that were already given, one a sample and in their order."""
-    matches = [match(answer, sample) for answer, sample in zip(answers, samples, strict=True)]
-    return quality_of(matches, class_names)
+    return quality_of(match_all(answers, samples), class_names)
 
 
-def match(answer: Detections, sample: Sample) -> ImageMatches:
-    """Compare one image's detections with its labels."""
-    true_ids, true_boxes = sample.read_labels(answer.width, answer.height)
-    order = np.argsort(-answer.scores, kind="stable")
-    class_ids = answer.class_ids[order].astype(np.int64)
-    overlaps = iou_matrix(true_boxes, answer.boxes_xyxy_px[order])
-    overlaps *= true_ids[:, None] == class_ids[None, :]
-    return ImageMatches(_hits(overlaps), answer.scores[order], class_ids, true_ids)
+def match_all(answers: Iterable[Detections], samples: Sequence[Sample]) -> tuple[ImageMatches, ...]:
+    """Compare answers with the labels, image by image: what a bootstrap resamples.
+
+    Args:
+        answers: One a sample and in their order, scores from `SCORING_MIN_SCORE`.
+        samples: Labelled images.
+
+    Returns:
+        One an image; `quality_of` reduces them, `bootstrap.Precisions` resamples them.
+    """
+    return tuple(match(answer, sample) for answer, sample in zip(answers, samples, strict=True))
 
 
 def quality_of(matches: Sequence[ImageMatches], class_names: Sequence[str]) -> Quality:
     """Reduce the images' matches to the quality; 0 where there is no label."""
-    offline()
-    from ultralytics.utils.metrics import ap_per_class  # noqa: PLC0415 - after offline()
-
-    true_ids = np.concatenate([one.true_ids for one in matches] or [np.zeros(0, np.int64)])
-    if not true_ids.size:
-        return Quality(0.0, 0.0, len(matches), 0, ())
-    result = ap_per_class(
-        np.concatenate([one.hits for one in matches]),
-        np.concatenate([one.scores for one in matches]),
-        np.concatenate([one.class_ids for one in matches]),
-        true_ids,
-    )
-    precisions, present = result[5], result[6]
-    per_class = tuple(
-        ClassQuality(
-            int(class_id),
-            class_names[class_id],
-            int((true_ids == class_id).sum()),
-            float(row[0]),
-            float(row.mean()),
-        )
-        for class_id, row in zip(present, precisions, strict=True)
-    )
+    present = classes_present(matches)
+    whole = Precisions.of(matches, present, as_they_are(len(matches)))
+    objects = {one: sum(int((image.true_ids == one).sum()) for image in matches) for one in present}
     return Quality(
-        float(precisions[:, 0].mean()),
-        float(precisions.mean()),
-        len(matches),
-        int(true_ids.size),
-        per_class,
+        map50=float(whole.map50[0]),
+        map50_95=float(whole.map50_95[0]),
+        images=len(matches),
+        objects=sum(objects.values()),
+        per_class=tuple(
+            ClassQuality(
+                one,
+                class_names[one],
+                objects[one],
+                float(whole.ap50(one)[0]),
+                float(whole.ap50_95(one)[0]),
+            )
+            for one in present
+        ),
     )
-
-
-def _hits(overlaps: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Give labels (rows) to detections (columns, best first), each threshold for itself."""
-    labels, detections = overlaps.shape
-    hits = np.zeros((detections, len(IOU_THRESHOLDS)), bool)
-    if not labels:
-        return hits
-    taken = np.zeros((labels, len(IOU_THRESHOLDS)), bool)
-    thresholds = np.arange(len(IOU_THRESHOLDS))
-    for column in np.flatnonzero((overlaps >= IOU_THRESHOLDS[0]).any(axis=0)):
-        free = np.where(taken, 0.0, overlaps[:, column, None])
-        best = free.argmax(axis=0)
-        hits[column] = free[best, thresholds] >= IOU_THRESHOLDS
-        taken[best, thresholds] |= hits[column]
-    return hits

@@ -9,7 +9,8 @@ import torch
 
 from distill_jobs.data.dataset import Sample
 from distill_jobs.environment import offline
-from distill_jobs.release.evaluate import IOU_THRESHOLDS, Quality, evaluate, match
+from distill_jobs.release.evaluate import Quality, evaluate
+from distill_jobs.release.matches import IOU_THRESHOLDS, match
 from distill_jobs.release.overlap import iou_matrix
 from handlers.pipeline import Detections
 
