@@ -44,7 +44,10 @@ def _do(store: Store, kind: str, inputs: Inputs, here: Path) -> Figures:
     offline()
     import cv2  # noqa: PLC0415 - after offline()
     import torch  # noqa: PLC0415 - likewise
+    from ultralytics.utils import SETTINGS  # noqa: PLC0415 - likewise
 
+    # Whatever is installed: this process's settings are its own, and no tracker costs it time.
+    SETTINGS.update(dict.fromkeys(("mlflow", "tensorboard", "wandb", "clearml", "comet"), False))
     if kind != "latency":
         torch.set_num_threads(1)
     cv2.setNumThreads(1)
