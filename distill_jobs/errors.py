@@ -3,12 +3,15 @@
 JobError
 ├── JobFileInvalid          a value of the job file: names the file, the line and the key
 ├── DataSetInvalid          a data set whose files or labels do not fit
-│   └── DataChanged         the data set is no longer the one that the run locked
+│   ├── DataChanged         the data set is no longer the one that the run locked
+│   ├── DuplicatesFound     one picture lies on two sides of a split
+│   └── TooFaulty           more of a data set is broken than the job lets through
 ├── CheckpointRefused       a file that is not a detector we can load
 │   ├── WrongTask           a segmentation, pose, classification... checkpoint
 │   └── LegacyCheckpoint    a YOLOv5 pickle of the old repository
 ├── HeadsDiffer             teacher and student cannot be compared anchor by anchor
-├── TrainingFailed          the losses left the finite numbers, or ultralytics gave up
+├── TrainingFailed          training ended without a usable model
+│   └── LossNotFinite       a loss became NaN or infinite: names the batch, and keeps it
 ├── RunFolderInvalid        the folder holds another run, or none
 └── ReleaseError            no archive was made, or it cannot be trusted
     ├── ReleaseInvalid      a value of the request: names the field
@@ -20,6 +23,7 @@ JobError
     └── SignatureError      a key or a signature is missing, damaged or does not fit
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -65,6 +69,22 @@ class DataChanged(DataSetInvalid):
     """The data set is no longer the one that `data.lock` describes."""
 
 
+class DuplicatesFound(DataSetInvalid):
+    """One picture, or almost the same, lies on two sides of a split.
+
+    Attributes:
+        pairs: The files.
+    """
+
+    def __init__(self, file: Path, problem: str, *, pairs: tuple[tuple[Path, Path], ...]) -> None:
+        super().__init__(file, problem)
+        self.pairs = pairs
+
+
+class TooFaulty(DataSetInvalid):
+    """More of a data set is broken than the job lets through."""
+
+
 class CheckpointRefused(JobError):
     """A file is not a detector that can be loaded.
 
@@ -99,6 +119,22 @@ class HeadsDiffer(JobError):
 
 class TrainingFailed(JobError):
     """Training ended without a usable model."""
+
+
+class LossNotFinite(TrainingFailed):
+    """A loss became NaN or infinite.
+
+    Attributes:
+        epoch: 0-based.
+        batch: Of that epoch, 0-based.
+        file: Holds its images and labels, and the weights; `torch.load(weights_only=True)`.
+    """
+
+    def __init__(self, message: str, *, epoch: int, batch: int, file: Path) -> None:
+        super().__init__(message)
+        self.epoch = epoch
+        self.batch = batch
+        self.file = file
 
 
 class RunFolderInvalid(JobError):
@@ -161,20 +197,39 @@ class NoVariantLeft(ReleaseError):
         self.reasons = reasons
 
 
-class GateRefused(ReleaseError):
-    """The student breaks a rule of the gate.
+@dataclass(frozen=True)
+class Failure:
+    """One limit of the gate that is broken.
 
     Attributes:
-        rule: The rule's name in the job file: "min_retention_map50".
-        measured: What was measured, in the rule's unit.
-        limit: What the rule asks for.
+        rule: Its name in the job file: "min_retention_map50".
+        subject: What of it: a class, a size; "" for all.
+        measured: What was held against the limit: a share, bytes or a ratio.
+        limit: What the rule asks for, in the same.
+        complaint: Both in words, and by how much.
     """
 
-    def __init__(self, rule: str, problem: str, *, measured: float, limit: float) -> None:
-        super().__init__(f"gate.{rule}: {problem}")
-        self.rule = rule
-        self.measured = measured
-        self.limit = limit
+    rule: str
+    subject: str
+    measured: float
+    limit: float
+    complaint: str
+
+
+class GateRefused(ReleaseError):
+    """The student breaks limits of the gate.
+
+    Attributes:
+        failures: Every one of them.
+    """
+
+    def __init__(self, failures: tuple[Failure, ...], report: Path | None = None) -> None:
+        listed = "\n  ".join(failure.complaint for failure in failures)
+        told = f"the gate refuses this student; nothing was released.\n  {listed}\n"
+        where = f"All figures: {report}. " if report else ""
+        remedy = "Train longer, take a larger student, or change the limits in the job file."
+        super().__init__(f"{told}{where}{remedy}")
+        self.failures = failures
 
 
 class ArchiveFailed(ReleaseError):

@@ -6,13 +6,17 @@ from pydantic import Field, model_validator
 
 from distill_jobs.recipe.section import Fraction, Section
 
+MixedPrecision = Literal["auto", "bf16", "off"]
+
 
 class Training(Section):
     """How one model is trained; names and meanings are ultralytics' own.
 
     Attributes:
         epochs: Passes over the training split.
-        batch: Images a step; the weights are updated after every batch.
+        batch: Images a step, of all processes together under `torchrun`.
+        accumulate: Batches whose gradients are summed before the weights are updated: memory of
+            `batch`, steps of `batch * accumulate` images.
         optimizer: "auto" lets ultralytics choose it and its rate, and ignores `lr0`.
         lr0: First learning rate.
         lrf: Last learning rate, as a fraction of the first.
@@ -25,11 +29,18 @@ class Training(Section):
         fliplr: How often an image is mirrored, 0 to 1.
         scale: Images are resized by 1 ± this.
         cos_lr: Whether the rate falls along a cosine rather than a line.
-        device: "auto" (the first GPU, else the CPU), "cpu", "0"...
+        freeze_batch_norm: Whether batch statistics stay what the first weights brought.
+        amp: Mixed precision: "auto" takes float16 on GPUs, after a trial in which the student must
+            answer as in float32; "bf16" bfloat16 anywhere, likewise; "off" float32.
+        checkpoint_batches: A training can be resumed from every so many batches, rather than from
+            its last finished epoch alone; 0: from that alone.
+        device: "auto" (the first GPU, else the CPU; each process's own GPU under `torchrun`),
+            "cpu", "0"...
     """
 
     epochs: int = Field(ge=1, le=2000)
     batch: int = Field(default=16, ge=1, le=512)
+    accumulate: int = Field(default=1, ge=1, le=256)
     optimizer: Literal["auto", "SGD", "Adam", "AdamW"] = "auto"
     lr0: float = Field(default=0.01, gt=0, le=1)
     lrf: float = Field(default=0.01, gt=0, le=1)
@@ -43,6 +54,9 @@ class Training(Section):
     fliplr: Fraction = 0.5
     scale: Fraction = 0.5
     cos_lr: bool = False
+    freeze_batch_norm: bool = False
+    amp: MixedPrecision = "auto"
+    checkpoint_batches: int = Field(default=0, ge=0)
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|[0-9]+)$")
 
     @model_validator(mode="after")

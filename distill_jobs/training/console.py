@@ -7,16 +7,18 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def logged_to(log: Path) -> Iterator[None]:
+def logged_to(log: Path | None) -> Iterator[None]:
     """Append what ultralytics says to a file while the block runs; nothing reaches the terminal.
 
     Args:
-        log: Created if missing.
+        log: Created if missing; None drops what is said.
     """
     from ultralytics.utils import LOGGER  # noqa: PLC0415  # heavy, and after offline()
 
-    log.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(log, encoding="utf-8")
+    handler: logging.Handler = logging.NullHandler()
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(log, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     before = LOGGER.handlers[:], LOGGER.level, LOGGER.propagate
     LOGGER.handlers[:] = [handler]

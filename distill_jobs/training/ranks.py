@@ -91,6 +91,15 @@ def mean(value: torch.Tensor) -> torch.Tensor:
     return total / count()
 
 
+def everywhere(flag: bool) -> bool:
+    """Return whether all processes say so; all must call it."""
+    if count() == 1:
+        return flag
+    vote = torch.tensor(int(flag))
+    distributed.all_reduce(vote, op=distributed.ReduceOp.MIN)
+    return bool(vote.item())
+
+
 def share_first(tensors: list[torch.Tensor]) -> None:
     """Overwrite tensors in place by the first process's; all must call it."""
     if count() > 1:

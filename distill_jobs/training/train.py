@@ -5,26 +5,29 @@ import csv
 import io
 import shutil
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from ultralytics.nn.tasks import torch_safe_load
 
 from distill_jobs.checkpoints import load_detector
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.errors import JobError, TrainingFailed
 from distill_jobs.files import write_atomically
-from distill_jobs.progress import Reporter
+from distill_jobs.progress import Reporter, Silent
 from distill_jobs.recipe.distillation import Distillation
 from distill_jobs.recipe.networks import Student, Teacher
 from distill_jobs.recipe.training import Training
+from distill_jobs.training import ranks
 from distill_jobs.training.console import logged_to
+from distill_jobs.training.listening import EpochListener
 from distill_jobs.training.networks import find_origin
 from distill_jobs.training.plain import write_plain_checkpoint
+from distill_jobs.training.resume_file import read_state
 from distill_jobs.training.schedule import teacher_weight
+from distill_jobs.training.trackers import no_trackers
 from distill_jobs.training.trainer import Lesson, LessonTrainer
 
 
@@ -44,6 +47,7 @@ class TrainRequest:
         output: The finished checkpoint.
         teacher: Checkpoint of the frozen teacher, or None.
         distillation: Given with a teacher.
+        listeners: Told of every epoch.
     """
 
     title: str
@@ -57,37 +61,66 @@ class TrainRequest:
     output: Path
     teacher: Path | None = None
     distillation: Distillation | None = None
+    listeners: Sequence[EpochListener] = ()
 
 
 def train(request: TrainRequest, reporter: Reporter) -> None:
-    """Train, or go on where a killed training left its last checkpoint.
+    """Train, or go on exactly where a killed training was last kept.
 
     Leaves `request.output`, a plain ultralytics detection checkpoint in FP16 (the epoch with the
-    best validation score), and `curves.csv` beside ultralytics' files.
+    best validation score), and `curves.csv` beside ultralytics' files. Under `torchrun` the first
+    process calls it, and the others `follow`.
 
     Raises:
-        TrainingFailed: The losses left the finite numbers, or ultralytics gave up.
+        LossNotFinite: A loss became NaN or infinite.
+        TrainingFailed: Ultralytics gave up, or the resume file cannot be used.
         JobError: Weights, architecture or heads do not fit.
     """
-    with logged_to(request.log):
-        last = request.folder / "weights" / "last.pt"
-        epoch = _last_epoch(last)
-        if epoch is None and request.folder.exists():
-            shutil.rmtree(request.folder)  # killed before its first checkpoint: start over
-        if epoch is None or epoch < request.training.epochs - 1:
-            _run(request, reporter, resume=last if epoch is not None else None)
-        _collect(request)
+    ranks.join()
+    ranks.from_first(replace(request, listeners=()))
+    _train_together(request, reporter)
 
 
-def _last_epoch(last: Path) -> int | None:
-    """Return the 0-based epoch that a checkpoint was written after, None without one."""
-    if not last.is_file():
-        return None
-    return int(torch_safe_load(str(last))[0]["epoch"])
+def follow() -> None:
+    """Take part in every training that the first process begins, until it dismisses."""
+    ranks.join()
+    while (request := ranks.from_first(None)) is not None:
+        _train_together(request, Silent())
+    ranks.leave()
 
 
-def _run(request: TrainRequest, reporter: Reporter, *, resume: Path | None) -> None:
+@contextlib.contextmanager
+def with_followers() -> Iterator[None]:
+    """Dismiss the other processes when the block ends.
+
+    When it fails they are left where they are: `torchrun` ends them with the first process.
+    """
+    ranks.join()
+    yield
+    ranks.from_first(None)
+    ranks.leave()
+
+
+def _train_together(request: TrainRequest, reporter: Reporter) -> None:
+    with logged_to(request.log if ranks.leads() else None):
+        state = ranks.from_first(_last_state(request.folder) if ranks.leads() else None)
+        if state is None or not state["finished"]:
+            _run(request, reporter, state)
+        if ranks.leads():
+            _collect(request)
+
+
+def _last_state(folder: Path) -> dict[str, Any] | None:
+    """Return where a training was, None where it begins; a folder without that is of no use."""
+    state = read_state(folder)
+    if state is None and folder.exists():
+        shutil.rmtree(folder)  # killed before its first epoch was kept: start over
+    return state
+
+
+def _run(request: TrainRequest, reporter: Reporter, state: dict[str, Any] | None) -> None:
     teacher = load_detector(request.teacher) if request.teacher else None
+    training = request.training
     lesson = Lesson(
         title=request.title,
         data=request.data,
@@ -95,12 +128,22 @@ def _run(request: TrainRequest, reporter: Reporter, *, resume: Path | None) -> N
         teacher=teacher,
         distillation=request.distillation if teacher is not None else None,
         reporter=reporter,
+        listeners=request.listeners,
+        state=state,
+        keep_every_batches=training.checkpoint_batches,
+        precision=training.amp,
+        freeze_norms=training.freeze_batch_norm,
     )
     try:
-        with _expected_warnings():
-            LessonTrainer(lesson, _overrides(request, resume)).train()
+        with _expected_warnings(), no_trackers():
+            LessonTrainer(lesson, _overrides(request)).train()
     except JobError:
         raise
+    except torch.OutOfMemoryError as error:
+        raise TrainingFailed(
+            f"{request.title} ran out of the GPU's memory at batch {training.batch}: halve `batch` "
+            "and double `accumulate`"
+        ) from error
     except (RuntimeError, ValueError, AssertionError, FileNotFoundError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TrainingFailed(
@@ -118,14 +161,26 @@ def _expected_warnings() -> Iterator[None]:
         yield
 
 
-def _overrides(request: TrainRequest, resume: Path | None) -> dict[str, Any]:
+# What the trainer reads from the lesson, or under another name.
+_OUR_KEYS = frozenset(
+    {"close_mosaic", "device", "accumulate", "amp", "freeze_batch_norm", "checkpoint_batches"}
+)
+
+
+def _overrides(request: TrainRequest) -> dict[str, Any]:
     training = request.training
-    overrides: dict[str, Any] = {
-        **training.model_dump(exclude={"close_mosaic", "device"}),
+    if training.batch % ranks.count():
+        raise TrainingFailed(
+            f"batch {training.batch} cannot be shared out among {ranks.count()} processes: "
+            f"give a multiple of {ranks.count()}"
+        )
+    return {
+        **training.model_dump(exclude=set(_OUR_KEYS)),
         "close_mosaic": training.mosaic_free_epochs,
         "device": _device(training.device),
         "patience": training.patience or training.epochs,
-        "nbs": training.batch,  # the default of 64 would update once in several batches
+        # The default of 64 would update once in several batches.
+        "nbs": training.batch * training.accumulate,
         "model": "student.yaml",  # never opened: the lesson brings the network
         "data": str(request.data.path),
         "imgsz": request.image_size,
@@ -136,22 +191,19 @@ def _overrides(request: TrainRequest, resume: Path | None) -> dict[str, Any]:
         "exist_ok": True,
         "cache": "ram",
         "workers": 0,
-        "amp": False,  # its check downloads a model
+        "amp": False,  # its check downloads a model: the trainer has its own
         "plots": False,  # they want fonts
         "verbose": False,
         "deterministic": True,
         "task": "detect",
         "mode": "train",
     }
-    if resume is not None:
-        overrides["resume"] = str(resume)
-    return overrides
 
 
 def _device(name: str) -> str:
     if name != "auto":
         return name
-    return "0" if torch.cuda.is_available() else "cpu"
+    return str(ranks.local_rank()) if torch.cuda.is_available() else "cpu"
 
 
 def _collect(request: TrainRequest) -> None:

@@ -1,21 +1,34 @@
-"""Ultralytics' detection trainer, extended by a teacher, a progress report and safe checkpoints."""
+"""Ultralytics' detection trainer, extended by a teacher, exact resume, and several processes."""
 
 import contextlib
 import io
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from ultralytics.models.yolo.detect import DetectionTrainer
-from ultralytics.nn.tasks import load_checkpoint
-from ultralytics.utils.torch_utils import unwrap_model
+from ultralytics.utils.torch_utils import ModelEMA, unwrap_model
 
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.progress import Reporter
 from distill_jobs.recipe.distillation import Distillation
+from distill_jobs.recipe.training import MixedPrecision
+from distill_jobs.training import ranks
+from distill_jobs.training.amp import Precision, choose_precision
 from distill_jobs.training.distiller import Distiller
+from distill_jobs.training.epoch_news import tell
+from distill_jobs.training.listening import EpochListener
+from distill_jobs.training.loop import run_epochs
 from distill_jobs.training.networks import Origin
+from distill_jobs.training.normaliser import share_normalisers
+from distill_jobs.training.position import Position
+from distill_jobs.training.resume_file import write_state
+from distill_jobs.training.resume_state import put_back_state, take_state
 from distill_jobs.training.schedule import teacher_weight
 
 
@@ -30,6 +43,11 @@ class Lesson:
         teacher: Frozen detector, or None to train alone.
         distillation: Given with a teacher.
         reporter: Told of every batch and epoch.
+        listeners: Told of every epoch.
+        state: Where a killed training was, or None to begin.
+        keep_every_batches: How often that is kept within an epoch; 0: at its end alone.
+        precision: Wish for the forward passes.
+        freeze_norms: Whether batch statistics stay as they are.
     """
 
     title: str
@@ -38,6 +56,11 @@ class Lesson:
     teacher: nn.Module | None
     distillation: Distillation | None
     reporter: Reporter
+    listeners: Sequence[EpochListener] = ()
+    state: dict[str, Any] | None = None
+    keep_every_batches: int = 0
+    precision: MixedPrecision = "off"
+    freeze_norms: bool = False
 
 
 class LessonTrainer(DetectionTrainer):
@@ -46,6 +69,12 @@ class LessonTrainer(DetectionTrainer):
     Args:
         lesson: Data, network and teacher.
         overrides: ultralytics' training arguments.
+
+    Attributes:
+        position: Where the training stands.
+        precision: What forward passes are computed in.
+        mosaic_closed: Whether mosaics have ended.
+        full_accumulate: Batches an update after the warm-up.
     """
 
     # A path before setup_model(), a network after it.
@@ -54,6 +83,10 @@ class LessonTrainer(DetectionTrainer):
     def __init__(self, lesson: Lesson, overrides: dict[str, Any]) -> None:
         self._lesson = lesson
         super().__init__(overrides=overrides)
+        self.position = Position()
+        self.precision = Precision()
+        self.mosaic_closed = False
+        self.full_accumulate = 1
         self.add_callback("on_train_start", _announce)
         self.add_callback("on_train_epoch_start", _set_teacher_weight)
         self.add_callback("on_train_batch_end", _advance)
@@ -84,21 +117,12 @@ class LessonTrainer(DetectionTrainer):
         with contextlib.redirect_stdout(io.StringIO()):
             return super().build_dataset(img_path, mode, batch)
 
-    def setup_model(self) -> dict[str, Any] | None:
-        """Build the network, or take it up again from `last.pt`, and seat the teacher beside it.
-
-        Returns:
-            The checkpoint to resume from, or None.
-        """
-        checkpoint = None
+    def setup_model(self) -> None:
+        """Build the network and seat the teacher beside it."""
         shape, weights = self._lesson.origin.shape, self._lesson.origin.weights
-        if self.resume:
-            saved, checkpoint = load_checkpoint(self.model)
-            weights = getattr(saved, "student_model", saved)
         student = self.get_model(cfg=shape, weights=weights, verbose=False)
         student.args = self.args
         self.model = self._beside_teacher(student)
-        return checkpoint
 
     def _beside_teacher(self, student: nn.Module) -> nn.Module:
         lesson = self._lesson
@@ -113,14 +137,121 @@ class LessonTrainer(DetectionTrainer):
             student = self.model.student_model
             student.nc, student.names = self.data["nc"], self.data["names"]
 
+    def _setup_train(self) -> None:
+        """Set everything up; with several processes, alike in all of them."""
+        super()._setup_train()
+        self._choose_precision()
+        self.full_accumulate = self.accumulate
+        if ranks.count() > 1:
+            self._join_processes()
+        if self._lesson.state is not None:
+            put_back_state(self, self._lesson.state)
+
+    def _build_train_pipeline(self) -> None:
+        """Build loaders and optimizer, each process's loader for its share of a batch."""
+        # Set no earlier: ultralytics would wrap the model for GPUs, whatever the device.
+        self.world_size = ranks.count() if ranks.count() > 1 else self.world_size
+        super()._build_train_pipeline()
+
+    def _choose_precision(self) -> None:
+        wish, side = self._lesson.precision, int(self.args.imgsz)
+        precision = choose_precision(wish, self.student(), self.device, side)
+        self.precision = ranks.from_first(precision)
+        if self.precision.doubt:
+            self._lesson.reporter.note(f"float32 throughout: {self.precision.doubt}")
+        # The validator knows float16 alone.
+        self.amp = self.precision.scaled
+        self.scaler = torch.amp.GradScaler("cuda", enabled=self.precision.scaled)
+
+    def _join_processes(self) -> None:
+        """Average gradients over the processes; the teachers, which have none, stay outside."""
+        trained = self.trained_tensors()
+        outside = [name for name in self.model.state_dict() if name not in trained]
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self.model, outside)
+        share_normalisers(self.student())
+        on_gpu = self.device.type == "cuda"
+        self.model = DistributedDataParallel(
+            self.model,
+            device_ids=[self.device.index] if on_gpu else None,
+            # Projectors rest while the student learns alone.
+            find_unused_parameters=isinstance(self.model, Distiller),
+            broadcast_buffers=False,
+        )
+        self.ema = ModelEMA(self.model)  # of the first process's weights, which all have now
+
+    def _do_train(self) -> None:
+        """Train from the beginning, or from where the lesson's state was taken."""
+        self._setup_train()
+        run_epochs(self)
+        for loader in (self.train_loader, self.test_loader):
+            loader.close()
+
+    def _model_train(self) -> None:
+        super()._model_train()
+        if self._lesson.freeze_norms:
+            for module in self.student().modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+
+    def seconds(self) -> float:
+        """Return how long the training has taken, whatever processes it took."""
+        return time.time() - self.train_time_start
+
+    def student(self) -> Any:
+        """Return the network that is trained, without teacher or wrapping."""
+        model = unwrap_model(self.model)
+        return getattr(model, "student_model", model)
+
+    def trained_tensors(self) -> dict[str, torch.Tensor]:
+        """Return all tensors of the model but the teachers', which the EMA goes without."""
+        kept = self.ema.ema.state_dict().keys()
+        tensors: dict[str, torch.Tensor] = unwrap_model(self.model).state_dict()
+        return {name: tensor for name, tensor in tensors.items() if name in kept}
+
+    def validate(self) -> tuple[dict[str, float] | None, float | None]:
+        """Score the EMA on the validation split, each process its share of it.
+
+        Returns:
+            Metrics and fitness; None and None but in the first process.
+        """
+        if ranks.count() == 1:
+            return super().validate()
+        ranks.share_first(list(self.ema.ema.buffers()))
+        # Ultralytics averages the losses by an operation that gloo does not have.
+        self.world_size = 1
+        metrics, fitness = super().validate()
+        self.world_size = ranks.count()
+        losses = {k: v / len(self.test_loader) for k, v in self.validator.loss.items()}
+        means = ranks.mean(torch.stack([value.float() for value in losses.values()]).clone())
+        if metrics is not None:
+            named = dict(zip(losses, means, strict=True))
+            metrics.update(self.label_loss_items(named, prefix="val"))
+        return metrics, fitness
+
+    def keep(self) -> None:
+        """Write where the training stands, so that a killed one goes on exactly there."""
+        self.position.seconds = self.seconds()
+        state = take_state(self)
+        if state is not None:
+            write_state(self.save_dir, state)
+
+    def keep_within_epoch(self) -> None:
+        """Write it within an epoch, as often as the lesson asks."""
+        every, batch = self._lesson.keep_every_batches, self.position.batch
+        if every and batch % every == 0 and batch < len(self.train_loader):
+            self.keep()
+
+    def tell_listeners(self) -> None:
+        """Tell who listens of the epoch; costs nothing where nobody does."""
+        if self._lesson.listeners and ranks.leads():
+            tell(self, self._lesson.listeners)
+
     def save_model(self) -> bool:
         """Write `last.pt` and `best.pt` so that a kill leaves the old one or the new one."""
         last, best = self.last, self.best
         self.last, self.best = _half_written(last), _half_written(best)
         try:
             saved = bool(super().save_model())
-            # The best first: a kill in between repeats the epoch. The other way round `last.pt`
-            # would promise a best that was never kept.
             for path in (best, last):
                 if _half_written(path).exists():
                     _half_written(path).replace(path)
@@ -128,21 +259,15 @@ class LessonTrainer(DetectionTrainer):
             self.last, self.best = last, best
         return saved
 
-    def final_eval(self) -> None:
-        """Leave the checkpoints as they are: the job strips a copy, and the release measures it.
-
-        Ultralytics would strip them in place, where a kill could leave half a file.
-        """
-
 
 def _half_written(path: Path) -> Path:
     return path.with_suffix(".writing")
 
 
 def _announce(trainer: LessonTrainer) -> None:
-    batches = len(trainer.train_loader)
+    batches, position = len(trainer.train_loader), trainer.position
     trainer.lesson.reporter.stage(trainer.lesson.title, trainer.epochs * batches)
-    trainer.lesson.reporter.advance(trainer.start_epoch * batches)
+    trainer.lesson.reporter.advance(position.epoch * batches + position.batch)
 
 
 def _set_teacher_weight(trainer: LessonTrainer) -> None:

@@ -63,7 +63,7 @@ def test_a_run_killed_again_and_again_finishes_and_repeats_nothing(write_job, tm
     assert [row["epoch"] for row in curves(folder, "student")] == ["1", "2"]
     assert [row["teacher_weight"] for row in curves(folder, "student")] == ["0", "1"]
     assert float(curves(folder, "student")[1]["train/class_distill"]) > 0
-    assert "Resuming training" in folder.log.read_text()
+    assert "going on with epoch 2 of 2" in folder.log.read_text()
     assert result.student is not None
     assert result.student.images == 8
     assert parameter_count(load_detector(result.student.checkpoint)) == result.student.parameters
