@@ -9,7 +9,7 @@ from serving.store.store import Store
 
 _log = structlog.get_logger(__name__)
 
-_POLL_S = 0.03
+_POLL_S = 0.05
 # Gateways look for a new revision ten times a second, and say at once that they have applied it.
 _TIMEOUT_S = 2.0
 # A gateway beats twice a second; one that has missed four is not waited for.

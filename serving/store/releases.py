@@ -61,13 +61,9 @@ async def move(
         ReleaseNotFound: No release has this name and version.
         ReleaseBusy: It is in another state.
     """
-    found = await _found(connection, key)
-    if found.state not in expect:
-        wanted = ", ".join(sorted(expect))
-        raise ReleaseBusy(f"release {key} is {found.state}; this needs it to be {wanted}")
-    moved = found.model_copy(update={"state": to, "reason": reason, "updated": datetime.now(UTC)})
-    await put(connection, moved)
-    return moved
+    await _move(connection, key, to, expect, reason)
+    await generation.grow(connection)
+    return await _found(connection, key)
 
 
 async def move_all(
@@ -85,7 +81,9 @@ async def move_all(
         ReleaseBusy: One is in another state.
     """
     for key, (to, expect) in moves.items():
-        await move(connection, key, to, expect=expect)
+        await _move(connection, key, to, expect, "")
+    if moves:
+        await generation.grow(connection)
 
 
 async def resize(connection: AsyncConnection, key: ReleaseKey, workers: int) -> Release:
@@ -98,6 +96,22 @@ async def resize(connection: AsyncConnection, key: ReleaseKey, workers: int) -> 
     resized = found.model_copy(update={"workers": workers, "updated": datetime.now(UTC)})
     await put(connection, resized)
     return resized
+
+
+async def _move(
+    connection: AsyncConnection,
+    key: ReleaseKey,
+    to: ReleaseState,
+    expect: AbstractSet[ReleaseState],
+    reason: str,
+) -> None:
+    values = {"state": to.value, "reason": reason, "updated": datetime.now(UTC)}
+    is_expected = table.c.state.in_([state.value for state in expect])
+    moved = await connection.execute(update(table).where(_is(key), is_expected).values(**values))
+    if moved.rowcount == 0:
+        found = await _found(connection, key)
+        wanted = ", ".join(sorted(expect))
+        raise ReleaseBusy(f"release {key} is {found.state}; this needs it to be {wanted}")
 
 
 async def _found(connection: AsyncConnection, key: ReleaseKey) -> Release:
