@@ -86,13 +86,18 @@ def _request(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> Relea
         exports=job.exports,
         class_names=dataset.class_names,
         samples=dataset.split(split),
-        calibration=tuple(one.image for one in dataset.split("train")[:_CALIBRATION_IMAGES]),
+        calibration=calibration_images(dataset),
         data=job.data.path.parent.name if job.data.path else "scenes",
         split=split,
         gate=job.gate,
         teacher_quality=_teacher_quality(folder) if role == "student" else None,
         lineage=_lineage(folder, job, role),
     )
+
+
+def calibration_images(dataset: Dataset) -> tuple[Path, ...]:
+    """Return what quantization is calibrated with: the first images of the train split alone."""
+    return tuple(sample.image for sample in dataset.split("train")[:_CALIBRATION_IMAGES])
 
 
 def _lineage(folder: RunFolder, job: Job, role: Role) -> Lineage:

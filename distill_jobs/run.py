@@ -6,20 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from distill_jobs.checkpoints import digest, load_detector, parameter_count
-from distill_jobs.data import scenes
 from distill_jobs.data.dataset import Dataset
-from distill_jobs.data.lock import check_lock, write_lock
-from distill_jobs.data.staging import stage, write_description
 from distill_jobs.environment import offline
 from distill_jobs.errors import TrainingFailed
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
-from distill_jobs.recipe.data import Scenes
 from distill_jobs.recipe.distillation import Distillation
 from distill_jobs.recipe.networks import Student, Teacher
 from distill_jobs.recipe.training import Training
 from distill_jobs.results import RunResult, read_result
 from distill_jobs.run_folder import RunFolder
+from distill_jobs.taking_in import data_step
 
 __all__ = ["RunResult", "resume", "run_job"]
 
@@ -81,50 +78,12 @@ def resume(run_dir: Path, *, reporter: Reporter) -> RunResult:
 def _go_on(folder: RunFolder, reporter: Reporter) -> RunResult:
     with folder.alone():
         job = folder.job()
-        dataset = _data_step(folder, job, reporter)
+        dataset = data_step(folder, job, reporter)
         _teacher_step(folder, job, reporter)
         if job.student is not None and job.training is not None:
             _student_step(folder, job, reporter)
         _release_steps(folder, job, dataset, reporter)
     return read_result(folder)
-
-
-def _data_step(folder: RunFolder, job: Job, reporter: Reporter) -> Dataset:
-    """Draw or check the data; returns the whole data set, held-out split included."""
-    if folder.figures("data") is not None:
-        dataset = Dataset.load(job.data.path or folder.data / "data.yaml")
-        check_lock(folder.data_lock, dataset)
-        return dataset
-    with folder.step("data") as figures:
-        if job.data.scenes is not None:
-            dataset = _draw(folder, job.data.scenes, job.seed, reporter)
-        else:
-            dataset = _take_in(folder, job, reporter)
-        write_lock(folder.data_lock, dataset)
-        figures.update({name: len(samples) for name, samples in dataset.splits.items()})
-        figures["classes"] = list(dataset.class_names)
-    return dataset
-
-
-def _draw(folder: RunFolder, wanted: Scenes, seed: int, reporter: Reporter) -> Dataset:
-    counts = {"train": wanted.train, "val": wanted.val, "test": wanted.test}
-    reporter.stage("draw scenes", sum(counts.values()))
-    folder.clear(folder.data)
-    for split, count in counts.items():
-        for _ in scenes.write_split(folder.data, split, count, wanted.size, seed):
-            reporter.advance()
-    return write_description(folder.data, scenes.CLASS_NAMES, tuple(counts))
-
-
-def _take_in(folder: RunFolder, job: Job, reporter: Reporter) -> Dataset:
-    reporter.stage("check the data", 3)
-    dataset = Dataset.load(job.data.path or Path())
-    reporter.advance()
-    dataset.check_labels()
-    reporter.advance()
-    stage(dataset, folder.data)
-    reporter.advance()
-    return dataset
 
 
 def _teacher_step(folder: RunFolder, job: Job, reporter: Reporter) -> None:

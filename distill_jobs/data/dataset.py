@@ -22,18 +22,23 @@ class Sample:
         image: The image file.
         labels: Its label file, or None: an image without one shows no object.
         class_count: How many classes the data set has; class ids are below it.
+        labelled: False where nobody wrote down what the image shows: no label file then means that
+            nothing is known, not that there is nothing.
     """
 
     image: Path
     labels: Path | None
     class_count: int
+    labelled: bool = True
 
     def read_labels(self, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
         """Read the objects of this image.
 
         Args:
-            width: Of the image, pixels.
-            height: Of the image, pixels.
+            width: Of the upright image, pixels: as decoded with its EXIF orientation applied, which
+                is how ultralytics trains on it and workers answer for it. The size that a file's
+                header announces has the two swapped where a camera was held on its side.
+            height: Likewise.
 
         Returns:
             Class ids, int64 [K], and boxes_xyxy_px, float32 [K, 4]: corners in pixels.
@@ -69,7 +74,9 @@ class Dataset:
         """Find the images and labels that a `data.yaml` names.
 
         Args:
-            path: The yaml file. Without a `path:` line its own folder is the root.
+            path: The yaml file. Without a `path:` line its own folder is the root. An `unlabelled:`
+                line, as a run's working copy has it, names a list of those images of its splits
+                whose objects nobody wrote down.
 
         Returns:
             The data set.
@@ -81,8 +88,11 @@ class Dataset:
         content = _read_yaml(path)
         names = _class_names(path, content)
         root = (path.parent / str(content.get("path") or ".")).resolve()
+        unlabelled = _unlabelled(path, root, content.get("unlabelled"))
         splits = {
-            split: _samples(path, root, split, content[split], len(names))
+            split: _samples(
+                path, root, split, content[split], class_count=len(names), unlabelled=unlabelled
+            )
             for split in SPLITS
             if content.get(split)
         }
@@ -144,14 +154,25 @@ def _class_names(path: Path, content: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _samples(
-    path: Path, root: Path, split: str, entry: object, class_count: int
+    path: Path,
+    root: Path,
+    split: str,
+    entry: object,
+    *,
+    class_count: int,
+    unlabelled: frozenset[Path],
 ) -> tuple[Sample, ...]:
     entries = entry if isinstance(entry, list) else [entry]
     images = [image for one in entries for image in _images(path, root, split, str(one))]
     if not images:
         wanted = ", ".join(sorted(IMAGE_SUFFIXES))
         raise DataSetInvalid(path, f"`{split}: {entry}` holds no image ({wanted})")
-    samples = tuple(Sample(image, _labels_of(image), class_count) for image in sorted(set(images)))
+    samples = tuple(
+        Sample(image, None, class_count, labelled=False)
+        if image in unlabelled
+        else Sample(image, _labels_of(image), class_count)
+        for image in sorted(set(images))
+    )
     if all(sample.labels is None for sample in samples):
         expected = label_files.path_of(samples[0].image)
         raise DataSetInvalid(
@@ -163,14 +184,31 @@ def _samples(
 
 
 def _images(path: Path, root: Path, split: str, entry: str) -> list[Path]:
-    place = root / entry
+    try:
+        return images_in(root / entry)
+    except NotADirectoryError as error:
+        raise DataSetInvalid(path, f"`{split}: {entry}`: {error}") from error
+
+
+def images_in(place: Path) -> list[Path]:
+    """Find images.
+
+    Args:
+        place: A folder, searched to its depths, or a list (.txt): one path a line, relative to it.
+
+    Raises:
+        NotADirectoryError: It is neither.
+        DataSetInvalid: The list names a file that is not there.
+    """
     if place.is_dir():
         return [file for file in place.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES]
     if place.is_file() and place.suffix == ".txt":
         return _listed_images(place)
-    raise DataSetInvalid(
-        path, f"`{split}: {entry}`: {place} is neither a folder of images nor a list (.txt)"
-    )
+    raise NotADirectoryError(f"{place} is neither a folder of images nor a list (.txt)")
+
+
+def _unlabelled(path: Path, root: Path, entry: object) -> frozenset[Path]:
+    return frozenset(_images(path, root, "unlabelled", str(entry))) if entry else frozenset()
 
 
 def _listed_images(listing: Path) -> list[Path]:

@@ -20,7 +20,7 @@ _OVERSAMPLING = 2  # painted at twice the size and averaged: smooth edges
 _MIN_VISIBLE = 0.4  # an object hidden more than this is not labelled
 _MIN_SIDE_PX = 5.0
 _JPEG_QUALITY = 92
-_SPLIT_SEEDS = {"train": 1, "val": 2, "test": 3}
+_SPLIT_SEEDS = {"train": 1, "val": 2, "test": 3, "unlabelled": 4}
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def draw_split(split: str, count: int, size: int, seed: int) -> Iterator[Scene]:
     """Draw a split's scenes; scene i depends on seed, split and i alone.
 
     Args:
-        split: "train", "val" or "test": each has its own stream of random numbers.
+        split: "train", "val", "test" or "unlabelled": each has its own stream of random numbers.
         count: How many.
         size: Width and height, pixels.
         seed: Of the whole data set.
@@ -94,6 +94,24 @@ def write_split(folder: Path, split: str, count: int, size: int, seed: int) -> I
         name = f"scene-{index:05d}"
         image = images / f"{name}.jpg"
         write_atomically(labels / f"{name}.txt", _label_rows(scene, size).encode())
+        write_atomically(image, encode(scene.image))
+        yield image
+
+
+def write_unlabelled(folder: Path, count: int, size: int, seed: int) -> Iterator[Path]:
+    """Draw scenes into `images/train` after those that have labels, without writing any.
+
+    Args:
+        folder: Root of the data set.
+        count: How many scenes.
+        size: Width and height, pixels.
+        seed: Of the whole data set.
+
+    Yields:
+        Each image's path when it lies on the disk.
+    """
+    for index, scene in enumerate(draw_split("unlabelled", count, size, seed)):
+        image = folder / "images" / "train" / f"unlabelled-{index:05d}.jpg"
         write_atomically(image, encode(scene.image))
         yield image
 

@@ -7,88 +7,108 @@ they should; a user's data set must stay as it was. So labels are copied and ima
 import shutil
 from pathlib import Path
 
+import cv2
 import yaml
-from PIL import Image, UnidentifiedImageError
 
-from distill_jobs.data.dataset import Dataset, Sample
+from distill_jobs.data.dataset import SPLITS, Dataset
+from distill_jobs.data.intake import Intake
+from distill_jobs.data.picture import pixels_of
+from distill_jobs.data.piece import Piece, label_text
+from distill_jobs.data.unlabelled import UNLABELLED
 from distill_jobs.errors import DataSetInvalid
 from distill_jobs.files import write_atomically
 
+UNLABELLED_LIST = "unlabelled.txt"
 _TRAINED_ON = ("train", "val")
-_JPEG_END = b"\xff\xd9"
-_UNREADABLE = (
-    UnidentifiedImageError,
-    OSError,
-    SyntaxError,  # Pillow's word for a broken PNG
-    Image.DecompressionBombError,
-    # Once ultralytics is imported, Image.open asks an unknown file of a plugin that is not here.
-    ModuleNotFoundError,
-)
 
 
-def stage(source: Dataset, folder: Path) -> Dataset:
-    """Make the working copy of the splits that training reads.
+def stage(intake: Intake, folder: Path) -> Dataset:
+    """Make the working copy of what is taken in, in the classes and splits of the job.
+
+    The unlabelled images lie in the train split, after the labelled ones and without a label file;
+    `unlabelled.txt` lists them, paths from the folder on, one a line.
 
     Args:
-        source: The checked data set; it needs a train and a val split.
+        intake: What is used; it needs a train and a val split.
         folder: Gets `images/`, `labels/` and `data.yaml`; emptied first.
 
     Returns:
         The working copy.
 
     Raises:
-        DataSetInvalid: A split is missing, or an image cannot be opened.
+        DataSetInvalid: A split is missing.
     """
     for split in _TRAINED_ON:
-        source.split(split)
+        if not intake.split(split):
+            intake.source.split(split)
+            raise DataSetInvalid(intake.source.path, f"no image of the {split} split is left")
     if folder.exists():
         shutil.rmtree(folder)
-    for split in _TRAINED_ON:
-        for number, sample in enumerate(source.split(split)):
-            _stage_sample(sample, folder, split, f"{number:06d}-{sample.image.stem}")
-    return write_description(folder, source.class_names, _TRAINED_ON)
+    splits = tuple(split for split in SPLITS if intake.split(split))
+    labelled = {split: intake.split(split) for split in splits}
+    for split, pieces in labelled.items():
+        for number, piece in enumerate(pieces):
+            image = _stage_image(piece, folder, split, number)
+            _stage_labels(piece, folder / "labels" / split / f"{image.stem}.txt")
+    unlabelled = [
+        _stage_image(piece, folder, "train", number)
+        for number, piece in enumerate(intake.split(UNLABELLED), start=len(labelled["train"]))
+    ]
+    return write_description(folder, intake.class_map.names, splits, unlabelled=unlabelled)
 
 
 def write_description(
-    folder: Path, class_names: tuple[str, ...], splits: tuple[str, ...]
+    folder: Path,
+    class_names: tuple[str, ...],
+    splits: tuple[str, ...],
+    *,
+    unlabelled: list[Path] | None = None,
 ) -> Dataset:
-    """Write the `data.yaml` of a folder with `images/SPLIT` and `labels/SPLIT`, and load it."""
-    content = {
-        **{split: f"images/{split}" for split in splits},
-        "names": dict(enumerate(class_names)),
-    }
+    """Write the `data.yaml` of a folder with `images/SPLIT` and `labels/SPLIT`, and load it.
+
+    Args:
+        folder: Root of the data set.
+        class_names: Index = class id.
+        splits: Which it has.
+        unlabelled: Those images whose objects nobody wrote down.
+    """
+    content: dict[str, object] = {split: f"images/{split}" for split in splits}
+    if unlabelled:
+        lines = (f"{image.relative_to(folder).as_posix()}\n" for image in unlabelled)
+        write_atomically(folder / UNLABELLED_LIST, "".join(lines).encode())
+        content["unlabelled"] = UNLABELLED_LIST
+    content["names"] = dict(enumerate(class_names))
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     write_atomically(folder / "data.yaml", text.encode())
     return Dataset.load(folder / "data.yaml")
 
 
-def _stage_sample(sample: Sample, folder: Path, split: str, name: str) -> None:
-    image = folder / "images" / split / f"{name}{sample.image.suffix.lower()}"
+def _stage_image(piece: Piece, folder: Path, split: str, number: int) -> Path:
+    source, taken = piece.image, piece.picture.taken
+    suffix = ".png" if taken == "png" else source.suffix.lower()
+    image = folder / "images" / split / f"{number:06d}-{source.stem}{suffix}"
     image.parent.mkdir(parents=True, exist_ok=True)
-    if _opens_cleanly(sample.image):
-        image.symlink_to(sample.image.resolve())
+    if taken == "png":
+        _write_png(source, image)
+    elif taken == "copy" or piece.split == UNLABELLED:
+        # A harvest loses its oldest frames while the job runs: its images are copied.
+        shutil.copyfile(source, image)
     else:
-        shutil.copyfile(sample.image, image)
-    labels = folder / "labels" / split / f"{name}.txt"
+        image.symlink_to(source.resolve())
+    return image
+
+
+def _write_png(source: Path, image: Path) -> None:
+    pixels = pixels_of(source.read_bytes(), source.suffix.lower())
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    image.write_bytes(encoded.tobytes())
+
+
+def _stage_labels(piece: Piece, labels: Path) -> None:
     labels.parent.mkdir(parents=True, exist_ok=True)
-    if sample.labels is not None:
-        shutil.copyfile(sample.labels, labels)
-
-
-def _opens_cleanly(path: Path) -> bool:
-    """Return whether ultralytics would leave the file alone.
-
-    Raises:
-        DataSetInvalid: It is no image.
-    """
-    try:
-        with Image.open(path) as image:
-            image.verify()
-            is_jpeg = image.format == "JPEG"
-    except _UNREADABLE as error:
-        raise DataSetInvalid(path, "not an image that can be opened: mend or remove it") from error
-    if not is_jpeg:
-        return True
-    with path.open("rb") as file:
-        file.seek(-len(_JPEG_END), 2)
-        return file.read() == _JPEG_END
+    if piece.find.labels is None:
+        return
+    if piece.as_is:
+        shutil.copyfile(piece.find.labels, labels)
+    else:
+        labels.write_text(label_text(piece.rows), encoding="utf-8")

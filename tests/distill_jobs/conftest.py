@@ -47,11 +47,12 @@ def write_job(tmp_path: Path) -> Callable[..., Path]:
 def data_set(tmp_path: Path) -> Path:
     """A data set of three images a split and two classes; returns its data.yaml."""
     root = tmp_path / "set"
-    for split in ("train", "val", "test"):
+    for seed, split in enumerate(("train", "val", "test")):
         (root / "images" / split).mkdir(parents=True)
         (root / "labels" / split).mkdir(parents=True)
         for index in range(3):
-            image = np.full((40, 60, 3), 40 * index, np.uint8)
+            coarse = np.random.default_rng((seed, index)).integers(0, 256, (8, 12, 3), np.uint8)
+            image = cv2.resize(coarse, (60, 40), interpolation=cv2.INTER_CUBIC)
             assert cv2.imwrite(str(root / "images" / split / f"{index}.png"), image)
             (root / "labels" / split / f"{index}.txt").write_text(f"{index % 2} 0.5 0.5 0.2 0.4\n")
     content = {

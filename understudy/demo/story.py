@@ -100,7 +100,7 @@ def play(stage: Stage, reporter: Reporter) -> figures.Report:
         )
     models = _models(result)
     releases = {arm: release_name(model) for arm, model in models.items()}
-    data = Dataset.load(job.data.path or result.data)
+    data = Dataset.load(result.data)
     images = [sample.image for sample in data.split(data.held_out_split)]
     with clock.part("serve"):
         performance = asyncio.run(_serve(stage, releases, images, reporter))

@@ -10,7 +10,10 @@ import yaml
 from harvested_frames import START, disagreement, picture
 
 from distill_jobs.data.dataset import Dataset
+from distill_jobs.data.intake import take_in
 from distill_jobs.data.staging import stage
+from distill_jobs.progress import Silent
+from distill_jobs.recipe.data import Data
 from serving.dataplane.harvest_folder import HarvestedFrame, HarvestFolder
 from serving.dataplane.harvest_writer import write_frame, write_readme
 
@@ -41,7 +44,8 @@ def test_a_distillation_job_takes_the_folder(tmp_path: Path) -> None:
     np.testing.assert_allclose(boxes, [[6, 4, 18, 12], [30, 10, 60, 40]], atol=1e-3)
     assert dataset.split("train")[0].image == frames[0].image
     # The way a job takes: it opens every image.
-    assert stage(dataset, tmp_path / "staged").split("val")
+    intake = take_in(Data(path=data_set / "data.yaml"), Silent())
+    assert stage(intake, tmp_path / "staged").split("val")
 
 
 @pytest.mark.parametrize(
