@@ -13,11 +13,10 @@ from bench.distill.child import bccd_folds, check_origin
 from bench.distill.folds import FOLDS
 from bench.distill.plan import Plan
 from bench.distill.progress import listing
-from bench.distill.report import write_report
 from bench.distill.running import Runner
 from bench.provenance import PROJECT_ROOT
 from distill_jobs.checkpoints import digest
-from distill_jobs.environment import data_root
+from distill_jobs.environment import data_root, offline
 
 RESULT = PROJECT_ROOT / "bench" / "results" / "distill.json"
 _WEIGHTS = ("yolov8n.pt", "yolov8s.pt")
@@ -55,6 +54,9 @@ def main(  # noqa: PLR0917 - Typer reads the options from the parameters
         return
     failed = Runner(plan.store, plan.cells, jobs, _note).run()
     if report:
+        offline()
+        from bench.distill.report import write_report  # noqa: PLC0415 - heavy, and after offline()
+
         write_report(plan, result)
     if failed:
         raise typer.Exit(1)

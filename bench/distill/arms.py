@@ -51,12 +51,18 @@ BUILTIN_SPACE: Sequence[Choice] = (
 # `distillation:` of a job file.
 OURS_SPACE: Sequence[Choice] = (
     {"losses": {"class": 1.0, "box": 2.0}},
-    {"losses": {"class": 2.0, "box": 4.0}},
+    {"losses": {"class": 1.0, "box": 2.0, "features": 6.0}},
+    {"losses": {"class": 1.0, "box": 2.0, "cwd": 1.0}},
+    {
+        "losses": {"class": 2.0, "box": 4.0, "dfl": 0.25, "features": 6.0},
+        "schedule": {"decay": "none"},
+    },
 )
 
 SMALL_SPACE: Sequence[Choice] = OURS_SPACE
 
-ARMS = ("none", "none-long", "builtin", "ours", "ours-int8", "ours-small")
+# "engine-check" trains our engine without a teacher on one fold: it must do as ultralytics' does.
+ARMS = ("none", "none-long", "builtin", "ours", "ours-int8", "ours-small", "engine-check")
 
 
 def arguments(

@@ -1,6 +1,6 @@
 """Which cells there are, as far as the finished ones tell: later ones depend on earlier figures."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.distill import arms
@@ -9,7 +9,17 @@ from bench.distill.cells import Cell, Figures, Inputs, Store
 from bench.distill.folds import Fold
 
 _LATENCY_FOLD = 0
-_TRAINED_ARMS = ("none", "builtin", "ours", "none-long", "ours-small")
+# In the order in which they are run.
+_TRAINED_ARMS = (
+    "teacher",
+    "none",
+    "builtin",
+    "ours",
+    "none-long",
+    "ours-small",
+    "engine-check",
+)
+_TUNED_ARMS = ("builtin", "ours", "ours-small")
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,6 @@ class Plan:
         wanted: Arms to be run; what they need is run too.
         only_folds: Numbers.
         seeds: Repetitions.
-        checked: Whether our engine without a teacher is run once, beside ultralytics'.
     """
 
     store: Store
@@ -51,7 +60,6 @@ class Plan:
     wanted: Collection[str] = arms.ARMS
     only_folds: Collection[int] = (0, 1, 2)
     seeds: Sequence[int] = arms.SEEDS
-    checked: bool = True
 
     def cells(self) -> list[Cell]:
         """Return all cells that can be named by now, each after those it needs."""
@@ -62,7 +70,14 @@ class Plan:
 
     def trained(self) -> list[Trained]:
         """Return the finished comparisons' cells that can be named by now."""
-        return [one for seed in self.seeds for one in self._comparison(seed)]
+        if self._lr0() is None:
+            return []
+        return [
+            one
+            for seed in self.seeds
+            for arm in self._trained_arms()
+            for one in self._comparisons(arm, seed)
+        ]
 
     def choice(self, arm: str) -> Choice | None:
         """Return what an arm's trials chose, None while they are not all done."""
@@ -89,45 +104,35 @@ class Plan:
             yield cell
         if self._lr0() is None:
             return
-        yield from self._narrow()
-        for arm in ("builtin", "ours", "ours-small"):
-            if arm in self._trained_arms():
+        for arm in self._trained_arms():
+            if arm in _TUNED_ARMS:
                 yield from self._tuning(arm)
-        for seed in self.seeds:
-            for one in self._comparison(seed):
-                yield one.training
-                yield from one.measured.values()
-        if self.checked and "ours" in self.wanted:
-            yield self._engine_check()
+            for seed in self.seeds:
+                for one in self._comparisons(arm, seed):
+                    yield one.training
+                    yield from one.measured.values()
         yield from self._latency()
 
     def _tuning(self, arm: str) -> Iterator[Cell]:
-        yield from self._needed(arm)
+        yield self._teacher(self.folds[arms.TUNED_ON_FOLD])
+        if arm == "ours-small":
+            yield self._narrow()
         for _, cell in self.trials(arm):
             yield cell
 
-    def _needed(self, arm: str) -> Iterator[Cell]:
-        """Give the teacher of the trials."""
-        if arm != "none":
-            yield self._teacher(self.folds[arms.TUNED_ON_FOLD], arms.SEEDS[0])
-
     def _trained_arms(self) -> list[str]:
         """Return who is trained; the INT8 arm is a precision of ours, and the long one needs it."""
-        needs_ours = {"ours", "ours-int8", "none-long"}
-        wanted = set(self.wanted) | ({"ours"} if needs_ours & set(self.wanted) else set())
-        return [
-            arm for arm in ("none", "builtin", "ours", "none-long", "ours-small") if arm in wanted
-        ]
+        needs_ours = {"ours", "ours-int8", "none-long"} & set(self.wanted)
+        wanted = {"teacher", "none", *self.wanted, *(("ours",) if needs_ours else ())}
+        return [arm for arm in _TRAINED_ARMS if arm in wanted]
 
-    def _comparison(self, seed: int) -> Iterator[Trained]:
-        if self._lr0() is None:
-            return
-        folds = [self.folds[number] for number in sorted(self.only_folds)]
-        for arm in ("teacher", *self._trained_arms()):
-            for fold in folds:
-                cell = self._final(arm, fold, seed)
-                if cell is not None:
-                    yield self._measured(arm, fold, seed, cell)
+    def _comparisons(self, arm: str, seed: int) -> Iterator[Trained]:
+        numbers = sorted(self.only_folds)
+        for number in numbers[:1] if arm == "engine-check" else numbers:
+            fold = self.folds[number]
+            cell = self._final(arm, fold, seed)
+            if cell is not None:
+                yield self._measured(arm, fold, seed, cell)
 
     def _measured(self, arm: str, fold: Fold, seed: int, cell: Cell) -> Trained:
         precisions = ("fp32", "int8") if arm.startswith("ours") else ("fp32",)
@@ -149,21 +154,19 @@ class Plan:
         return Trained(arm, fold.number, seed, cell, measured)
 
     def _final(self, arm: str, fold: Fold, seed: int) -> Cell | None:
-        special: dict[str, Callable[[Fold, int], Cell | None]] = {
-            "teacher": self._teacher,
-            "none-long": self._long,
-        }
-        if arm in special:
-            return special[arm](fold, seed)
+        if arm == "teacher":
+            return self._teacher(fold)
+        if arm == "none-long":
+            return self._long(fold, seed)
+        if arm == "engine-check":
+            return self._engine_check(fold, seed)
         choice = self.choice(arm)
         return None if choice is None else self._training(arm, fold, seed, choice)
 
-    def _teacher(self, fold: Fold, seed: int) -> Cell:
+    def _teacher(self, fold: Fold) -> Cell:
         """All students of a fold have one teacher, whatever their seed."""
-        del seed
-        return self._cell(
-            "teacher", fold, arms.SEEDS[0], "yolov8s.pt", arms.arguments(self._rate())
-        )
+        given = arms.arguments(self._rate())
+        return self._cell("teacher", fold, arms.SEEDS[0], "yolov8s.pt", given)
 
     def _long(self, fold: Fold, seed: int) -> Cell | None:
         """As many epochs without a teacher as ours cost, at one thread's processor time."""
@@ -175,9 +178,8 @@ class Plan:
         given = arms.arguments(self._rate(), epochs=epochs, patience=0)
         return self._cell("none-long", fold, seed, "yolov8n.pt", given)
 
-    def _engine_check(self) -> Cell:
+    def _engine_check(self, fold: Fold, seed: int) -> Cell:
         """Our engine without a teacher, trained as the arm "none" is."""
-        fold, seed = self.folds[_LATENCY_FOLD], arms.SEEDS[0]
         given = arms.arguments(self._rate())
         return self._cell("engine-check", fold, seed, "yolov8n.pt", given, engine="understudy")
 
@@ -191,7 +193,7 @@ class Plan:
             return self._cell(label, fold, seed, "yolov8n.pt", arms.arguments(**choice, **limits))
         if self._lr0() is None:
             return None
-        teacher = self._teacher(fold, seed).key
+        teacher = self._teacher(fold).key
         if arm == "builtin":
             given = arms.arguments(self._rate(), **limits, **choice)
             return self._cell(label, fold, seed, "yolov8n.pt", given, teacher=teacher)
@@ -231,24 +233,18 @@ class Plan:
 
     def _start(self, start: str) -> Inputs:
         if start == "narrow":
-            return {"weights": {"cell": self._narrow_cell().key}}
+            return {"weights": {"cell": self._narrow().key}}
         return {"weights": {"file": start, "sha256": self.weights[start]}}
 
-    def _narrow_cell(self) -> Cell:
-        return Cell(
-            "narrow",
-            "yolov8n",
-            {
-                "weights": {"file": "yolov8n.pt", "sha256": self.weights["yolov8n.pt"]},
-                "max_parameters": arms.MAX_SMALL_PARAMETERS,
-                "classes": len(self.folds[0].class_names),
-                "image_side_px": arms.IMAGE_SIDE_PX,
-            },
-        )
-
-    def _narrow(self) -> Iterator[Cell]:
-        if "ours-small" in self.wanted:
-            yield self._narrow_cell()
+    def _narrow(self) -> Cell:
+        """Cut the small student out of the COCO weights."""
+        inputs = {
+            **self._start("yolov8n.pt"),
+            "max_parameters": arms.MAX_SMALL_PARAMETERS,
+            "classes": len(self.folds[0].class_names),
+            "image_side_px": arms.IMAGE_SIDE_PX,
+        }
+        return Cell("narrow", "yolov8n", inputs)
 
     def _latency(self) -> Iterator[Cell]:
         """Time the models of one fold, when nothing else is left to be done."""
@@ -257,7 +253,7 @@ class Plan:
         fold, seed = self.folds[_LATENCY_FOLD], arms.SEEDS[0]
         ours = self._final("ours", fold, seed)
         if ours is not None:
-            keys = {"student": ours.key, "teacher": self._teacher(fold, seed).key}
+            keys = {"student": ours.key, "teacher": self._teacher(fold).key}
             inputs = {
                 **keys,
                 "fold": fold.digest,

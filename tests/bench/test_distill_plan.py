@@ -1,0 +1,102 @@
+"""What there is to do follows from what is done: trials choose, teachers first, costs count."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.distill import arms
+from bench.distill.cells import Cell, Figures, Store
+from bench.distill.folds import Fold
+from bench.distill.plan import Plan
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    """A benchmark of which nothing is done yet."""
+    folds = [Fold(number, ("cell",), (), (), ()) for number in range(3)]
+    weights = {"yolov8n.pt": "small", "yolov8s.pt": "large"}
+    return Plan(Store(tmp_path), folds, weights)
+
+
+def test_before_the_shared_trials_are_done_nothing_else_can_be_named(plan: Plan) -> None:
+    assert [cell.name for cell in plan.cells()] == [
+        f"none-trial{number}-f0-s0" for number in range(arms.TRIALS)
+    ]
+
+
+def test_every_arm_that_tunes_has_as_many_trials(plan: Plan) -> None:
+    _finish_trials(plan, "none")
+
+    counts = {arm: len(list(plan.trials(arm))) for arm in ("none", "builtin", "ours", "ours-small")}
+
+    assert set(counts.values()) == {arms.TRIALS}
+
+
+def test_the_best_trial_sets_the_rate_of_every_arm(plan: Plan) -> None:
+    _finish_trials(plan, "none", best=2)
+
+    rates = {
+        cell.inputs["arguments"]["lr0"]
+        for cell in plan.cells()
+        if cell.kind == "train" and "none-trial" not in cell.name
+    }
+
+    assert rates == {arms.NONE_SPACE[2]["lr0"]}
+
+
+def test_trainings_of_a_fold_differ_in_their_teacher_and_losses_alone(plan: Plan) -> None:
+    _finish_trials(plan, "none", "ours")
+    by_name = {cell.name: cell for cell in plan.cells()}
+    none, ours = (by_name[f"{arm}-f1-s0"].inputs for arm in ("none", "ours"))
+
+    different = {key for key in none if none[key] != ours[key]}
+
+    assert different == {"engine", "teacher", "distillation"}
+    assert ours["teacher"] == by_name["teacher-f1-s0"].key
+
+
+def test_the_long_student_gets_the_epochs_that_ours_cost(plan: Plan) -> None:
+    _finish_trials(plan, "none", "ours")
+    by_name = {cell.name: cell for cell in plan.cells()}
+    _finish(plan, by_name["none-f0-s0"], {"cpu_s_per_epoch": 20.0, "cpu_s": 400.0})
+    _finish(plan, by_name["ours-f0-s0"], {"cpu_s_per_epoch": 36.0, "cpu_s": 720.0})
+
+    long = next(cell for cell in plan.cells() if cell.name == "none-long-f0-s0")
+
+    assert long.inputs["arguments"]["epochs"] == 36
+    assert long.inputs["arguments"]["patience"] == 0
+    assert long.inputs["teacher"] is None
+
+
+def test_an_arm_alone_brings_its_teachers_and_the_shared_trials(plan: Plan) -> None:
+    alone = replace(plan, wanted=("builtin",), only_folds=(1,))
+    _finish_trials(alone, "none")
+
+    names = [cell.name for cell in alone.cells() if cell.kind == "train"]
+
+    assert {"teacher-f1-s0", "teacher-f0-s0", "none-f1-s0", "builtin-trial0-f0-s0"} <= set(names)
+    assert not [name for name in names if name.startswith("ours") or name.endswith("f2-s0")]
+
+
+def test_a_second_seed_keeps_the_teachers(plan: Plan) -> None:
+    two = replace(plan, seeds=(0, 1))
+    _finish_trials(two, "none")
+
+    trained = two.trained()
+
+    keys = {one.training.key for one in trained if one.arm == "teacher"}
+    assert len(keys) == 3
+    assert {one.seed for one in trained if one.arm == "none"} == {0, 1}
+
+
+def _finish_trials(plan: Plan, *names: str, best: int = 1) -> None:
+    for arm in names:
+        for number, (_, cell) in enumerate(list(plan.trials(arm))):
+            _finish(plan, cell, {"inner_map50_95": 0.6 if number == best else 0.5})
+
+
+def _finish(plan: Plan, cell: Cell, figures: Figures) -> None:
+    folder = plan.store.describe(cell)
+    (folder / "done.json").write_text(json.dumps({"figures": figures, "about": {}}))
