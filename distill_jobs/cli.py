@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from distill_jobs.data.command import check_data
 from distill_jobs.telling import told_plainly
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ job_app = typer.Typer(
     [bold]distill_jobs/jobs/bccd.yaml[/bold] (real weights and images) and
     [bold]distill_jobs/demo/job.yaml[/bold] (drawn scenes).""",
 )
+
+job_app.command()(check_data)
 
 _RunDir = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder of the run.")]
 
@@ -52,12 +55,15 @@ def run(
     [bold]${UNDERSTUDY_DATA}[/bold] and other variables are filled in.
 
     Nothing is downloaded and the data set is not written to. A run that was killed or failed goes
-    on with [bold]understudy job resume RUN_DIR[/bold].
+    on with [bold]understudy job resume RUN_DIR[/bold]. Several GPUs, or machines with a shared
+    folder: [bold]torchrun --nproc-per-node 2 --no-python understudy job run JOB.YAML[/bold].
     """
     with told_plainly():
         from distill_jobs.job import Job  # noqa: PLC0415  # only this command needs it
-        from distill_jobs.run import run_job  # noqa: PLC0415  # likewise
+        from distill_jobs.run import follow, run_job  # noqa: PLC0415  # likewise
 
+        if follow():
+            return
         folder = run_dir or Path("runs") / Job.load(job_file).name
         with _reporter(folder) as reporter:
             run_job(
@@ -74,13 +80,17 @@ def run(
 def resume(run_dir: _RunDir) -> None:
     """Go on with a run that was killed or failed.
 
-    Finished steps are not done again; a training goes on from its last finished epoch. The data
+    Finished steps are not done again; a training goes on from its last finished epoch, exactly as
+    if it had never been stopped. The data
     must be what the run's data.lock says: anything else is refused, with the first file that
     differs.
     """
     with told_plainly():
-        from distill_jobs.run import resume as go_on  # noqa: PLC0415  # only this command needs it
+        from distill_jobs.run import follow  # noqa: PLC0415  # only this command needs it
+        from distill_jobs.run import resume as go_on  # noqa: PLC0415  # likewise
 
+        if follow():
+            return
         with _reporter(run_dir) as reporter:
             go_on(run_dir, reporter=reporter)
         _show(run_dir)

@@ -4,21 +4,18 @@ from typing import Any
 
 from distill_jobs.data import scenes
 from distill_jobs.data.dataset import Dataset
-from distill_jobs.data.faults import skipped_images, skipped_rows, write_faults
-from distill_jobs.data.intake import Intake, refuse_duplicates, refuse_faulty, take_in
-from distill_jobs.data.lineage import Growth, check_parent, grown_from
-from distill_jobs.data.lock import check_lock, read_lock, root_of
+from distill_jobs.data.faults import skipped_images, skipped_rows
+from distill_jobs.data.intake import refuse_duplicates, refuse_faulty, take_in
+from distill_jobs.data.lineage import check_parent, grown_from_parent
+from distill_jobs.data.lock import check_lock, read_lock
 from distill_jobs.data.lock_writer import write_intake_lock, write_lock
-from distill_jobs.data.pair_sheet import write_pair_sheet
+from distill_jobs.data.notes import notes, write_reports
 from distill_jobs.data.staging import stage, write_description
 from distill_jobs.data.unlabelled import UNLABELLED
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
 from distill_jobs.recipe.data import Data, Scenes
 from distill_jobs.run_folder import RunFolder
-
-FAULTS_FILE = "data_faults.json"
-PAIRS_FILE = "near_duplicates.jpg"
 
 
 def data_step(folder: RunFolder, job: Job, reporter: Reporter) -> Dataset:
@@ -49,42 +46,10 @@ def data_step(folder: RunFolder, job: Job, reporter: Reporter) -> Dataset:
     return dataset
 
 
-def notes(intake: Intake, growth: Growth | None) -> list[str]:
-    """Return what people should know of an intake, a line each of at most 78 characters."""
-    lines = []
-    images, rows = skipped_images(intake.faults), skipped_rows(intake.faults)
-    if images or rows:
-        of = f"{images} of {intake.images} images and {rows} label rows"
-        lines.append(f"{of} skipped: see {FAULTS_FILE}")
-    if intake.dropped:
-        lines.append(f"{intake.dropped} objects of classes that the job does not name dropped")
-    if intake.near.count:
-        lines.append(f"{intake.near.count} near-duplicate pairs across splits: see {PAIRS_FILE}")
-    if intake.left_out:
-        lines.append(f"{len(intake.left_out)} unlabelled images left out: data.lock says why")
-    if growth is not None and growth.now_trained_on:
-        moved = len(growth.now_trained_on)
-        lines.append(f"{moved} images that data.parent measured on are trained on now")
-    return lines
-
-
-def grown(intake: Intake, data: Data) -> Growth | None:
-    """Compare an intake with its parent's lock; None where the job names none.
-
-    Raises:
-        DataSetInvalid: The parent is missing, or no lock.
-    """
-    if data.parent is None:
-        return None
-    return grown_from(data.parent, intake.pieces, root_of(intake.source))
-
-
 def _stage(folder: RunFolder, data: Data, figures: dict[str, Any], reporter: Reporter) -> Dataset:
     intake = take_in(data, reporter)
-    write_faults(folder.path / FAULTS_FILE, intake.faults, images=intake.images)
-    if intake.near.closest:
-        write_pair_sheet(folder.path / PAIRS_FILE, intake.near.closest)
-    growth = grown(intake, data)
+    write_reports(folder.path, intake)
+    growth = grown_from_parent(intake, data)
     for line in notes(intake, growth):
         reporter.note(line)
     refuse_faulty(intake, data)

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from distill_jobs.data.dataset import IMAGE_SUFFIXES
+from distill_jobs.data.intake import Intake
+from distill_jobs.data.lock import root_of
 from distill_jobs.data.piece import Piece
 from distill_jobs.errors import DataChanged, DataSetInvalid
+from distill_jobs.recipe.data import Data
 
 _MEASURED = frozenset({"val", "test"})
 
@@ -43,6 +46,17 @@ class Growth:
             "removed": self.removed,
             "now_trained_on": list(self.now_trained_on),
         }
+
+
+def grown_from_parent(intake: Intake, data: Data) -> Growth | None:
+    """Compare an intake with its parent's lock; None where the job names none.
+
+    Raises:
+        DataSetInvalid: The parent is missing, or no lock.
+    """
+    if data.parent is None:
+        return None
+    return grown_from(data.parent, intake.pieces, root_of(intake.source))
 
 
 def grown_from(parent: Path, pieces: Sequence[Piece], root: Path) -> Growth:

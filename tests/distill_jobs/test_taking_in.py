@@ -59,7 +59,7 @@ def test_what_was_skipped_is_told_and_listed(begun, data_set):
 
     data_step(folder, folder.job(), heard)
 
-    assert heard.notes == ["1 of 9 images and 1 label rows skipped: see data_faults.json"]
+    assert heard.notes == ["1 of 9 images, 1 label row skipped: see data_faults.json"]
     report = json.loads((folder.path / "data_faults.json").read_text())
     assert (report["skipped_images"], report["skipped_label_rows"]) == (1, 1)
     assert [fault["file"] for fault in report["faults"]] == [
@@ -102,7 +102,7 @@ def test_almost_equal_pictures_are_told_and_drawn(begun, data_set):
 
     data_step(folder, folder.job(), heard)
 
-    assert heard.notes == ["1 near-duplicate pairs across splits: see near_duplicates.jpg"]
+    assert heard.notes == ["1 near-duplicate pair across splits: see near_duplicates.jpg"]
     assert (folder.path / "near_duplicates.jpg").stat().st_size > 1000
     closest = json.loads(folder.data_lock.read_text())["near_duplicates"]["closest"]
     assert closest[0]["files"] == ["images/train/0.png", "images/val/2.png"]
@@ -128,7 +128,7 @@ def test_a_data_set_that_grew_names_its_parent(begun, data_set):
 
     data_step(child, child.job(), heard)
 
-    assert heard.notes == ["1 images that data.parent measured on are trained on now"]
+    assert heard.notes == ["1 image that data.parent measured on: trained on now"]
     named = json.loads(child.data_lock.read_text())["parent"]
     assert named["now_trained_on"] == ["images/train/3.png"]
     parent.data_lock.write_text("{}")

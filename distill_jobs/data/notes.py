@@ -1,0 +1,45 @@
+"""What people should know of an intake: lines for the terminal, and report files that list all."""
+
+from pathlib import Path
+
+from distill_jobs.data.faults import skipped_images, skipped_rows, write_faults
+from distill_jobs.data.intake import Intake
+from distill_jobs.data.lineage import Growth
+from distill_jobs.data.pair_sheet import write_pair_sheet
+
+FAULTS_FILE = "data_faults.json"
+PAIRS_FILE = "near_duplicates.jpg"
+
+
+def notes(intake: Intake, growth: Growth | None) -> list[str]:
+    """Return what stands out, a line each that fits a terminal of 80 columns."""
+    lines = []
+    images, rows = skipped_images(intake.faults), skipped_rows(intake.faults)
+    if images or rows:
+        skipped = (
+            f"{images} of {_counted(intake.images, 'image')} and {_counted(rows, 'label row')}"
+        )
+        lines.append(f"{skipped} skipped: see {FAULTS_FILE}")
+    if intake.dropped:
+        lines.append(f"{_counted(intake.dropped, 'object')} of classes not named dropped")
+    if intake.near.count:
+        pairs = _counted(intake.near.count, "near-duplicate pair")
+        lines.append(f"{pairs} across splits: see {PAIRS_FILE}")
+    if intake.left_out:
+        unlabelled = _counted(len(intake.left_out), "unlabelled image")
+        lines.append(f"{unlabelled} left out: data.lock says why")
+    if growth is not None and growth.now_trained_on:
+        moved = _counted(len(growth.now_trained_on), "image")
+        lines.append(f"{moved} that data.parent measured on: trained on now")
+    return lines
+
+
+def write_reports(folder: Path, intake: Intake) -> None:
+    """Write every fault into `data_faults.json` and the closest pairs into a picture."""
+    write_faults(folder / FAULTS_FILE, intake.faults, images=intake.images)
+    if intake.near.closest:
+        write_pair_sheet(folder / PAIRS_FILE, intake.near.closest)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
