@@ -16,10 +16,8 @@ def notes(intake: Intake, growth: Growth | None) -> list[str]:
     lines = []
     images, rows = skipped_images(intake.faults), skipped_rows(intake.faults)
     if images or rows:
-        skipped = (
-            f"{images} of {_counted(intake.images, 'image')} and {_counted(rows, 'label row')}"
-        )
-        lines.append(f"{skipped} skipped: see {FAULTS_FILE}")
+        of = _counted(intake.images, "image")
+        lines.append(f"{images} of {of}, {_counted(rows, 'label row')} skipped: see {FAULTS_FILE}")
     if intake.dropped:
         lines.append(f"{_counted(intake.dropped, 'object')} of classes not named dropped")
     if intake.near.count:
