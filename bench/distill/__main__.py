@@ -19,6 +19,7 @@ from distill_jobs.checkpoints import digest
 from distill_jobs.environment import data_root, offline
 
 RESULT = PROJECT_ROOT / "bench" / "results" / "distill.json"
+PAGE = PROJECT_ROOT / "docs" / "distillation.md"
 _WEIGHTS = ("yolov8n.pt", "yolov8s.pt")
 
 console = Console()
@@ -33,8 +34,9 @@ def main(  # noqa: PLR0917 - Typer reads the options from the parameters
     folds: Annotated[str, typer.Option(help="Numbers, joined by commas.")] = "0,1,2",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each arm and fold.")] = 1,
     listed: Annotated[bool, typer.Option("--list", help="Say what is done and left.")] = False,
-    report: Annotated[bool, typer.Option(help="Write the results at the end.")] = True,
+    run: Annotated[bool, typer.Option(help="Do what is left; else report alone.")] = True,
     result: Annotated[Path, typer.Option(help="Gets the figures.")] = RESULT,
+    page: Annotated[Path, typer.Option(help="Gets the tables.")] = PAGE,
 ) -> None:
     """Compare students with and without a teacher, over folds of real images.
 
@@ -52,14 +54,22 @@ def main(  # noqa: PLR0917 - Typer reads the options from the parameters
     if listed:
         console.print(listing(plan))
         return
-    failed = Runner(plan.store, plan.cells, jobs, _note).run()
-    if report:
-        offline()
-        from bench.distill.report import write_report  # noqa: PLC0415 - heavy, and after offline()
-
-        write_report(plan, result)
+    failed = Runner(plan.store, plan.cells, jobs, _note).run() if run else []
+    _report(plan, result, page)
     if failed:
         raise typer.Exit(1)
+
+
+def _report(plan: Plan, result: Path, page: Path) -> None:
+    offline()
+    from bench.distill.page import write_page  # noqa: PLC0415 - heavy, and after offline()
+    from bench.distill.plot import draw  # noqa: PLC0415 - likewise
+    from bench.distill.report import write_report  # noqa: PLC0415 - likewise
+
+    report = write_report(plan, result)
+    picture = page.parent / "images" / f"{page.stem}.svg"
+    draw(report, picture)
+    write_page(report, page, str(picture.relative_to(page.parent)))
 
 
 def _arms(only: list[str] | None) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from bench.distill.comparing import (
     retention,
 )
 from bench.distill.folds import INNER_SHARE, TWINS
+from bench.distill.goals import judged
 from bench.distill.measuring import read_matches
 from bench.distill.plan import Plan
 from bench.provenance import provenance
@@ -43,7 +44,7 @@ def write_report(plan: Plan, result: Path) -> Figures:
         plan: With its finished cells.
         result: The file.
     """
-    report = {
+    report: Figures = {
         **provenance("make bench-distill"),
         "load_generator": None,
         "protocol": _protocol(plan),
@@ -52,6 +53,7 @@ def write_report(plan: Plan, result: Path) -> Figures:
         "latency": _latency(plan),
         "cells": _cells(plan),
     }
+    report = {**report, "goals": judged(report)}
     write_json(result, report)
     return report
 
