@@ -28,6 +28,16 @@ def offline() -> None:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
+def process_count() -> int:
+    """Return how many processes `torchrun` started for one job; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def process_rank() -> int:
+    """Return this process's number among them, 0 for the first."""
+    return int(os.environ.get("RANK", "0")) if process_count() > 1 else 0
+
+
 def data_root() -> Path:
     """Return the folder of the real data: `UNDERSTUDY_DATA`, or `../shared/data`."""
     configured = os.environ.get("UNDERSTUDY_DATA")

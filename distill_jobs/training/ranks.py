@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import torch
 from torch import distributed
 
+from distill_jobs.environment import process_count, process_rank
+
 _Content = TypeVar("_Content")
 # The others wait while the first reads labels, draws scenes or writes checkpoints.
 _PATIENCE = timedelta(hours=3)
@@ -18,12 +20,12 @@ _PATIENCE = timedelta(hours=3)
 
 def count() -> int:
     """Return how many processes train together."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return process_count()
 
 
 def rank() -> int:
     """Return this process's number, 0 for the first."""
-    return int(os.environ.get("RANK", "0")) if count() > 1 else 0
+    return process_rank()
 
 
 def local_rank() -> int:
