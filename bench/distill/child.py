@@ -15,6 +15,8 @@ from distill_jobs.data.dataset import Dataset
 from distill_jobs.environment import data_root, offline
 from distill_jobs.files import write_json
 
+_RAISED = "raised"
+
 
 def main(store: Store, key: str) -> None:
     """Do a cell that its store describes, unless it is done.
@@ -28,16 +30,29 @@ def main(store: Store, key: str) -> None:
         if store.figures(key) is not None:
             return
         described = json.loads((folder / "cell.json").read_text(encoding="utf-8"))
-        empty(folder)
-        began = time.monotonic()
-        figures = _do(store, described["kind"], described["inputs"], folder)
+        if not _goes_on(described["inputs"], folder):
+            empty(folder)
+        began, began_s = datetime.now(UTC), time.monotonic()
+        try:
+            figures = _do(store, described["kind"], described["inputs"], folder)
+        except BaseException:
+            (folder / _RAISED).touch()
+            raise
         about = {
             **provenance(f"python -m bench.distill.child STORE {key}"),
             "load_average": [round(load, 1) for load in os.getloadavg()],
-            "wall_s": round(time.monotonic() - began, 1),
-            "began": datetime.now(UTC).isoformat(timespec="seconds"),
+            "began": began.isoformat(timespec="seconds"),
+            "wall_s": round(time.monotonic() - began_s, 1),
         }
         write_json(folder / "done.json", {"figures": figures, "about": about})
+
+
+def _goes_on(inputs: Inputs, folder: Path) -> bool:
+    """Whether a killed attempt is taken up: our engine resumes exactly, ultralytics' does not.
+
+    An attempt that ended by itself, with an error, is begun anew.
+    """
+    return inputs.get("engine") == "understudy" and not (folder / _RAISED).exists()
 
 
 def _do(store: Store, kind: str, inputs: Inputs, here: Path) -> Figures:

@@ -140,7 +140,7 @@ def _figures(here: Path) -> Figures:
     scores = [float(row["metrics/mAP50-95(B)"]) for row in rows]
     best = max(range(len(scores)), key=lambda place: scores[place])
     per_epoch = cpu_s_per_epoch(here / "clock.jsonl")
-    shutil.rmtree(here / "training" / "weights", ignore_errors=True)
+    _tidy(here)
     return {
         "inner_map50_95": scores[best],
         "inner_map50": float(rows[best]["metrics/mAP50(B)"]),
@@ -152,3 +152,13 @@ def _figures(here: Path) -> Figures:
         "parameters": parameter_count(load_detector(here / "model.pt")),
         "threads": torch.get_num_threads(),
     }
+
+
+def _tidy(here: Path) -> None:
+    """Keep the model and the curves; what a training resumes from weighs tens of megabytes."""
+    for path in (here / "training").iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.suffix != ".csv":
+            path.unlink()
+    shutil.rmtree(here / "data")
