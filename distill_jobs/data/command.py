@@ -24,10 +24,10 @@ def check_data(
         typer.Option(help="Gets data.lock, data_faults.json and near_duplicates.jpg."),
     ] = None,
 ) -> None:
-    """Check a job's data set: faults, classes, splits, duplicates; nothing is trained.
+    r"""Check a job's data set: faults, classes, splits, duplicates; nothing is trained.
 
     The section is [bold]data:[/bold] path (a data.yaml) or scenes; classes (rename, merge, drop:
-    {vehicle: [car, truck]}); split (by camera, time or random; pattern with (?P<camera>...) or
+    {vehicle: \[car, truck]}); split (by camera, time or random; pattern with (?P<camera>...) or
     (?P<time>...); fractions); unlabelled (folders or lists that the teacher alone explains) and
     max_unlabelled_share; max_faulty_share; near_duplicates (list or refuse) and
     near_duplicate_bits; parent (the data.lock that this data set grew from).

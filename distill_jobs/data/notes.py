@@ -20,6 +20,9 @@ def notes(intake: Intake, growth: Growth | None) -> list[str]:
         lines.append(f"{images} of {of}, {_counted(rows, 'label row')} skipped: see {FAULTS_FILE}")
     if intake.dropped:
         lines.append(f"{_counted(intake.dropped, 'object')} of classes not named dropped")
+    taught = {row.class_id for piece in intake.split("train") for row in piece.rows}
+    if untaught := len(intake.class_map.names) - len(taught):
+        lines.append(f"{untaught} of {len(intake.class_map.names)} classes: no object in train")
     if intake.near.count:
         pairs = _counted(intake.near.count, "near-duplicate pair")
         lines.append(f"{pairs} across splits: see {PAIRS_FILE}")
@@ -35,6 +38,7 @@ def notes(intake: Intake, growth: Growth | None) -> list[str]:
 def write_reports(folder: Path, intake: Intake) -> None:
     """Write every fault into `data_faults.json` and the closest pairs into a picture."""
     write_faults(folder / FAULTS_FILE, intake.faults, images=intake.images)
+    (folder / PAIRS_FILE).unlink(missing_ok=True)
     if intake.near.closest:
         write_pair_sheet(folder / PAIRS_FILE, intake.near.closest)
 

@@ -31,6 +31,7 @@ def test_a_data_set_is_shown_and_reported(write_job, data_set, tmp_path):
     assert ["train", "2", "2", "2", "-"] in rows
     assert ["unlabelled", "1", "-", "-", "-"] in rows
     assert ["pet", "2", "3", "3"] in rows
+    assert "1 of 2 classes: no object in train" in done.output
     assert "skipped images/train/0.png: is empty" in done.output
     assert max(len(line) for line in done.output.splitlines() if "/" not in line) <= 80
     assert json.loads((tmp_path / "out/data.lock").read_text())["class_names"] == ["pet", "car"]
