@@ -69,12 +69,14 @@ class Variant:
         runtime: "onnxruntime" or "torchscript".
         precision: "fp32", "int8"...
         file: Path of the weights, relative to the archive's root.
+        requires: What the machine must have: see `handlers.requirements`.
     """
 
     name: str
     runtime: str
     precision: str
     file: str
+    requires: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,7 @@ def _variant(fields: Fields) -> Variant:
         runtime=fields.text("runtime"),
         precision=fields.text("precision"),
         file=fields.check("file", str, _is_inside, inside),
+        requires=fields.some_texts("requires"),
     )
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from handlers.card import Card
 from handlers.errors import BadSetting
 from handlers.messages import (
     CONTENT_TYPE,
@@ -17,13 +18,15 @@ from handlers.messages import (
     write_error,
 )
 from handlers.pipeline import BadFrame, Detections, Frame, Pipeline
+from handlers.requirements import choose_variant
 
 
 class DetectionHandler:
     """Serves one variant of the archive it was loaded from.
 
-    The environment chooses: UNDERSTUDY_VARIANT one of the card's variants (default: its first),
-    UNDERSTUDY_THREADS the CPU threads of a run (default: the runtime's own choice).
+    The environment chooses: UNDERSTUDY_VARIANT one of the card's variants (default: the first that
+    this machine can run), UNDERSTUDY_THREADS the CPU threads of a run (default: the runtime's own
+    choice).
     """
 
     _pipeline: Pipeline
@@ -37,10 +40,11 @@ class DetectionHandler:
         """
         properties = context.system_properties
         folder = Path(properties["model_dir"])
-        variant = os.environ.get("UNDERSTUDY_VARIANT") or None
-        self._pipeline = Pipeline.load(folder, variant, _threads(), properties.get("gpu_id"))
+        gpu_id = properties.get("gpu_id")
+        wanted = os.environ.get("UNDERSTUDY_VARIANT") or None
+        self._variant = choose_variant(Card.read(folder), wanted, gpu_id).name
+        self._pipeline = Pipeline.load(folder, self._variant, _threads(), gpu_id)
         self._pipeline.warm_up(properties.get("batch_size") or 1)
-        self._variant = self._pipeline.card.variant(variant).name
 
     def handle(self, data: Sequence[Mapping[str, object]], context: Context) -> list[bytes]:
         """Answer a batch.

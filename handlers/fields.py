@@ -76,6 +76,10 @@ class Fields:
             raise self.fail(key, "a list of texts")
         return tuple(str(value) for value in values)
 
+    def some_texts(self, key: str) -> tuple[str, ...]:
+        """Return a list of texts; none where the key is absent, as in documents made before it."""
+        return self.texts(key) if self._values.get(key) else ()
+
     def numbers(self, key: str, count: int, low: float, high: float) -> tuple[float, ...]:
         """Return a list of `count` numbers from `low` to `high`."""
         values = [value for value in self._items(key) if _is_number(value, low, high)]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from handlers.card import Card
 from handlers.errors import CardError, RuntimeFailed
+from handlers.requirements import choose_variant
 
 T = TypeVar("T")
 
@@ -122,15 +123,16 @@ def load_runtime(
     Args:
         card: The archive's card.
         folder: The archive's root.
-        variant_name: Which variant; None for the card's default.
+        variant_name: Which variant; None for the first that this machine can run.
         threads: CPU threads a run may use.
         gpu_id: CUDA device, None for the CPU.
 
     Raises:
-        CardError: The card has no such variant, or it names a runtime that is none of ours.
+        CardError: The card has no such variant, it asks for what this machine lacks, or it names a
+            runtime that is none of ours.
         RuntimeFailed: The weights are absent or do not load.
     """
-    variant = card.variant(variant_name)
+    variant = choose_variant(card, variant_name, gpu_id)
     file = folder / variant.file
     if not file.is_file():
         raise RuntimeFailed(f"{variant.file}: the archive lacks the weights of {variant.name}")

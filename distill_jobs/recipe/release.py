@@ -6,7 +6,13 @@ from pydantic import Field, model_validator
 
 from distill_jobs.recipe.section import Fraction, ReleaseName, Section
 
-Export = Literal["onnxruntime-fp32", "onnxruntime-int8", "torchscript-fp32"]
+Export = Literal[
+    "onnxruntime-fp32",
+    "onnxruntime-fp16",
+    "onnxruntime-int8",
+    "onnxruntime-int8dynamic",
+    "torchscript-fp32",
+]
 
 
 class Gate(Section):

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from distill_jobs import checkpoints
-from distill_jobs.errors import NoVariantLeft, ReleaseInvalid
+from distill_jobs.errors import NoVariantLeft, ReleaseInvalid, UnsupportedModel
 from distill_jobs.progress import Reporter
-from distill_jobs.release import archive, card, export, gate, golden, parity, quantize
+from distill_jobs.release import archive, card, export, gate, golden, making, parity
 from distill_jobs.release.answers import ask, tensor_of
 from distill_jobs.release.dense import DenseDetector
 from distill_jobs.release.evaluate import Quality
@@ -27,6 +27,7 @@ from distill_jobs.release.request import (
     ReleaseResult,
     VariantResult,
 )
+from distill_jobs.release.requirements import cannot_measure, device_for
 from distill_jobs.release.runtimes import TorchRuntime, measure_latency, torch_threads_kept
 from handlers.card import Card
 from handlers.pipeline import Pipeline
@@ -58,6 +59,7 @@ class _Bench:
         card: The same as the handlers read it.
         stage: Folder the weights go to.
         reference: PyTorch's answers.
+        maker: Makes the variants' files.
         reporter: Told of progress.
     """
 
@@ -68,6 +70,7 @@ class _Bench:
     card: Card
     stage: Path
     reference: Answers
+    maker: making.Maker
     reporter: Reporter
 
     @property
@@ -103,7 +106,12 @@ def _build(request: ReleaseRequest, reporter: Reporter) -> ReleaseResult:
     passed, left_out = _check_variants(bench)
     if not passed:
         raise NoVariantLeft(left_out)
-    return _publish(bench, sorted(passed, key=lambda one: one.latency.p50_ms), left_out)
+    return _publish(bench, sorted(passed, key=_default_first), left_out)
+
+
+def _default_first(variant: VariantResult) -> tuple[bool, float]:
+    """Sort the fastest first, and what few machines can run last."""
+    return device_for(variant.name) is not None, variant.latency.p50_ms
 
 
 def _prepare(request: ReleaseRequest, reporter: Reporter) -> _Bench:
@@ -127,7 +135,8 @@ def _prepare(request: ReleaseRequest, reporter: Reporter) -> _Bench:
         request.samples,
         on_image=reporter.advance,
     )
-    return _Bench(request, module, parameters, drafted, read, stage, reference, reporter)
+    maker = making.Maker(request, module, read, reporter)
+    return _Bench(request, module, parameters, drafted, read, stage, reference, maker, reporter)
 
 
 def _check_names(given: tuple[str, ...], own: tuple[str, ...]) -> None:
@@ -149,6 +158,8 @@ def _check_variants(bench: _Bench) -> tuple[list[VariantResult], dict[str, str]]
     for name in bench.request.exports:
         reason = _cannot_make(bench.request, name)
         result = None if reason else _make_and_check(bench, name)
+        if reason and bench.request.keep_unmeasured and cannot_measure(name):
+            reason = f"{reason} It lies in {_keep_unmeasured(bench, name)}"
         if isinstance(result, VariantResult):
             passed.append(result)
             continue
@@ -158,10 +169,21 @@ def _check_variants(bench: _Bench) -> tuple[list[VariantResult], dict[str, str]]
     return passed, left_out
 
 
+def _keep_unmeasured(bench: _Bench, name: str) -> Path:
+    """Make a file that no card lists, for whoever can measure it; returns where it lies."""
+    file = bench.request.work_dir / "unmeasured" / bench.card.variant(name).file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for attempt in islice(bench.maker.attempts(name), 1):
+        attempt.write(file)
+    return file
+
+
 def _cannot_make(request: ReleaseRequest, name: str) -> str:
-    if not name.endswith("int8"):
+    if name.endswith("fp32"):
         return ""
-    if not request.calibration:
+    if cannot_measure(name):
+        return cannot_measure(name)
+    if name == "onnxruntime-int8" and not request.calibration:
         return "INT8 needs calibration images"
     if not request.samples:
         return "its mAP cannot be measured without labelled images"
@@ -176,25 +198,27 @@ def _cannot_make(request: ReleaseRequest, name: str) -> str:
 def _make_and_check(bench: _Bench, name: str) -> VariantResult | str:
     """Export one variant and hold it against PyTorch; returns why it was refused otherwise.
 
-    INT8 is tried with ever more of its first layers left float, the fastest first.
+    Where there are several ways of making it, the next is tried when one is refused.
     """
     result: VariantResult | str = ""
     file = bench.stage / bench.card.variant(name).file
-    stems = quantize.FLOAT_STEMS if name.endswith("int8") else (0,)
-    for stem_layers in stems:
-        _write(bench, name, file, stem_layers)
+    for attempt in bench.maker.attempts(name):
+        if result:
+            bench.reporter.note(f"{name}: {result}; trying {attempt.label}")
+        try:
+            attempt.write(file)
+        except UnsupportedModel as error:
+            return error.message
         with torch_threads_kept():
             result = _check(bench, name)
         if isinstance(result, VariantResult):
             return result
-        if stem_layers != stems[-1]:
-            bench.reporter.note(f"{name} with {stem_layers} float layers: {result}; trying more")
     return result
 
 
 def _check(bench: _Bench, name: str) -> VariantResult | str:
     request, variant = bench.request, bench.card.variant(name)
-    runtime = load_runtime(bench.card, bench.stage, name)
+    runtime = load_runtime(bench.card, bench.stage, name, gpu_id=device_for(name))
     raw = "" if variant.precision != "fp32" else _raw_fault(bench, runtime)
     if raw:
         return raw
@@ -215,26 +239,6 @@ def _check(bench: _Bench, name: str) -> VariantResult | str:
     return _timed(bench, name, answers, verdict)
 
 
-def _write(bench: _Bench, name: str, file: Path, stem_layers: int) -> None:
-    request = bench.request
-    if name.startswith("torchscript"):
-        export.export_torchscript(bench.module, file)
-    elif name.endswith("fp32"):
-        export.export_onnx(bench.module, file)
-    else:
-        images = request.calibration[: quantize.MAX_CALIBRATION_IMAGES]
-        bench.reporter.stage(f"{request.key}: calibrating INT8", len(images))
-        source = export.export_onnx(bench.module, request.work_dir / f"{request.key}.onnx")
-        quantize.quantize_int8(
-            source,
-            file,
-            calibration=(tensor_of(bench.card, image) for image in images),
-            head_index=bench.module.head_index,
-            stem_layers=stem_layers,
-            on_image=bench.reporter.advance,
-        )
-
-
 def _raw_fault(bench: _Bench, runtime: Runtime) -> str:
     images = islice(bench.request.image_files, _RAW_CHECK_IMAGES)
     batch = np.stack([tensor_of(bench.card, image) for image in images])
@@ -244,7 +248,8 @@ def _raw_fault(bench: _Bench, runtime: Runtime) -> str:
 def _timed(bench: _Bench, name: str, answers: Answers, verdict: Verdict) -> VariantResult:
     request, file = bench.request, bench.card.variant(name).file
     image = tensor_of(bench.card, request.image_files[0])[None]
-    runtime = load_runtime(bench.card, bench.stage, name, request.threads)
+    gpu_id = device_for(name)
+    runtime = load_runtime(bench.card, bench.stage, name, request.threads, gpu_id)
     latency = measure_latency(runtime, image, threads=request.threads)
     size = (bench.stage / file).stat().st_size
     return VariantResult(
@@ -304,7 +309,8 @@ def _tolerances(
     tolerances = {}
     with torch_threads_kept():
         for variant in variants:
-            runtime = load_runtime(bench.card, bench.stage, variant.name)
+            gpu_id = device_for(variant.name)
+            runtime = load_runtime(bench.card, bench.stage, variant.name, gpu_id=gpu_id)
             precision = variant.name.split("-")[1]
             tolerances[variant.name] = golden.tolerance(
                 frames, Pipeline(bench.card, runtime), precision

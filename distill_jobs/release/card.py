@@ -15,6 +15,7 @@ from distill_jobs.release.evaluate import Quality
 from distill_jobs.release.export import INPUT_NAME, OPSET, OUTPUT_NAME
 from distill_jobs.release.golden import Golden
 from distill_jobs.release.request import ReleaseRequest, VariantResult
+from distill_jobs.release.requirements import requirements
 from handlers.card import Card
 from proto.wire.v1 import card_pb2
 
@@ -22,7 +23,9 @@ SCHEMA_VERSION = 1
 DEFAULT_THRESHOLD = 0.25
 _FILES = {
     "onnxruntime-fp32": "{role}.onnx",
+    "onnxruntime-fp16": "{role}-fp16.onnx",
     "onnxruntime-int8": "{role}-int8.onnx",
+    "onnxruntime-int8dynamic": "{role}-int8dynamic.onnx",
     "torchscript-fp32": "{role}.torchscript",
 }
 _WORKER_PACKAGES = ("numpy", "opencv-python", "torch", "torchserve")
@@ -79,7 +82,13 @@ def draft(request: ReleaseRequest, class_names: Sequence[str]) -> card_pb2.Card:
             max_candidates=30_000,
         ),
         variants=[
-            card_pb2.Variant(name="-".join(parts), runtime=parts[0], precision=parts[1], file=file)
+            card_pb2.Variant(
+                name="-".join(parts),
+                runtime=parts[0],
+                precision=parts[1],
+                file=file,
+                requires=requirements("-".join(parts)),
+            )
             for parts, file in zip(runtime_of, files_of(request).values(), strict=True)
         ],
     )
@@ -158,6 +167,7 @@ def _variant(variant: VariantResult, tolerance: card_pb2.Tolerance) -> card_pb2.
         file_bytes=variant.file_bytes,
         latency_ms=round(variant.latency.p50_ms, 3),
         tolerance=tolerance,
+        requires=requirements(variant.name),
     )
     if variant.quality is not None:
         message.map50 = variant.quality.map50

@@ -1,6 +1,5 @@
 """Static INT8 of an exported ONNX file."""
 
-import platform
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +12,7 @@ import onnx
 from onnxruntime import quantization
 
 from distill_jobs.release.export import INPUT_NAME, whole_file
+from handlers.requirements import multiplies_8_bits_exactly
 
 # Beyond this many images the mean ranges hardly move, and calibrating only takes longer.
 MAX_CALIBRATION_IMAGES = 64
@@ -108,13 +108,7 @@ def needs_reduced_range() -> bool:
 
     There 7-bit weights are used (ONNX Runtime's `reduce_range`).
     """
-    if platform.machine() not in {"x86_64", "AMD64"}:
-        return False
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return True  # unknown: correct everywhere, if a little less accurate
-    return "avx512_vnni" not in flags and "avx_vnni" not in flags
+    return not multiplies_8_bits_exactly()
 
 
 class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped

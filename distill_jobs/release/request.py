@@ -7,13 +7,21 @@ from typing import Literal
 
 from distill_jobs.data.dataset import Sample
 from distill_jobs.errors import ReleaseInvalid
+from distill_jobs.recipe.compression import FineTuning
 from distill_jobs.recipe.release import Gate, Licences
 from distill_jobs.release.evaluate import Quality
 from proto.wire.v1 import card_pb2
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 VERSION_PATTERN = re.compile(r"[0-9]+(\.[0-9]+){0,2}")
-EXPORTS = ("onnxruntime-fp32", "onnxruntime-int8", "torchscript-fp32")
+EXPORTS = (
+    "onnxruntime-fp32",
+    "onnxruntime-fp16",
+    "onnxruntime-int8",
+    "onnxruntime-int8dynamic",
+    "torchscript-fp32",
+)
+DEFAULT_EXPORTS = ("onnxruntime-fp32", "onnxruntime-int8", "torchscript-fp32")
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,21 @@ class Lineage:
     job: str = ""
     job_sha256: str = ""
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Int8Tuning:
+    """What INT8 is fine-tuned with.
+
+    Attributes:
+        settings: Of the job file.
+        images: Of the training split.
+        teacher: Its checkpoint; None lets the student follow its own float answers alone.
+    """
+
+    settings: FineTuning
+    images: tuple[Path, ...]
+    teacher: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +86,8 @@ class ReleaseRequest:
         teacher_quality: The teacher on the same samples: the student is held against it.
         lineage: Where the checkpoint comes from.
         threads: Of each runtime while measuring latency.
+        int8_tuning: How INT8 is fine-tuned where calibrating does not pass; None: it is left out.
+        keep_unmeasured: Whether to write what this machine cannot measure beside the release.
     """
 
     checkpoint: Path
@@ -74,7 +99,7 @@ class ReleaseRequest:
     signing_key: Path
     work_dir: Path
     licences: Licences
-    exports: tuple[str, ...] = EXPORTS
+    exports: tuple[str, ...] = DEFAULT_EXPORTS
     class_names: tuple[str, ...] | None = None
     samples: tuple[Sample, ...] = ()
     images: tuple[Path, ...] = ()
@@ -85,6 +110,8 @@ class ReleaseRequest:
     teacher_quality: Quality | None = None
     lineage: Lineage = field(default_factory=Lineage)
     threads: int = 1
+    int8_tuning: Int8Tuning | None = None
+    keep_unmeasured: bool = False
 
     def __post_init__(self) -> None:
         """Check what can be checked without opening a file."""

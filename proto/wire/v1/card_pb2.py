@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18proto/wire/v1/card.proto\x12\runderstudy.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\x05\n\x04\x43\x61rd\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12!\n\x04role\x18\x04 \x01(\x0e\x32\x13.understudy.v1.Role\x12!\n\x04task\x18\x05 \x01(\x0e\x32\x13.understudy.v1.Task\x12\x13\n\x0b\x63lass_names\x18\x06 \x03(\t\x12#\n\x05input\x18\x07 \x01(\x0b\x32\x14.understudy.v1.Input\x12!\n\x04head\x18\x08 \x01(\x0b\x32\x13.understudy.v1.Head\x12\x36\n\x0fpost_processing\x18\t \x01(\x0b\x32\x1d.understudy.v1.PostProcessing\x12(\n\x08variants\x18\n \x03(\x0b\x32\x16.understudy.v1.Variant\x12>\n\x13worker_requirements\x18\x0b \x01(\x0b\x32!.understudy.v1.WorkerRequirements\x12\'\n\x07lineage\x18\x0c \x01(\x0b\x32\x16.understudy.v1.Lineage\x12\'\n\x07quality\x18\r \x01(\x0b\x32\x16.understudy.v1.Quality\x12)\n\x08licences\x18\x0e \x01(\x0b\x32\x17.understudy.v1.Licences\x12\x31\n\x07\x64igests\x18\x0f \x03(\x0b\x32 .understudy.v1.Card.DigestsEntry\x12\x31\n\rgolden_frames\x18\x10 \x03(\x0b\x32\x1a.understudy.v1.GoldenFrame\x1a.\n\x0c\x44igestsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb1\x01\n\x05Input\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\x15\n\rletterbox_pad\x18\x03 \x01(\r\x12\x1a\n\x12letterbox_scale_up\x18\x04 \x01(\x08\x12\x0e\n\x06\x63olour\x18\x05 \x01(\t\x12\r\n\x05scale\x18\x06 \x01(\x02\x12\x13\n\x0btensor_name\x18\x07 \x01(\t\x12\x13\n\x0boutput_name\x18\x08 \x01(\t\x12\r\n\x05opset\x18\t \x01(\r\"-\n\x04Head\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x17.understudy.v1.HeadKind\"u\n\x0ePostProcessing\x12\x1c\n\x14operating_thresholds\x18\x01 \x03(\x02\x12\x15\n\riou_threshold\x18\x02 \x01(\x02\x12\x16\n\x0emax_detections\x18\x03 \x01(\r\x12\x16\n\x0emax_candidates\x18\x04 \x01(\r\"\xe0\x01\n\x07Variant\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07runtime\x18\x02 \x01(\t\x12\x11\n\tprecision\x18\x03 \x01(\t\x12\x0c\n\x04\x66ile\x18\x04 \x01(\t\x12\x12\n\nfile_bytes\x18\x05 \x01(\x04\x12\x12\n\x05map50\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08map50_95\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\nlatency_ms\x18\x08 \x01(\x01\x12+\n\ttolerance\x18\t \x01(\x0b\x32\x18.understudy.v1.ToleranceB\x08\n\x06_map50B\x0b\n\t_map50_95\"J\n\tTolerance\x12\x0f\n\x07min_iou\x18\x01 \x01(\x02\x12\x1c\n\x14max_score_difference\x18\x02 \x01(\x02\x12\x0e\n\x06min_f1\x18\x03 \x01(\x02\"\x98\x01\n\x12WorkerRequirements\x12\x0e\n\x06python\x18\x01 \x01(\t\x12\x41\n\x08packages\x18\x02 \x03(\x0b\x32/.understudy.v1.WorkerRequirements.PackagesEntry\x1a/\n\rPackagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xbf\x02\n\x07Lineage\x12\x0f\n\x07teacher\x18\x01 \x01(\t\x12\x16\n\x0eteacher_sha256\x18\x02 \x01(\t\x12\x19\n\x11\x63heckpoint_sha256\x18\x03 \x01(\t\x12\x18\n\x10\x64\x61ta_lock_sha256\x18\x04 \x01(\t\x12\x0b\n\x03job\x18\x05 \x01(\t\x12\x12\n\njob_sha256\x18\x06 \x01(\t\x12\x0c\n\x04seed\x18\x07 \x01(\x03\x12\x0e\n\x06\x63ommit\x18\x08 \x01(\t\x12\x38\n\tlibraries\x18\t \x03(\x0b\x32%.understudy.v1.Lineage.LibrariesEntry\x12+\n\x07\x63reated\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x30\n\x0eLibrariesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xdf\x01\n\x07Quality\x12\x10\n\x08measured\x18\x01 \x01(\x08\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\t\x12\r\n\x05split\x18\x03 \x01(\t\x12\x0e\n\x06images\x18\x04 \x01(\r\x12\r\n\x05map50\x18\x05 \x01(\x01\x12\x10\n\x08map50_95\x18\x06 \x01(\x01\x12\x1a\n\rteacher_map50\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x1d\n\x10teacher_map50_95\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\nparameters\x18\t \x01(\x04\x42\x10\n\x0e_teacher_map50B\x13\n\x11_teacher_map50_95\"7\n\x08Licences\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07weights\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\t\"O\n\x0bGoldenFrame\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x32\n\ndetections\x18\x02 \x03(\x0b\x32\x1e.understudy.v1.GoldenDetection\"b\n\x0fGoldenDetection\x12\n\n\x02x1\x18\x01 \x01(\x02\x12\n\n\x02y1\x18\x02 \x01(\x02\x12\n\n\x02x2\x18\x03 \x01(\x02\x12\n\n\x02y2\x18\x04 \x01(\x02\x12\x10\n\x08\x63lass_id\x18\x05 \x01(\r\x12\r\n\x05score\x18\x06 \x01(\x02*@\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x10\n\x0cROLE_TEACHER\x10\x01\x12\x10\n\x0cROLE_STUDENT\x10\x02*0\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x12\n\x0eTASK_DETECTION\x10\x01*T\n\x08HeadKind\x12\x19\n\x15HEAD_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fHEAD_KIND_DENSE\x10\x01\x12\x18\n\x14HEAD_KIND_END_TO_END\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18proto/wire/v1/card.proto\x12\runderstudy.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\x05\n\x04\x43\x61rd\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12!\n\x04role\x18\x04 \x01(\x0e\x32\x13.understudy.v1.Role\x12!\n\x04task\x18\x05 \x01(\x0e\x32\x13.understudy.v1.Task\x12\x13\n\x0b\x63lass_names\x18\x06 \x03(\t\x12#\n\x05input\x18\x07 \x01(\x0b\x32\x14.understudy.v1.Input\x12!\n\x04head\x18\x08 \x01(\x0b\x32\x13.understudy.v1.Head\x12\x36\n\x0fpost_processing\x18\t \x01(\x0b\x32\x1d.understudy.v1.PostProcessing\x12(\n\x08variants\x18\n \x03(\x0b\x32\x16.understudy.v1.Variant\x12>\n\x13worker_requirements\x18\x0b \x01(\x0b\x32!.understudy.v1.WorkerRequirements\x12\'\n\x07lineage\x18\x0c \x01(\x0b\x32\x16.understudy.v1.Lineage\x12\'\n\x07quality\x18\r \x01(\x0b\x32\x16.understudy.v1.Quality\x12)\n\x08licences\x18\x0e \x01(\x0b\x32\x17.understudy.v1.Licences\x12\x31\n\x07\x64igests\x18\x0f \x03(\x0b\x32 .understudy.v1.Card.DigestsEntry\x12\x31\n\rgolden_frames\x18\x10 \x03(\x0b\x32\x1a.understudy.v1.GoldenFrame\x1a.\n\x0c\x44igestsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb1\x01\n\x05Input\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\x15\n\rletterbox_pad\x18\x03 \x01(\r\x12\x1a\n\x12letterbox_scale_up\x18\x04 \x01(\x08\x12\x0e\n\x06\x63olour\x18\x05 \x01(\t\x12\r\n\x05scale\x18\x06 \x01(\x02\x12\x13\n\x0btensor_name\x18\x07 \x01(\t\x12\x13\n\x0boutput_name\x18\x08 \x01(\t\x12\r\n\x05opset\x18\t \x01(\r\"-\n\x04Head\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x17.understudy.v1.HeadKind\"u\n\x0ePostProcessing\x12\x1c\n\x14operating_thresholds\x18\x01 \x03(\x02\x12\x15\n\riou_threshold\x18\x02 \x01(\x02\x12\x16\n\x0emax_detections\x18\x03 \x01(\r\x12\x16\n\x0emax_candidates\x18\x04 \x01(\r\"\xf2\x01\n\x07Variant\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07runtime\x18\x02 \x01(\t\x12\x11\n\tprecision\x18\x03 \x01(\t\x12\x0c\n\x04\x66ile\x18\x04 \x01(\t\x12\x12\n\nfile_bytes\x18\x05 \x01(\x04\x12\x12\n\x05map50\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08map50_95\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\nlatency_ms\x18\x08 \x01(\x01\x12+\n\ttolerance\x18\t \x01(\x0b\x32\x18.understudy.v1.Tolerance\x12\x10\n\x08requires\x18\n \x03(\tB\x08\n\x06_map50B\x0b\n\t_map50_95\"J\n\tTolerance\x12\x0f\n\x07min_iou\x18\x01 \x01(\x02\x12\x1c\n\x14max_score_difference\x18\x02 \x01(\x02\x12\x0e\n\x06min_f1\x18\x03 \x01(\x02\"\x98\x01\n\x12WorkerRequirements\x12\x0e\n\x06python\x18\x01 \x01(\t\x12\x41\n\x08packages\x18\x02 \x03(\x0b\x32/.understudy.v1.WorkerRequirements.PackagesEntry\x1a/\n\rPackagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xbf\x02\n\x07Lineage\x12\x0f\n\x07teacher\x18\x01 \x01(\t\x12\x16\n\x0eteacher_sha256\x18\x02 \x01(\t\x12\x19\n\x11\x63heckpoint_sha256\x18\x03 \x01(\t\x12\x18\n\x10\x64\x61ta_lock_sha256\x18\x04 \x01(\t\x12\x0b\n\x03job\x18\x05 \x01(\t\x12\x12\n\njob_sha256\x18\x06 \x01(\t\x12\x0c\n\x04seed\x18\x07 \x01(\x03\x12\x0e\n\x06\x63ommit\x18\x08 \x01(\t\x12\x38\n\tlibraries\x18\t \x03(\x0b\x32%.understudy.v1.Lineage.LibrariesEntry\x12+\n\x07\x63reated\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x30\n\x0eLibrariesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xdf\x01\n\x07Quality\x12\x10\n\x08measured\x18\x01 \x01(\x08\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\t\x12\r\n\x05split\x18\x03 \x01(\t\x12\x0e\n\x06images\x18\x04 \x01(\r\x12\r\n\x05map50\x18\x05 \x01(\x01\x12\x10\n\x08map50_95\x18\x06 \x01(\x01\x12\x1a\n\rteacher_map50\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x1d\n\x10teacher_map50_95\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\nparameters\x18\t \x01(\x04\x42\x10\n\x0e_teacher_map50B\x13\n\x11_teacher_map50_95\"7\n\x08Licences\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07weights\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\t\"O\n\x0bGoldenFrame\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x32\n\ndetections\x18\x02 \x03(\x0b\x32\x1e.understudy.v1.GoldenDetection\"b\n\x0fGoldenDetection\x12\n\n\x02x1\x18\x01 \x01(\x02\x12\n\n\x02y1\x18\x02 \x01(\x02\x12\n\n\x02x2\x18\x03 \x01(\x02\x12\n\n\x02y2\x18\x04 \x01(\x02\x12\x10\n\x08\x63lass_id\x18\x05 \x01(\r\x12\r\n\x05score\x18\x06 \x01(\x02*@\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x10\n\x0cROLE_TEACHER\x10\x01\x12\x10\n\x0cROLE_STUDENT\x10\x02*0\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x12\n\x0eTASK_DETECTION\x10\x01*T\n\x08HeadKind\x12\x19\n\x15HEAD_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fHEAD_KIND_DENSE\x10\x01\x12\x18\n\x14HEAD_KIND_END_TO_END\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,12 +38,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORKERREQUIREMENTS_PACKAGESENTRY']._serialized_options = b'8\001'
   _globals['_LINEAGE_LIBRARIESENTRY']._loaded_options = None
   _globals['_LINEAGE_LIBRARIESENTRY']._serialized_options = b'8\001'
-  _globals['_ROLE']._serialized_start=2330
-  _globals['_ROLE']._serialized_end=2394
-  _globals['_TASK']._serialized_start=2396
-  _globals['_TASK']._serialized_end=2444
-  _globals['_HEADKIND']._serialized_start=2446
-  _globals['_HEADKIND']._serialized_end=2530
+  _globals['_ROLE']._serialized_start=2348
+  _globals['_ROLE']._serialized_end=2412
+  _globals['_TASK']._serialized_start=2414
+  _globals['_TASK']._serialized_end=2462
+  _globals['_HEADKIND']._serialized_start=2464
+  _globals['_HEADKIND']._serialized_end=2548
   _globals['_CARD']._serialized_start=77
   _globals['_CARD']._serialized_end=738
   _globals['_CARD_DIGESTSENTRY']._serialized_start=692
@@ -55,23 +55,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POSTPROCESSING']._serialized_start=967
   _globals['_POSTPROCESSING']._serialized_end=1084
   _globals['_VARIANT']._serialized_start=1087
-  _globals['_VARIANT']._serialized_end=1311
-  _globals['_TOLERANCE']._serialized_start=1313
-  _globals['_TOLERANCE']._serialized_end=1387
-  _globals['_WORKERREQUIREMENTS']._serialized_start=1390
-  _globals['_WORKERREQUIREMENTS']._serialized_end=1542
-  _globals['_WORKERREQUIREMENTS_PACKAGESENTRY']._serialized_start=1495
-  _globals['_WORKERREQUIREMENTS_PACKAGESENTRY']._serialized_end=1542
-  _globals['_LINEAGE']._serialized_start=1545
-  _globals['_LINEAGE']._serialized_end=1864
-  _globals['_LINEAGE_LIBRARIESENTRY']._serialized_start=1816
-  _globals['_LINEAGE_LIBRARIESENTRY']._serialized_end=1864
-  _globals['_QUALITY']._serialized_start=1867
-  _globals['_QUALITY']._serialized_end=2090
-  _globals['_LICENCES']._serialized_start=2092
-  _globals['_LICENCES']._serialized_end=2147
-  _globals['_GOLDENFRAME']._serialized_start=2149
-  _globals['_GOLDENFRAME']._serialized_end=2228
-  _globals['_GOLDENDETECTION']._serialized_start=2230
-  _globals['_GOLDENDETECTION']._serialized_end=2328
+  _globals['_VARIANT']._serialized_end=1329
+  _globals['_TOLERANCE']._serialized_start=1331
+  _globals['_TOLERANCE']._serialized_end=1405
+  _globals['_WORKERREQUIREMENTS']._serialized_start=1408
+  _globals['_WORKERREQUIREMENTS']._serialized_end=1560
+  _globals['_WORKERREQUIREMENTS_PACKAGESENTRY']._serialized_start=1513
+  _globals['_WORKERREQUIREMENTS_PACKAGESENTRY']._serialized_end=1560
+  _globals['_LINEAGE']._serialized_start=1563
+  _globals['_LINEAGE']._serialized_end=1882
+  _globals['_LINEAGE_LIBRARIESENTRY']._serialized_start=1834
+  _globals['_LINEAGE_LIBRARIESENTRY']._serialized_end=1882
+  _globals['_QUALITY']._serialized_start=1885
+  _globals['_QUALITY']._serialized_end=2108
+  _globals['_LICENCES']._serialized_start=2110
+  _globals['_LICENCES']._serialized_end=2165
+  _globals['_GOLDENFRAME']._serialized_start=2167
+  _globals['_GOLDENFRAME']._serialized_end=2246
+  _globals['_GOLDENDETECTION']._serialized_start=2248
+  _globals['_GOLDENDETECTION']._serialized_end=2346
 # @@protoc_insertion_point(module_scope)

@@ -119,7 +119,7 @@ class PostProcessing(_message.Message):
     def __init__(self, operating_thresholds: _Optional[_Iterable[float]] = ..., iou_threshold: _Optional[float] = ..., max_detections: _Optional[int] = ..., max_candidates: _Optional[int] = ...) -> None: ...
 
 class Variant(_message.Message):
-    __slots__ = ("name", "runtime", "precision", "file", "file_bytes", "map50", "map50_95", "latency_ms", "tolerance")
+    __slots__ = ("name", "runtime", "precision", "file", "file_bytes", "map50", "map50_95", "latency_ms", "tolerance", "requires")
     NAME_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_FIELD_NUMBER: _ClassVar[int]
     PRECISION_FIELD_NUMBER: _ClassVar[int]
@@ -129,6 +129,7 @@ class Variant(_message.Message):
     MAP50_95_FIELD_NUMBER: _ClassVar[int]
     LATENCY_MS_FIELD_NUMBER: _ClassVar[int]
     TOLERANCE_FIELD_NUMBER: _ClassVar[int]
+    REQUIRES_FIELD_NUMBER: _ClassVar[int]
     name: str
     runtime: str
     precision: str
@@ -138,7 +139,8 @@ class Variant(_message.Message):
     map50_95: float
     latency_ms: float
     tolerance: Tolerance
-    def __init__(self, name: _Optional[str] = ..., runtime: _Optional[str] = ..., precision: _Optional[str] = ..., file: _Optional[str] = ..., file_bytes: _Optional[int] = ..., map50: _Optional[float] = ..., map50_95: _Optional[float] = ..., latency_ms: _Optional[float] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ...) -> None: ...
+    requires: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., runtime: _Optional[str] = ..., precision: _Optional[str] = ..., file: _Optional[str] = ..., file_bytes: _Optional[int] = ..., map50: _Optional[float] = ..., map50_95: _Optional[float] = ..., latency_ms: _Optional[float] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., requires: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Tolerance(_message.Message):
     __slots__ = ("min_iou", "max_score_difference", "min_f1")
