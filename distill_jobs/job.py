@@ -11,6 +11,7 @@ from distill_jobs.recipe.distillation import Distillation
 from distill_jobs.recipe.networks import Student, Teacher
 from distill_jobs.recipe.release import Archive, Export, Gate, Licences
 from distill_jobs.recipe.section import ReleaseName, Section
+from distill_jobs.recipe.sweep import Sweep
 from distill_jobs.recipe.training import Training
 from distill_jobs.yaml_lines import Document
 
@@ -26,6 +27,7 @@ class Job(Section):
         training: Of the student.
         distillation: None trains the student without its teacher.
         archive: None ends the job after training.
+        sweep: What `understudy job sweep` may change; other commands pass it by.
     """
 
     name: ReleaseName
@@ -44,6 +46,7 @@ class Job(Section):
     gate: Gate = Gate()
     licences: Licences
     archive: Archive | None = None
+    sweep: Sweep | None = None
 
     @classmethod
     def load(cls, file: Path, *, base: Path | None = None) -> "Job":
@@ -77,14 +80,7 @@ class Job(Section):
         if (self.student is None) != (self.training is None):
             raise ValueError("`student:` and `training:` go together: give both, or neither")
         if self.distillation is not None and self.training is not None:
-            schedule = self.distillation.schedule
-            quiet = schedule.warmup_epochs + schedule.ramp_epochs
-            if quiet >= self.training.epochs:
-                raise ValueError(
-                    f"distillation.schedule: warmup_epochs + ramp_epochs is {quiet} and must be "
-                    f"below training.epochs ({self.training.epochs}): in no epoch would the "
-                    "teacher have its full weight"
-                )
+            self.distillation.schedule.check_fits(self.training.epochs)
         if self.student is None and (self.distillation or self.archive):
             raise ValueError("`distillation:` and `archive:` need a `student:`")
         return self

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import torch
 
-from distill_jobs.training.heads import HeadOutput
+from distill_jobs.training.heads import HeadOutput, HeadShape
 
 
 @dataclass(frozen=True)
@@ -13,14 +13,17 @@ class DenseAnswer:
     """A teacher whose head answers at the student's anchors.
 
     Attributes:
-        head: Logits in the student's classes, and boxes.
+        head: Its one-to-many branch; logits in the student's classes.
         features: What feeds its head, one a level, the finest first: float [N, C_l, H_l, W_l].
+            Empty where the teacher does not give them (`TeacherModel.shape.widths` is empty too).
         known: bool [C], the student's classes that this teacher knows.
+        one_to_one: Its one-to-one branch, likewise, or None without one.
     """
 
     head: HeadOutput
     features: tuple[torch.Tensor, ...]
     known: torch.Tensor
+    one_to_one: HeadOutput | None = None
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,18 @@ class BoxesAnswer:
 
 
 class TeacherModel(Protocol):
-    """One teacher of possibly several."""
+    """One teacher of possibly several.
+
+    Whoever holds it neither moves nor saves nor copies it: it answers on the batch's device.
+    """
 
     @property
     def weight(self) -> float:
-        """Its share of the distillation losses."""
+        """Its share of the distillation losses, beside the other teachers' weights."""
+
+    @property
+    def shape(self) -> HeadShape | None:
+        """Of the head behind its dense answers; None: it answers with boxes."""
 
     def answer(self, batch: dict[str, torch.Tensor]) -> DenseAnswer | BoxesAnswer:
         """Answer a batch of the data loader; without gradients.

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from ultralytics.data.augment import LetterBox
 from ultralytics.utils.nms import non_max_suppression
+from ultralytics.utils.ops import xyxy2xywh
 from ultralytics.utils.torch_utils import unwrap_model
 
 from distill_jobs.training.listening import FrameSeen
@@ -22,6 +23,8 @@ FRAMES = 4
 _MIN_SCORE = 0.05
 _IOU = 0.7
 _NO_SCORES = np.zeros(0, np.float32)
+
+_Answer = tuple[Detections | None, npt.NDArray[np.float32]]
 
 
 def look_at_fixed_frames(trainer: "LessonTrainer") -> tuple[FrameSeen, ...]:
@@ -39,7 +42,7 @@ def look_at_fixed_frames(trainer: "LessonTrainer") -> tuple[FrameSeen, ...]:
     batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(trainer.device).float() / 255
     ema: Any = trainer.ema.ema
     student = _answers(getattr(ema, "student_model", ema), batch)
-    teacher = _answers(_teacher(trainer), batch)
+    teacher = _teachers_answers(trainer, batch)
     return tuple(
         FrameSeen(file.name, image, mine[0], theirs[0], mine[1], theirs[1])
         for file, image, mine, theirs in zip(chosen, images, student, teacher, strict=True)
@@ -47,9 +50,15 @@ def look_at_fixed_frames(trainer: "LessonTrainer") -> tuple[FrameSeen, ...]:
     )
 
 
-def _teacher(trainer: "LessonTrainer") -> nn.Module | None:
-    teacher = getattr(unwrap_model(trainer.model), "teacher_model", None)
-    return teacher if isinstance(teacher, nn.Module) else None
+def _teachers_answers(trainer: "LessonTrainer", batch: torch.Tensor) -> list[_Answer]:
+    """Return what the first dense teacher says, one pair an image; nothings without one."""
+    teachers = getattr(unwrap_model(trainer.model), "teachers", ())
+    dense = next((teacher for teacher in teachers if teacher.shape is not None), None)
+    if dense is None:
+        return [(None, _NO_SCORES)] * len(batch)
+    head = dense.answer({"img": batch}).head
+    boxes = xyxy2xywh(head.boxes_xyxy_px).permute(0, 2, 1)
+    return _found(torch.cat((boxes, head.logits.sigmoid()), dim=1), head.logits, batch.shape[-1])
 
 
 def _fitted(file: Path, side: int) -> npt.NDArray[np.uint8]:
@@ -59,23 +68,21 @@ def _fitted(file: Path, side: int) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(fitted[..., ::-1], dtype=np.uint8)
 
 
-def _answers(
-    model: nn.Module | None, batch: torch.Tensor
-) -> list[tuple[Detections | None, npt.NDArray[np.float32]]]:
+def _answers(model: nn.Module, batch: torch.Tensor) -> list[_Answer]:
     """Return detections and each anchor's highest score, one pair an image."""
-    if model is None:
-        return [(None, _NO_SCORES)] * len(batch)
     was_training = model.training
     model.eval()
     with torch.no_grad():
         decoded, raw = model(batch)[:2]
     model.train(was_training)
     raw = raw.get("one2many", raw)
-    scores = raw["scores"].float().sigmoid().amax(dim=1).cpu().numpy()
+    return _found(decoded, raw["scores"], batch.shape[-1])
+
+
+def _found(decoded: torch.Tensor, logits: torch.Tensor, side: int) -> list[_Answer]:
+    scores = logits.float().sigmoid().amax(dim=1).cpu().numpy()
     found = non_max_suppression(decoded.float(), conf_thres=_MIN_SCORE, iou_thres=_IOU)
-    return [
-        (_detections(one, batch.shape[-1]), own) for one, own in zip(found, scores, strict=True)
-    ]
+    return [(_detections(one, side), own) for one, own in zip(found, scores, strict=True)]
 
 
 def _detections(found: torch.Tensor, side: int) -> Detections:

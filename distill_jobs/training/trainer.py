@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils.torch_utils import ModelEMA, unwrap_model
 
+from distill_jobs.checkpoints import class_names
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.progress import Reporter
 from distill_jobs.recipe.distillation import Distillation
@@ -29,7 +30,8 @@ from distill_jobs.training.normaliser import share_normalisers
 from distill_jobs.training.position import Position
 from distill_jobs.training.resume_file import write_state
 from distill_jobs.training.resume_state import put_back_state, take_state
-from distill_jobs.training.schedule import teacher_weight
+from distill_jobs.training.teachers.classes import ClassMap
+from distill_jobs.training.teachers.dense import DetectorTeacher
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,9 @@ class LessonTrainer(DetectionTrainer):
         lesson = self._lesson
         if lesson.teacher is None or lesson.distillation is None:
             return student
-        return Distiller(lesson.teacher, student, lesson.distillation.losses)
+        classes = ClassMap.between(class_names(lesson.teacher), class_names(student))
+        teacher = DetectorTeacher(lesson.teacher, classes)
+        return Distiller((teacher,), student, lesson.distillation)
 
     def set_model_attributes(self) -> None:
         """Attach classes and arguments to the student too: its head and checkpoint carry them."""
@@ -271,9 +275,9 @@ def _announce(trainer: LessonTrainer) -> None:
 
 
 def _set_teacher_weight(trainer: LessonTrainer) -> None:
-    model, distillation = unwrap_model(trainer.model), trainer.lesson.distillation
-    if isinstance(model, Distiller) and distillation is not None:
-        model.alpha = teacher_weight(trainer.epoch, trainer.epochs, distillation.schedule)
+    model = unwrap_model(trainer.model)
+    if isinstance(model, Distiller):
+        model.begin_epoch(trainer.epoch, trainer.epochs)
 
 
 def _advance(trainer: LessonTrainer) -> None:

@@ -3,6 +3,8 @@
 import torch
 from torchvision.ops import generalized_box_iou_loss
 
+from distill_jobs.training.losses.divisor import shared_sum
+
 
 def giou_box_distillation(
     student_boxes: torch.Tensor, teacher_boxes: torch.Tensor, weights: torch.Tensor
@@ -28,6 +30,5 @@ def giou_box_distillation(
         float scalar, 0 to 2; 0 where the boxes are equal.
     """
     distance = generalized_box_iou_loss(student_boxes, teacher_boxes.detach(), reduction="none")
-    weights = weights.detach()
-    loss: torch.Tensor = (weights * distance).sum() / weights.sum().clamp(min=1.0)
+    loss: torch.Tensor = (weights.detach() * distance).sum() / shared_sum(weights)
     return loss

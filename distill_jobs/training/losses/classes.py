@@ -3,9 +3,13 @@
 import torch
 from torch.nn import functional
 
+from distill_jobs.training.losses.divisor import shared_sum
+
 
 def binary_class_distillation(
-    student_logits: torch.Tensor, teacher_logits: torch.Tensor
+    student_logits: torch.Tensor,
+    teacher_logits: torch.Tensor,
+    known: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Pull the student's class scores towards the teacher's, class by class.
 
@@ -24,13 +28,18 @@ def binary_class_distillation(
 
     Args:
         student_logits: float [N, C, A], before the sigmoid.
-        teacher_logits: float [N, C, A], before the sigmoid; no gradient flows into it.
+        teacher_logits: float [N, C, A], before the sigmoid; no gradient flows into it. Minus
+            infinity stands for a score of 0.
+        known: bool [C], the classes that the teacher knows; of the others nothing is learnt. None:
+            all.
 
     Returns:
         float scalar, 0 or above; 0 where student and teacher are equal.
     """
+    if known is not None:
+        student_logits, teacher_logits = student_logits[:, known], teacher_logits[:, known]
     teacher = teacher_logits.detach().sigmoid()
     student = student_logits.sigmoid()
     entropy = functional.binary_cross_entropy_with_logits(student_logits, teacher, reduction="none")
-    seen = teacher.amax(dim=1).sum().clamp(min=1.0)
-    return ((teacher - student).abs() * entropy).sum() / seen
+    loss: torch.Tensor = ((teacher - student).abs() * entropy).sum()
+    return loss / shared_sum(teacher.amax(dim=1))

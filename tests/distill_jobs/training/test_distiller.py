@@ -1,55 +1,36 @@
-from types import SimpleNamespace
+import copy
+import pickle
 
 import pytest
 import torch
+from small_pairs import Saying, batch, build, dense, distiller
 
-from distill_jobs.environment import offline
-from distill_jobs.errors import HeadsDiffer, JobError
-from distill_jobs.recipe.distillation import Losses
-from distill_jobs.recipe.networks import Student
+from distill_jobs.errors import HeadsDiffer
+from distill_jobs.training.schedule import Moment
 
-SIDE = 64
-
-
-def build(name: str, *, width: float | None = 0.125, names: tuple[str, ...] = ("a", "b")):
-    offline()
-    from ultralytics.cfg import get_cfg
-    from ultralytics.nn.tasks import DetectionModel
-
-    from distill_jobs.training.networks import find_origin
-
-    torch.manual_seed(0)
-    shape = find_origin(Student(architecture=name, width=width)).shape
-    model = DetectionModel(shape, nc=len(names), verbose=False)
-    model.names = dict(enumerate(names))
-    model.args = get_cfg(overrides={"imgsz": SIDE})
-    return model
+EVERYTHING = {"class": 1, "box": 2, "dfl": 0.25, "cwd": 1, "features": 6, "pkd": 6}
+NO_DFL = {**EVERYTHING, "dfl": 0}
 
 
-def distiller(teacher, student):
-    from distill_jobs.training.distiller import Distiller
+def boxes_answer(count: int = 1, *, known: tuple[bool, ...] = (True, True)):
+    from distill_jobs.training.answers import BoxesAnswer
 
-    return Distiller(teacher, student, Losses(classes=1.0, box=2.0)).train()
-
-
-def batch(objects: int = 2) -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    return {
-        "img": torch.rand(2, 3, SIDE, SIDE, generator=generator),
-        "batch_idx": torch.zeros(objects),
-        "cls": torch.zeros(objects, 1),
-        "bboxes": torch.full((objects, 4), 0.5),
-    }
+    one = torch.tensor([[8.0, 8.0, 40.0, 40.0]])[:count]
+    return BoxesAnswer(
+        boxes_xyxy_px=(one, one[:0]),
+        scores=(torch.tensor([0.8])[:count], torch.zeros(0)),
+        class_ids=(torch.tensor([1])[:count], torch.zeros(0, dtype=torch.int64)),
+        known=torch.tensor(known),
+    )
 
 
 def test_the_total_is_the_task_loss_plus_alpha_times_the_shares():
     model = distiller(build("yolov8n"), build("yolov5n"))
 
-    model.alpha = 0.0
     alone, alone_items = model(batch())
-    model.alpha = 0.5
+    model.moment = Moment(alpha=0.5)
     half, _ = model(batch())
-    model.alpha = 1.0
+    model.moment = Moment(alpha=1.0)
     full, items = model(batch())
 
     assert alone.shape == full.shape == (5,)
@@ -57,69 +38,76 @@ def test_the_total_is_the_task_loss_plus_alpha_times_the_shares():
     torch.testing.assert_close(full[3:], 2 * half[3:], rtol=1e-3, atol=1e-6)
     assert (full[3:] > 0).all()
     assert list(items) == list(alone_items)
-    assert list(items)[-2:] == ["class_distill", "box_distill"]
+    assert list(items)[-2:] == list(model.loss_names) == ["class_distill", "box_distill"]
     torch.testing.assert_close(full[3:], torch.stack(list(items.values())[-2:]) * 2)
 
 
-def test_gradient_reaches_the_students_head_and_leaves_the_teacher_untouched():
-    teacher, student = build("yolov8n"), build("yolov5n")
-    before = {name: value.clone() for name, value in teacher.state_dict().items()}
-    model = distiller(teacher, student)
-    model.alpha = 1.0
+def test_convex_takes_from_the_task_loss_what_it_gives_to_the_teacher():
+    schedule = {"mode": "convex", "warmup_epochs": 0, "final": 0.5}
+    model = distiller(build("yolov8n"), build("yolov8n"), schedule=schedule)
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.eval()
 
-    loss, _ = model(batch())
+    alone, _ = model(batch())
+    model.begin_epoch(1, 2)
+    half, items = model(batch())
+
+    assert model.moment.task_weight == 0.5
+    torch.testing.assert_close(half[:3], 0.5 * alone[:3])
+    torch.testing.assert_close(torch.stack(list(items.values())[:3]) * 2, alone[:3])
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "losses"),
+    [
+        ("yolov8n", "yolo11n", EVERYTHING),
+        ("yolo11n", "yolov8n", EVERYTHING),
+        ("yolov8n", "yolov5n", EVERYTHING),
+        ("yolov5n", "yolo26n", NO_DFL),
+        ("yolo26n", "yolov8n", NO_DFL),
+        ("yolo26n", "yolo26n", NO_DFL),
+    ],
+)
+def test_every_loss_of_every_pair_of_families_teaches_the_student_alone(teacher, student, losses):
+    taught_by, learner = build(teacher, width=0.25), build(student)
+    before = {name: value.clone() for name, value in taught_by.state_dict().items()}
+    model = distiller(taught_by, learner, losses=losses)
+    model.moment = Moment(alpha=1.0)
+
+    loss, items = model(batch())
     loss[3:].sum().backward()
 
-    head = student.model[-1]
+    assert len(items) == 3 + sum(weight > 0 for weight in losses.values())
+    assert (loss[3:] > 0).all()
+    assert torch.isfinite(loss).all()
+    head = learner.model[-1]
     assert head.cv3[0][-1].weight.grad.abs().sum() > 0
     assert head.cv2[0][-1].weight.grad.abs().sum() > 0
-    assert student.model[0].conv.weight.grad.abs().sum() > 0
-    assert all(parameter.grad is None for parameter in teacher.parameters())
-    for name, value in teacher.state_dict().items():  # batch norm's statistics included
+    assert learner.model[0].conv.weight.grad.abs().sum() > 0
+    assert all(one.weight.grad.abs().sum() > 0 for one in model.projector.values())
+    assert all(parameter.grad is None for parameter in taught_by.parameters())
+    for name, value in taught_by.state_dict().items():  # batch norm's statistics included
         assert torch.equal(value, before[name]), name
 
 
-def test_a_student_equal_to_its_teacher_has_nothing_to_learn_from_it():
-    teacher = build("yolov8n")
-    student = build("yolov8n")
-    student.load_state_dict(teacher.state_dict())
-    model = distiller(teacher, student)
-    model.alpha = 1.0
-    model.student_model.eval()  # the teacher's mode: batch norm by its statistics
+def test_one_to_one_learns_from_one_to_one_and_from_nobody_else():
+    def one_to_one_gradient(teacher):
+        student = build("yolo26n")
+        model = distiller(teacher, student)
+        model.moment = Moment(alpha=1.0)
+        model(batch())[0][3:].sum().backward()
+        return student.model[-1].one2one_cv3[0][-1].weight.grad
 
-    _, items = model(batch())
-
-    assert items["class_distill"].item() == pytest.approx(0, abs=1e-5)
-    assert items["box_distill"].item() == pytest.approx(0, abs=1e-5)
+    assert one_to_one_gradient(build("yolo26n", width=0.25)).abs().sum() > 0
+    assert one_to_one_gradient(build("yolov8n")).abs().sum() == 0
 
 
-def test_validation_gives_the_same_loss_items_and_needs_no_teacher():
-    model = distiller(build("yolov8n"), build("yolov5n"))
-    model.alpha = 1.0
-    _, training_items = model(batch())
-    model.eval()
-    model.teacher_model = None  # as in the EMA copy that ultralytics validates
-
-    loss, items = model(batch(), model(batch()["img"]))
-
-    assert loss.shape == (5,)
-    assert list(items) == list(training_items)
-    assert items["class_distill"].item() == 0
-
-
-def test_a_batch_without_objects_is_finite():
-    model = distiller(build("yolov8n"), build("yolov5n"))
-    model.alpha = 1.0
-
-    loss, _ = model(batch(objects=0))
-    loss.sum().backward()
-
-    assert torch.isfinite(loss).all()
-
-
-def test_heads_with_other_classes_are_refused():
-    with pytest.raises(HeadsDiffer, match=r"the teacher knows 3 classes \(a, b, c\), the data set"):
-        distiller(build("yolov8n", names=("a", "b", "c")), build("yolov8n"))
+def test_distributions_need_equal_reg_max_above_one():
+    with pytest.raises(HeadsDiffer, match=r"losses\.dfl .* the teacher's is 16, the student's 1 "):
+        distiller(build("yolov8n"), build("yolo26n"), losses={"dfl": 0.25})
+    with pytest.raises(HeadsDiffer, match=r"the teacher's is 1, the student's 1 .* Set it to 0"):
+        distiller(build("yolo26n"), build("yolo26n"), losses={"dfl": 0.25})
 
 
 def test_heads_with_other_strides_are_refused():
@@ -127,50 +115,156 @@ def test_heads_with_other_strides_are_refused():
         distiller(build("yolov8n-p6"), build("yolov8n"))
 
 
-def test_decoded_boxes_are_those_of_the_head_itself():
-    from ultralytics.utils.ops import xywh2xyxy
+def test_a_student_equal_to_its_teacher_has_nothing_to_learn_from_it():
+    teacher, student = build("yolov8n"), build("yolov8n")
+    student.load_state_dict(teacher.state_dict())
+    model = distiller(teacher, student, losses=EVERYTHING)
+    model.moment = Moment(alpha=1.0)
+    model.student_model.eval()  # the teacher's mode: batch norm by its statistics
 
-    from distill_jobs.training.heads import read_head
+    _, items = model(batch())
 
-    model = build("yolov8n").eval()
-    with torch.no_grad():
-        decoded, raw = model(batch()["img"])
-        output = read_head(model, (decoded, raw))
-
-    expected = xywh2xyxy(decoded[:, :4].permute(0, 2, 1))
-    torch.testing.assert_close(output.boxes_xyxy_px, expected, rtol=1e-4, atol=1e-3)
-    torch.testing.assert_close(output.logits.sigmoid(), decoded[:, 4:])
-
-
-@pytest.mark.parametrize("name", ["yolov5s", "yolov5l", "yolov8n", "yolo11n.yaml"])
-def test_yolo_names_are_built_without_a_download(name, tmp_path, monkeypatch):
-    from ultralytics.nn.tasks import DetectionModel
-
-    from distill_jobs.training.networks import find_origin
-
-    monkeypatch.chdir(tmp_path)
-
-    with torch.device("meta"):
-        origin = find_origin(Student(architecture=name))
-
-    assert origin.shape["backbone"]
-    assert origin.shape["scale"] == name.removesuffix(".yaml")[-1]
-    if name == "yolov5s":
-        assert len(DetectionModel(origin.shape, nc=4, verbose=False).model) == 25
-    assert list(tmp_path.iterdir()) == []
+    assert len(model.projector) == 0  # equal widths
+    for name in model.loss_names:
+        assert items[name].item() == pytest.approx(0, abs=1e-4), name
 
 
-def test_width_replaces_the_architectures_own_scale():
-    slim, own = build("yolov8n"), build("yolov8n", width=None)
-    counts = SimpleNamespace(
-        slim=sum(p.numel() for p in slim.parameters()), own=sum(p.numel() for p in own.parameters())
+def test_two_teachers_share_by_weight():
+    first, second, student = build("yolov8n"), build("yolo11n"), build("yolov5n")
+    for norm in student.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.momentum = 0.0
+
+    def shares(*teachers):
+        model = distiller(teachers, student)
+        model.moment = Moment(alpha=1.0)
+        return model(batch())[0][3:].detach()
+
+    both = shares(dense(first, weight=3), dense(second, weight=1))
+
+    expected = 0.75 * shares(dense(first)) + 0.25 * shares(dense(second))
+    torch.testing.assert_close(both, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_finished_boxes_teach_classes_and_positions():
+    student = build("yolov8n")
+    model = distiller((Saying(boxes_answer()),), student)
+    model.moment = Moment(alpha=1.0)
+
+    loss, items = model(batch())
+    loss[3:].sum().backward()
+
+    assert items["class_distill"] > 0
+    assert items["box_distill"] > 0
+    assert student.model[-1].cv3[0][-1].weight.grad.abs().sum() > 0
+    assert sum(level[-1].weight.grad.abs().sum() for level in student.model[-1].cv2) > 0
+
+
+@pytest.mark.parametrize("name", ["yolov8n", "yolo26n"])
+def test_images_without_finished_boxes_teach_that_nothing_is_there(name):
+    student = build(name)
+    model = distiller((Saying(boxes_answer(count=0)),), student)
+    model.moment = Moment(alpha=1.0)
+
+    loss, items = model(batch())
+    loss[3:].sum().backward()
+
+    assert items["box_distill"] == 0
+    assert 0 < items["class_distill"] < 0.1
+    assert torch.isfinite(loss).all()
+
+
+def test_classes_that_the_teacher_does_not_know_are_not_taught():
+    student = build("yolov8n")
+    model = distiller((Saying(boxes_answer(count=0, known=(True, False))),), student)
+    model.moment = Moment(alpha=1.0)
+
+    model(batch())[0][3:].sum().backward()
+
+    by_class = student.model[-1].cv3[0][-1].weight.grad.abs().sum(dim=(1, 2, 3))
+    assert by_class[0] > 0
+    assert by_class[1] == 0
+
+
+def test_finished_boxes_alone_cannot_teach_features():
+    with pytest.raises(HeadsDiffer, match="dfl, pkd need a teacher that answers at"):
+        distiller((Saying(boxes_answer()),), build("yolov8n"), losses={"dfl": 1, "pkd": 6})
+
+
+def test_a_boxes_teacher_beside_a_dense_one_shares_what_both_can_teach():
+    both = (dense(build("yolov8n", width=0.25)), Saying(boxes_answer()))
+    model = distiller(both, build("yolov8n"), losses=EVERYTHING)
+    model.moment = Moment(alpha=1.0)
+
+    loss, _ = model(batch())
+
+    assert (loss[3:] > 0).all()
+    assert torch.isfinite(loss).all()
+
+
+def test_deep_features_come_first():
+    model = distiller(
+        build("yolov8n", width=0.25),
+        build("yolov8n"),
+        losses=EVERYTHING,
+        schedule={"warmup_epochs": 0, "ramp_epochs": 0, "shallow_from_epoch": 1},
     )
 
-    assert counts.slim * 3 < counts.own
+    model.begin_epoch(0, 3)
+    model(batch())[0].sum().backward()
+    first = {name: one.weight.grad for name, one in model.projector.items()}
+    model.begin_epoch(1, 3)
+    model(batch())[0].sum().backward()
+
+    assert [name for name, gradient in first.items() if gradient is not None] == ["0_2"]
+    assert all(one.weight.grad is not None for one in model.projector.values())
 
 
-def test_an_unknown_architecture_is_told_plainly():
-    from distill_jobs.training.networks import find_origin
+def test_validation_gives_the_same_loss_items_and_needs_no_teacher():
+    model = distiller(build("yolov8n"), build("yolov5n"), losses=EVERYTHING)
+    model.moment = Moment(alpha=1.0)
+    _, training_items = model(batch())
+    average = copy.deepcopy(model).eval()  # as ultralytics' EMA
 
-    with pytest.raises(JobError, match=r"ultralytics has no 'yolov99z\.yaml'; it has for example"):
-        find_origin(Student(architecture="yolov99z"))
+    loss, items = average(batch(), average(batch()["img"]))
+
+    assert average.teachers == ()
+    assert loss.shape == (9,)
+    assert list(items) == list(training_items)
+    assert items["class_distill"].item() == 0
+
+
+def test_a_checkpoint_holds_the_projectors_and_no_teacher():
+    teacher, student = build("yolov8n", width=0.25), build("yolov8n")
+    model = distiller(teacher, student, losses={"cwd": 1})
+
+    taken_up = pickle.loads(pickle.dumps(model))  # noqa: S301  # written a moment ago
+
+    own = {f"student_model.{name}" for name in student.state_dict()}
+    extra = model.state_dict().keys() - own
+    assert extra == {
+        f"projector.0_{level}.{part}" for level in range(3) for part in ("weight", "bias")
+    }
+    assert taken_up.state_dict().keys() == model.state_dict().keys()
+    assert taken_up.teachers == ()
+
+
+def test_a_batch_without_objects_is_finite():
+    model = distiller(build("yolov8n", width=0.25), build("yolov5n"), losses=EVERYTHING)
+    model.moment = Moment(alpha=1.0)
+
+    loss, _ = model(batch(objects=0))
+    loss.sum().backward()
+
+    assert torch.isfinite(loss).all()
+
+
+def test_features_are_compared_in_float32_under_autocast():
+    model = distiller(build("yolov8n", width=0.25), build("yolov8n"), losses=EVERYTHING)
+    model.moment = Moment(alpha=1.0)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, _ = model(batch())
+
+    assert loss[3:].dtype == torch.float32
+    assert torch.isfinite(loss).all()

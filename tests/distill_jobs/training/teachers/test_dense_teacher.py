@@ -4,7 +4,6 @@ import pytest
 import torch
 from small_detectors import SIDE, detector, images
 
-from distill_jobs.errors import HeadsDiffer
 from distill_jobs.training.teachers.classes import UNKNOWN_LOGIT, ClassMap
 
 
@@ -97,8 +96,20 @@ def test_layers_come_one_at_a_time():
     assert not any(away(layer) for layer in model.model)
 
 
-def test_other_strides_are_refused_with_what_to_do():
-    from distill_jobs.training.teachers.dense import check_strides
+def test_detectors_of_other_strides_and_queries_answer_elsewhere():
+    from distill_jobs.training.teachers.dense import answers_alike
 
-    with pytest.raises(HeadsDiffer, match=r"strides \[8, 16, 32, 64\].*answers: boxes"):
-        check_strides(detector("yolov8n-p6"), detector())
+    student = detector()
+
+    assert answers_alike(detector("yolov5n"), student)
+    assert not answers_alike(detector("yolov8n-p6"), student)
+
+
+def test_a_one_to_one_branch_is_answered_too():
+    model = detector("yolo26n", names=("b", "a"))
+
+    answer = teacher(model, ("a", "b")).answer({"img": images()})
+
+    assert answer.one_to_one is not None
+    assert answer.one_to_one.logits.shape == answer.head.logits.shape
+    assert not torch.equal(answer.one_to_one.logits, answer.head.logits)

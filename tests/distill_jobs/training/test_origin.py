@@ -1,0 +1,42 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from small_pairs import build
+
+from distill_jobs.errors import JobError
+from distill_jobs.recipe.networks import Student
+
+
+@pytest.mark.parametrize("name", ["yolov5s", "yolov5l", "yolov8n", "yolo11n.yaml"])
+def test_yolo_names_are_built_without_a_download(name, tmp_path, monkeypatch):
+    from ultralytics.nn.tasks import DetectionModel
+
+    from distill_jobs.training.networks import find_origin
+
+    monkeypatch.chdir(tmp_path)
+
+    with torch.device("meta"):
+        origin = find_origin(Student(architecture=name))
+
+    assert origin.shape["backbone"]
+    assert origin.shape["scale"] == name.removesuffix(".yaml")[-1]
+    if name == "yolov5s":
+        assert len(DetectionModel(origin.shape, nc=4, verbose=False).model) == 25
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_width_replaces_the_architectures_own_scale():
+    slim, own = build("yolov8n"), build("yolov8n", width=None)
+    counts = SimpleNamespace(
+        slim=sum(p.numel() for p in slim.parameters()), own=sum(p.numel() for p in own.parameters())
+    )
+
+    assert counts.slim * 3 < counts.own
+
+
+def test_an_unknown_architecture_is_told_plainly():
+    from distill_jobs.training.networks import find_origin
+
+    with pytest.raises(JobError, match=r"ultralytics has no 'yolov99z\.yaml'; it has for example"):
+        find_origin(Student(architecture="yolov99z"))
