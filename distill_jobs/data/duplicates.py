@@ -84,18 +84,29 @@ def near_pairs(ones: Sequence[Shown], others: Sequence[Shown], max_bits: int) ->
         others: Images of the other.
         max_bits: Most bits in which two hashes of almost the same picture differ.
     """
-    looks = np.array([one.look for one in others], np.uint64)
+    numbers: dict[str, int] = {}
+    my_looks, my_pictures = _columns(ones, numbers)
+    looks, pictures = _columns(others, numbers)
     count, closest = 0, list[Pair]()
     for start in range(0, len(ones), _ROWS_AT_ONCE):
-        part = ones[start : start + _ROWS_AT_ONCE]
-        mine = np.array([one.look for one in part], np.uint64)
-        bits = np.bitwise_count(mine[:, None] ^ looks[None, :])
-        places = np.argwhere(bits <= max_bits)
-        pairs = (Pair(part[i], others[j], int(bits[i, j])) for i, j in places)
-        found = [pair for pair in pairs if pair.one.pixels_sha256 != pair.other.pixels_sha256]
-        count += len(found)
+        part = slice(start, start + _ROWS_AT_ONCE)
+        bits = np.bitwise_count(my_looks[part, None] ^ looks[None, :])
+        close = (bits <= max_bits) & (my_pictures[part, None] != pictures[None, :])
+        rows, columns = np.nonzero(close)
+        best = np.argsort(bits[rows, columns], kind="stable")[:MAX_LISTED]
+        found = [
+            Pair(ones[start + row], others[column], int(bits[row, column]))
+            for row, column in zip(rows[best], columns[best], strict=True)
+        ]
+        count += len(rows)
         closest = sorted([*closest, *found], key=lambda pair: pair.bits)[:MAX_LISTED]
     return NearPairs(count, tuple(closest))
+
+
+def _columns(shown: Sequence[Shown], numbers: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return hashes, uint64 [N], and a number for each different picture, int64 [N]."""
+    pictures = [numbers.setdefault(one.pixels_sha256, len(numbers)) for one in shown]
+    return np.array([one.look for one in shown], np.uint64), np.array(pictures, np.int64)
 
 
 def joined(*parts: NearPairs) -> NearPairs:

@@ -30,19 +30,24 @@ def write_pair_sheet(path: Path, pairs: Sequence[Pair]) -> None:
 
 
 def _row(pair: Pair) -> npt.NDArray[np.uint8]:
-    gap = np.full((_BAR_PX + _CELL_PX, _GAP_PX, 3), _PAPER, np.uint8)
-    cells = [_cell(pair.one, ""), gap, _cell(pair.other, f"{pair.bits} of 64 bits")]
-    return np.asarray(np.hstack(cells), np.uint8)
+    pictures = [_small(end) for end in (pair.one, pair.other)]
+    height = _BAR_PX + max(picture.shape[0] for picture in pictures)
+    row = np.full((height, 2 * _CELL_PX + _GAP_PX, 3), _PAPER, np.uint8)
+    notes = ("", f"{pair.bits} of 64 bits")
+    for place, (shown, picture, note) in enumerate(
+        zip((pair.one, pair.other), pictures, notes, strict=True)
+    ):
+        left = place * (_CELL_PX + _GAP_PX)
+        row[_BAR_PX : _BAR_PX + picture.shape[0], left : left + picture.shape[1]] = picture
+        # OpenCV's fonts are ASCII alone.
+        title = f"{shown.split} {shown.image.stem[-22:]} {note}".encode("ascii", "replace").decode()
+        font, at = cv2.FONT_HERSHEY_SIMPLEX, (left + 3, 15)
+        cv2.putText(row, title, at, font, 0.36, _INK, 1, cv2.LINE_AA)
+    return row
 
 
-def _cell(shown: Shown, note: str) -> npt.NDArray[np.uint8]:
-    cell = np.full((_BAR_PX + _CELL_PX, _CELL_PX, 3), _PAPER, np.uint8)
+def _small(shown: Shown) -> npt.NDArray[np.uint8]:
     pixels = pixels_of(shown.image.read_bytes(), shown.image.suffix.lower())
     scale = _CELL_PX / max(pixels.shape[:2])
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    cell[_BAR_PX : _BAR_PX + small.shape[0], : small.shape[1]] = small
-    # OpenCV's fonts are ASCII alone.
-    title = f"{shown.split} {shown.image.stem[-22:]} {note}".encode("ascii", "replace").decode()
-    cv2.putText(cell, title, (3, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.36, _INK, 1, cv2.LINE_AA)
-    return cell
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)

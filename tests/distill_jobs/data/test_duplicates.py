@@ -65,7 +65,7 @@ def test_the_known_pair_of_real_images_is_found_and_no_other(tmp_path):
     assert intake.images == 364
     assert not intake.faults
     sheet = pixels_of((tmp_path / "pairs.jpg").read_bytes(), ".jpg")
-    assert sheet.shape == (262, 486, 3)
+    assert sheet.shape == (202, 486, 3)
     # Both pictures are on it, and almost the same.
     left, right = sheet[22:202, :240].astype(np.int16), sheet[22:202, 246:].astype(np.int16)
     assert left.std() > 20
