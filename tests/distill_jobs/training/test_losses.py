@@ -21,6 +21,36 @@ def test_class_loss_of_a_hand_computed_case():
     assert binary_class_distillation(student, teacher).item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_classes_that_the_teacher_does_not_know_take_no_part():
+    # As above, with a third class in which the two differ most and the teacher only guesses.
+    student = torch.tensor(
+        [[[logit(0.5), logit(0.2)], [logit(0.9), logit(0.9)], [logit(0.1), logit(0.5)]]]
+    )
+    teacher = torch.tensor(
+        [[[logit(0.9), logit(0.2)], [-30.0, -30.0], [logit(0.1), logit(0.8)]]], requires_grad=True
+    )
+    student.requires_grad_()
+    known = torch.tensor([True, False, True])
+
+    loss = binary_class_distillation(student, teacher, known)
+    loss.backward()
+
+    assert loss.item() == pytest.approx((0.4 + 0.3) * math.log(2) / (0.9 + 0.8), rel=1e-5)
+    assert student.grad is not None
+    assert (student.grad[0, 1] == 0).all()
+
+
+def test_a_score_of_nothing_may_be_minus_infinity():
+    student = torch.zeros(1, 1, 1, requires_grad=True)
+
+    loss = binary_class_distillation(student, torch.full((1, 1, 1), -math.inf))
+    loss.backward()
+
+    assert loss.item() == pytest.approx(0.5 * math.log(2), rel=1e-5)
+    assert student.grad is not None
+    assert torch.isfinite(student.grad).all()
+
+
 def test_box_loss_of_a_hand_computed_case():
     student = torch.tensor([[[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 1.0, 1.0], [5.0, 5.0, 6.0, 6.0]]])
     teacher = torch.tensor([[[1.0, 0.0, 3.0, 2.0], [2.0, 0.0, 3.0, 1.0], [5.0, 5.0, 6.0, 6.0]]])
