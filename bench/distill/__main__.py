@@ -1,5 +1,7 @@
 """`python -m bench.distill`: see `make bench-distill`."""
 
+import signal
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -54,6 +56,8 @@ def main(  # noqa: PLR0917 - Typer reads the options from the parameters
     if listed:
         console.print(listing(plan))
         return
+    # So that the cells' processes are ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     failed = Runner(plan.store, plan.cells, jobs, _note).run() if run else []
     _report(plan, result, page)
     if failed:
