@@ -48,17 +48,19 @@ BUILTIN_SPACE: Sequence[Choice] = (
     {"dis": 24.0},
 )
 
-# `distillation:` of a job file.
+# `distillation:` of a job file: the product's default, then more and more of where boxes lie, since
+# teacher and student differ in mAP50-95 more than in mAP50. Gradients of COCO's yolov8n from
+# yolov8s at weight 1, over that of its own loss: class 1.46, box 0.09, dfl 0.49, cwd 0.11,
+# features 0.05, pkd 0.02 (16 images, no validation involved).
 OURS_SPACE: Sequence[Choice] = (
     {"losses": {"class": 1.0, "box": 2.0}},
-    {"losses": {"class": 1.0, "box": 2.0, "features": 6.0}},
-    {"losses": {"class": 1.0, "box": 2.0, "cwd": 1.0}},
+    {"losses": {"class": 1.0, "box": 6.0, "dfl": 0.5}},
+    {"losses": {"class": 1.0, "box": 6.0, "dfl": 0.5, "features": 6.0}},
     {
-        "losses": {"class": 2.0, "box": 4.0, "dfl": 0.25, "features": 6.0},
+        "losses": {"class": 1.0, "box": 12.0, "dfl": 1.0, "features": 6.0},
         "schedule": {"decay": "none"},
     },
 )
-
 SMALL_SPACE: Sequence[Choice] = OURS_SPACE
 
 # "engine-check" trains our engine without a teacher on one fold: it must do as ultralytics' does.
