@@ -58,7 +58,7 @@ class _Whole:
 
     def __init__(self, model: nn.Module) -> None:
         model.cpu()
-        self._model: Any = model
+        self._model = model
         self._luggage = _Luggage(model)
 
     @contextmanager
@@ -76,9 +76,9 @@ class _LayerByLayer:
 
     def __init__(self, model: nn.Module) -> None:
         model.cpu()
-        self._model: Any = model
+        self._model = model
         self._device = torch.device("cpu")
-        *layers, head = self._model.model
+        *layers, head = _layers(model)
         # Whoever reads the head's answer asks its strides and its DFL layer too: it stays longer.
         self._head = _Luggage(head)
         for layer in layers:
@@ -118,9 +118,13 @@ class _Luggage:
             tensor.data = home
 
 
-def _bring_strides(model: Any, device: torch.device) -> None:
+def _layers(model: Any) -> list[nn.Module]:
+    return list(model.model)
+
+
+def _bring_strides(model: nn.Module, device: torch.device) -> None:
     """Bring what the head keeps outside its parameters: a few numbers, which then stay."""
-    head = model.model[-1]
+    head = _layers(model)[-1]
     for name in ("stride", "anchors", "strides", "valid_mask"):
         value = getattr(head, name, None)
         if isinstance(value, torch.Tensor) and value.device != device:
