@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from torch import nn
 from ultralytics.utils.torch_utils import unwrap_model
 
+from distill_jobs.training.distiller import Distiller
 from distill_jobs.training.fixed_frames import look_at_fixed_frames
 from distill_jobs.training.listening import EpochListener, EpochSeen
 from distill_jobs.training.resume_random import random_states_kept
@@ -30,7 +32,7 @@ def tell(trainer: "LessonTrainer", listeners: Sequence[EpochListener]) -> None:
         losses={name: float(value) for name, value in (trainer.tloss or {}).items()},
         validation=_validation(trainer.metrics or {}),
         learning_rates=tuple(float(group["lr"]) for group in trainer.optimizer.param_groups),
-        alpha=float(getattr(unwrap_model(trainer.model), "alpha", 0.0)),
+        alpha=_alpha(unwrap_model(trainer.model)),
         seconds=trainer.seconds(),
         last=bool(trainer.stop),
         fixed_frames=lambda: look_at_fixed_frames(trainer),
@@ -38,6 +40,10 @@ def tell(trainer: "LessonTrainer", listeners: Sequence[EpochListener]) -> None:
     for listener in listeners:
         with random_states_kept():
             listener.epoch_ended(seen)
+
+
+def _alpha(model: nn.Module) -> float:
+    return model.moment.alpha if isinstance(model, Distiller) else 0.0
 
 
 def _validation(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -64,7 +64,7 @@ def _teachers_answers(trainer: "LessonTrainer", batch: torch.Tensor) -> list[_An
 def _fitted(file: Path, side: int) -> npt.NDArray[np.uint8]:
     """Return an image as the networks take it: uint8 [S, S, 3], RGB."""
     image = cv2.imread(str(file))
-    fitted = LetterBox(new_shape=(side, side))(image=image)
+    fitted: Any = LetterBox(new_shape=(side, side))(image=image)
     return np.ascontiguousarray(fitted[..., ::-1], dtype=np.uint8)
 
 

@@ -128,7 +128,7 @@ def _warm_up(trainer: "LessonTrainer", step: int) -> None:
 
 def _end_epoch(trainer: "LessonTrainer") -> None:
     """Validate, write checkpoints, tell who listens, and keep what a resumed training needs."""
-    criterion = unwrap_model(trainer.model).criterion
+    criterion: Any = unwrap_model(trainer.model).criterion
     if hasattr(criterion, "update"):  # an end-to-end head's, whose branches' weights move
         criterion.update()
     trainer.lr = {f"lr/pg{i}": g["lr"] for i, g in enumerate(trainer.optimizer.param_groups)}

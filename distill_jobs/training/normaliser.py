@@ -13,7 +13,7 @@ from ultralytics.utils.loss import E2ELoss, v8DetectionLoss
 from distill_jobs.training import ranks
 
 
-class _SharedNormaliser(v8DetectionLoss):  # type: ignore[misc]
+class _SharedNormaliser(v8DetectionLoss):
     """Ultralytics' detection loss over the joint batch of all processes."""
 
     def get_assigned_targets_and_loss(

@@ -1,0 +1,167 @@
+import math
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from training_processes import draw_data, write_teacher
+
+from distill_jobs.data.dataset import Dataset
+from distill_jobs.environment import offline
+from distill_jobs.errors import LossNotFinite, TrainingFailed
+from distill_jobs.progress import Silent
+from distill_jobs.recipe.distillation import Distillation
+from distill_jobs.recipe.networks import Student
+from distill_jobs.recipe.training import Training
+
+pytestmark = pytest.mark.slow
+
+RECIPE = {"epochs": 2, "batch": 4, "optimizer": "SGD", "lr0": 0.001, "warmup_epochs": 0}
+
+
+def train_here(folder: Path, *, network=None, teacher=None, listeners=(), reporter=None, **recipe):
+    offline()
+    from distill_jobs.training.train import TrainRequest, train
+
+    data = folder.parent / "data"
+    if not data.exists():
+        draw_data(data, train=8)
+    request = TrainRequest(
+        title="train student",
+        network=network or Student(architecture="yolov8n", width=0.125),
+        training=Training.model_validate({**RECIPE, **recipe}),
+        data=Dataset.load(data / "data.yaml"),
+        image_size=64,
+        seed=0,
+        folder=folder / "training",
+        log=folder / "run.log",
+        output=folder / "student.pt",
+        teacher=teacher,
+        distillation=Distillation(schedule={"warmup_epochs": 0, "ramp_epochs": 0})
+        if teacher
+        else None,
+        listeners=listeners,
+    )
+    train(request, reporter or Silent())
+    return torch.load(folder / "training/resume.pt", weights_only=True)
+
+
+class Curious:
+    """A listener that draws from every random source and looks at the frames."""
+
+    def __init__(self):
+        self.seen = []
+        self.frames = []
+
+    def epoch_ended(self, seen):
+        random.random()  # noqa: S311  # an intruder on the training's own sources
+        np.random.rand()  # noqa: NPY002  # likewise
+        torch.rand(1)
+        self.seen.append(seen)
+        self.frames.append(seen.fixed_frames())
+
+
+def test_a_listener_is_told_everything_and_changes_nothing(tmp_path):
+    teacher = write_teacher(tmp_path / "teacher.pt")
+    curious = Curious()
+
+    heard = train_here(tmp_path / "heard", teacher=teacher, listeners=[curious])
+    alone = train_here(tmp_path / "alone", teacher=teacher)
+
+    assert all(torch.equal(heard["model"][n], value) for n, value in alone["model"].items())
+    first, last = curious.seen
+    assert (first.epoch, first.epochs, first.step, first.last) == (0, 2, 2, False)
+    assert (last.epoch, last.step, last.last) == (1, 4, True)
+    assert {"box_loss", "cls_loss", "dfl_loss", "class_distill", "box_distill"} <= set(first.losses)
+    assert {"map50", "map50_95", "precision", "recall", "val/box_loss"} <= set(first.validation)
+    assert first.alpha == 1.0
+    assert len(first.learning_rates) == 3
+    assert 0 < first.seconds < last.seconds
+    frames = curious.frames[0]
+    assert len({frame.name for frame in frames}) == len(frames) == 4
+    for frame in frames:
+        assert frame.image.shape == (64, 64, 3)
+        assert frame.teacher is not None
+        assert len(frame.student_scores) == len(frame.teacher_scores) == 64 + 16 + 4
+        assert frame.student_scores.max() <= 1
+
+
+def test_a_loss_that_is_not_finite_stops_the_training_and_keeps_the_batch(tmp_path):
+    broken = write_teacher(tmp_path / "broken.pt")
+    saved = torch.load(broken, weights_only=False)
+    saved["model"].model[0].conv.weight.data[0, 0, 0, 0] = float("nan")
+    torch.save(saved, broken)
+
+    with pytest.raises(LossNotFinite, match=r"became NaN or infinite in epoch 1, batch 1 ") as told:
+        train_here(tmp_path / "run", network=Student(weights=broken))
+
+    assert "model.0.conv.weight" in told.value.message
+    assert "Lower `lr0`" in told.value.message
+    assert (told.value.epoch, told.value.batch) == (0, 0)
+    kept = torch.load(told.value.file, weights_only=True)
+    assert kept["inputs"]["img"].shape == (4, 3, 64, 64)
+    assert len(kept["files"]) == 4
+    assert len(kept["inputs"]["cls"]) == len(kept["inputs"]["bboxes"]) > 0
+    assert kept["model"]["model.0.conv.weight"].isnan().any()
+    assert any(math.isnan(value) for value in kept["losses"].values())
+    assert not (tmp_path / "run/student.pt").exists()
+
+
+def test_a_damaged_resume_file_is_refused(tmp_path):
+    (tmp_path / "run/training").mkdir(parents=True)
+    (tmp_path / "run/training/resume.pt").write_bytes(b"PK half a file")
+
+    with pytest.raises(TrainingFailed, match=r"resume\.pt is damaged\. Remove the folder"):
+        train_here(tmp_path / "run")
+
+
+def test_accumulated_batches_update_the_weights_once(tmp_path):
+    state = train_here(tmp_path / "run", batch=2, accumulate=4)
+
+    assert state["ema_updates"] == 2  # 8 images an epoch, 2 epochs
+    assert state["gradients"] == {}
+
+
+def test_frozen_batch_statistics_stay(tmp_path):
+    weights = write_teacher(tmp_path / "weights.pt")
+    before = torch.load(weights, weights_only=False)["model"].state_dict()
+
+    state = train_here(
+        tmp_path / "run", network=Student(weights=weights), freeze_batch_norm=True, epochs=1
+    )
+
+    statistics = [name for name in state["model"] if "running_" in name]
+    assert len(statistics) > 50
+    assert all(torch.equal(state["model"][name], before[name]) for name in statistics)
+    assert not torch.equal(state["model"]["model.0.conv.weight"], before["model.0.conv.weight"])
+
+
+def test_a_finished_training_is_not_trained_again(tmp_path):
+    train_here(tmp_path / "run")
+    before = (tmp_path / "run/training/resume.pt").stat().st_mtime_ns
+    (tmp_path / "run/student.pt").unlink()
+
+    train_here(tmp_path / "run")
+
+    assert (tmp_path / "run/student.pt").is_file()
+    assert (tmp_path / "run/training/resume.pt").stat().st_mtime_ns == before
+
+
+def test_ultralytics_reports_to_nobody(tmp_path):
+    offline()
+    from ultralytics.utils import ONLINE, SETTINGS
+    from ultralytics.utils.events import events
+
+    from distill_jobs.training.trackers import TRACKERS, no_trackers
+
+    wished = dict(SETTINGS)
+    with no_trackers():
+        during = {name: SETTINGS[name] for name in TRACKERS}
+
+    assert not any(during.values())
+    assert dict(SETTINGS) == wished
+    assert not ONLINE
+    assert not events.enabled
+    assert os.environ["YOLO_AUTOINSTALL"] == "false"

@@ -1,0 +1,93 @@
+import pytest
+import torch
+from training_processes import draw_data, run_script, train_in_a_process, write_teacher
+
+pytestmark = pytest.mark.slow
+
+# Sets a training up, takes its share of one batch forward and back, and writes the gradients.
+_GRADIENTS = """
+import sys
+from pathlib import Path
+from distill_jobs.environment import offline
+offline()
+import torch
+from ultralytics.utils.torch_utils import unwrap_model
+from distill_jobs.data.dataset import Dataset
+from distill_jobs.progress import Silent
+from distill_jobs.recipe.distillation import Distillation
+from distill_jobs.recipe.networks import Student
+from distill_jobs.recipe.teachers import Voice
+from distill_jobs.training import ranks
+from distill_jobs.training.loop import forward_and_back
+from distill_jobs.training.networks import find_origin
+from distill_jobs.training.teachers.faculty import Staff
+from distill_jobs.training.trainer import Lesson, LessonTrainer
+
+folder, data, teacher, student, images = sys.argv[1:]
+ranks.join()
+distillation = Distillation(schedule={"warmup_epochs": 0, "ramp_epochs": 0})
+lesson = Lesson(
+    title="train", data=Dataset.load(Path(data)),
+    origin=find_origin(Student(weights=Path(student))), reporter=Silent(),
+    staff=Staff.led_by(Path(teacher), Voice(), answers=Path(folder) / "answers"),
+    distillation=distillation, freeze_norms=True,
+)
+plain = dict.fromkeys(("mosaic", "fliplr", "scale", "translate", "hsv_h", "hsv_s", "hsv_v"), 0.0)
+trainer = LessonTrainer(lesson, {
+    **plain, "model": "student.yaml", "data": data, "imgsz": 64, "epochs": 2, "batch": int(images),
+    "nbs": int(images), "save_dir": folder, "device": "cpu", "workers": 0, "amp": False,
+    "plots": False, "optimizer": "SGD", "cache": "ram", "verbose": False,
+})
+trainer._setup_train()
+trainer._model_train()
+unwrap_model(trainer.model).begin_epoch(0, 2)
+dataset = trainer.train_loader.dataset
+mine = range(ranks.rank(), int(images), ranks.count())
+forward_and_back(trainer, dataset.collate_fn([dataset[i] for i in mine]), 0)
+if ranks.leads():
+    torch.save(
+        {n: p.grad for n, p in trainer.student().named_parameters() if p.grad is not None},
+        Path(folder) / "gradients.pt",
+    )
+    wrapped = sorted(name for name in trainer.model.state_dict() if "teacher" in name)
+    torch.save(len(wrapped), Path(folder) / "wrapped.pt")
+ranks.leave()
+"""
+
+
+def test_two_processes_have_the_gradients_of_one_with_the_joint_batch(tmp_path):
+    data = draw_data(tmp_path / "data", train=8)
+    teacher = write_teacher(tmp_path / "teacher.pt", seed=5)
+    student = write_teacher(tmp_path / "student.pt", seed=6)
+    gradients = {}
+
+    for name, processes in (("one", 1), ("two", 2)):
+        arguments = (tmp_path / name, data, teacher, student, 8)
+        run = run_script(_GRADIENTS, *map(str, arguments), processes=processes)
+        assert run.returncode == 0, run.stderr
+        gradients[name] = torch.load(tmp_path / name / "gradients.pt", weights_only=True)
+
+    one, two = gradients["one"], gradients["two"]
+    assert one.keys() == two.keys()
+    assert len(one) > 50
+    assert torch.load(tmp_path / "two/wrapped.pt", weights_only=True) == 0
+    for name in one:
+        scale = one[name].abs().max().clamp(min=1e-6)
+        torch.testing.assert_close(two[name] / scale, one[name] / scale, rtol=1e-4, atol=1e-6)
+
+
+def test_two_processes_train_one_student_and_are_resumed_where_they_were(tmp_path):
+    data = draw_data(tmp_path / "data", train=16)
+    recipe = {"epochs": 2, "batch": 8, "optimizer": "SGD", "warmup_epochs": 0, "lr0": 0.001}
+
+    died = train_in_a_process([tmp_path / "b"], data, recipe, kill_at=3, processes=2)
+    done = train_in_a_process([tmp_path / "a", tmp_path / "b"], data, recipe, processes=2)
+
+    assert died.returncode != 0
+    assert done.returncode == 0, done.stderr
+    assert "going on with epoch 2 of 2" in (tmp_path / "b/run.log").read_text()
+    states = [torch.load(tmp_path / n / "training/resume.pt", weights_only=True) for n in "ab"]
+    assert len(states[0]["processes"]) == 2
+    for name, tensor in states[0]["model"].items():
+        torch.testing.assert_close(states[1]["model"][name], tensor, msg=name)
+    assert (tmp_path / "a/student.pt").read_bytes() == (tmp_path / "b/student.pt").read_bytes()
