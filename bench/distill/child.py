@@ -32,17 +32,18 @@ def main(store: Store, key: str) -> None:
         described = json.loads((folder / "cell.json").read_text(encoding="utf-8"))
         if not _goes_on(described["inputs"], folder):
             empty(folder)
-        began, began_s = datetime.now(UTC), time.monotonic()
+        about = provenance(f"python -m bench.distill.child STORE {key}")
+        began, began_s = about.pop("finished"), time.monotonic()
         try:
             figures = _do(store, described["kind"], described["inputs"], folder)
         except BaseException:
             (folder / _RAISED).touch()
             raise
-        about = {
-            **provenance(f"python -m bench.distill.child STORE {key}"),
-            "load_average": [round(load, 1) for load in os.getloadavg()],
-            "began": began.isoformat(timespec="seconds"),
+        about |= {
+            "began": began,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "wall_s": round(time.monotonic() - began_s, 1),
+            "load_average": [round(load, 1) for load in os.getloadavg()],
         }
         write_json(folder / "done.json", {"figures": figures, "about": about})
 
