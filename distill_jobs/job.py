@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from distill_jobs.errors import JobFileInvalid
+from distill_jobs.recipe.compression import FineTuning
 from distill_jobs.recipe.data import Data
 from distill_jobs.recipe.distillation import Distillation
 from distill_jobs.recipe.networks import Student, Teacher
@@ -26,6 +27,9 @@ class Job(Section):
         student: None trains the teacher alone.
         training: Of the student.
         distillation: None trains the student without its teacher.
+        qat: How INT8 is fine-tuned where it loses more than the gate allows; None leaves it out.
+        keep_unmeasured: Whether exports that this machine cannot measure (FP16 without a GPU) are
+            written into the run folder; no card lists them.
         archive: None ends the job after training.
         sweep: What `understudy job sweep` may change; other commands pass it by.
     """
@@ -43,6 +47,8 @@ class Job(Section):
     exports: tuple[Export, ...] = Field(
         default=("onnxruntime-fp32", "onnxruntime-int8", "torchscript-fp32"), min_length=1
     )
+    qat: FineTuning | None = None
+    keep_unmeasured: bool = False
     gate: Gate = Gate()
     licences: Licences
     archive: Archive | None = None

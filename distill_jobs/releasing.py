@@ -17,7 +17,7 @@ from distill_jobs.release.build import build_release
 from distill_jobs.release.card import as_handlers_read, draft
 from distill_jobs.release.dense import DenseDetector
 from distill_jobs.release.evaluate import ClassQuality, Quality
-from distill_jobs.release.request import Lineage, ReleaseRequest, ReleaseResult
+from distill_jobs.release.request import Int8Tuning, Lineage, ReleaseRequest, ReleaseResult
 from distill_jobs.release.runtimes import TorchRuntime
 from distill_jobs.run_folder import RunFolder
 
@@ -92,6 +92,18 @@ def _request(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> Relea
         gate=job.gate,
         teacher_quality=_teacher_quality(folder) if role == "student" else None,
         lineage=_lineage(folder, job, role),
+        int8_tuning=_int8_tuning(folder, job, dataset, role),
+        keep_unmeasured=job.keep_unmeasured,
+    )
+
+
+def _int8_tuning(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> Int8Tuning | None:
+    if job.qat is None or role == "teacher":
+        return None
+    return Int8Tuning(
+        settings=job.qat,
+        images=tuple(one.image for one in dataset.split("train")),
+        teacher=folder.checkpoint("teacher") if job.distillation is not None else None,
     )
 
 

@@ -11,6 +11,7 @@ from distill_jobs.environment import offline
 from distill_jobs.errors import TrainingFailed
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
+from distill_jobs.pruning import cut_student
 from distill_jobs.recipe.distillation import Distillation
 from distill_jobs.recipe.networks import Student, Teacher
 from distill_jobs.recipe.training import Training
@@ -104,7 +105,12 @@ def _student_step(folder: RunFolder, job: Job, reporter: Reporter) -> None:
         return
     with folder.step("student") as figures:
         figures["train_seconds"] = _train(
-            folder, job, job.student, job.training, reporter, distillation=job.distillation
+            folder,
+            job,
+            cut_student(folder, job, job.student, reporter),
+            job.training,
+            reporter,
+            distillation=job.distillation,
         )
         figures.update(_describe(folder, "student"))
 

@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from distill_jobs.recipe.compression import Prune
 from distill_jobs.recipe.section import JobPath, Section
 from distill_jobs.recipe.training import Training
 
@@ -57,4 +58,19 @@ class Teacher(_Network):
 
 
 class Student(_Network):
-    """The model that learns."""
+    """The model that learns.
+
+    Attributes:
+        prune: Cuts it narrower than its `weights:` before it is trained.
+    """
+
+    prune: Prune | None = None
+
+    @model_validator(mode="after")
+    def _only_trained_is_pruned(self) -> Self:
+        if self.prune is not None and self.weights is None:
+            raise ValueError(
+                "`prune:` chooses among trained channels and needs `weights:`; an architecture is "
+                "made narrower by `width:`"
+            )
+        return self

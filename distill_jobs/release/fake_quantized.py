@@ -172,11 +172,11 @@ class FakeQuantized(nn.Module):
                 self._parameter(name).data = torch.from_numpy(numpy_helper.to_array(one).copy())
 
     def _learn_convolution(self, node: Any, made_by: dict[str, Any]) -> None:
-        source, kernel, shift = (made_by.get(name) for name in node.input[:3])
-        if kernel is None or shift is None:  # it stays float
+        if node.input[1] not in made_by:  # it stays float
             for name in node.input[1:3]:
                 self._learn(name, self._constants[name])
             return
+        source, kernel, shift = (made_by[name] for name in node.input[:3])
         bias = _Bias(shift.input[0], shift.input[1], source.input[1], kernel.input[1])
         self._biases[bias.name] = bias
         numbers = self._constants[bias.name].float() * self._constants[bias.scale]
@@ -195,7 +195,8 @@ class FakeQuantized(nn.Module):
         return name in self._constants and self._constants[name].dtype == dtype
 
     def _parameter(self, name: str) -> torch.Tensor:
-        return self.learnt[self._places[name]]
+        parameter: torch.Tensor = self.learnt[self._places[name]]
+        return parameter
 
     def _quantized(self, node: Any, inputs: list[torch.Tensor]) -> torch.Tensor:
         values, log_scale, zero_point = inputs

@@ -76,7 +76,7 @@ def fine_tune(
             if not torch.isfinite(loss):
                 raise TrainingFailed("qat: the loss left the finite numbers: lower `qat.lr0`")
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch annotates it not
             nn.utils.clip_grad_norm_(student.parameters(), _MAX_GRADIENT)
             optimizer.step()
             schedule.step()

@@ -56,7 +56,7 @@ class Maker:
         if name == "onnxruntime-int8":
             yield from self._int8_attempts()
             return
-        writers = {
+        writers: dict[str, Callable[[Path], object]] = {
             "onnxruntime-fp32": partial(export.export_onnx, self._module),
             "onnxruntime-fp16": self._write_fp16,
             "onnxruntime-int8dynamic": self._write_dynamic,

@@ -96,7 +96,7 @@ def _divide(_: Attributes, inputs: Sequence[Tensor]) -> Tensor:
 def _split(attributes: Attributes, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
     axis = attributes.get("axis", 0)
     if len(inputs) > 1:
-        return inputs[0].split(inputs[1].tolist(), dim=axis)
+        return torch.split_with_sizes(inputs[0], inputs[1].tolist(), dim=axis)
     return inputs[0].chunk(attributes["outputs"], dim=axis)
 
 
@@ -114,9 +114,7 @@ OPERATORS: dict[str, Operator] = {
     "Conv": _convolve,
     "Div": _divide,
     "Equal": lambda _, inputs: inputs[0] == inputs[1],
-    "Expand": lambda _, inputs: inputs[0].expand(
-        torch.broadcast_shapes(inputs[0].shape, tuple(inputs[1].tolist()))
-    ),
+    "Expand": lambda _, inputs: inputs[0] * torch.ones(inputs[1].tolist(), dtype=inputs[0].dtype),
     "Gather": _gather,
     "Identity": lambda _, inputs: inputs[0],
     "MatMul": lambda _, inputs: inputs[0] @ inputs[1],

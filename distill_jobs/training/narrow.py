@@ -215,9 +215,9 @@ def _best_in_heads(
 
 def _head(big: Any, small: Any, inputs: Sequence[Kept]) -> Kept:
     for name in ("cv2", "cv3", "one2one_cv2", "one2one_cv3"):
-        branches = getattr(big, name, None), getattr(small, name, None)
-        if None not in branches:
-            for level_big, level_small, level_inputs in zip(*branches, inputs, strict=True):
+        if getattr(big, name, None) is not None:
+            levels = zip(getattr(big, name), getattr(small, name), inputs, strict=True)
+            for level_big, level_small, level_inputs in levels:
                 _sequence(level_big, level_small, level_inputs)
     return Kept.everything(0)
 

@@ -104,7 +104,7 @@ def pruned(
     names: dict[int, str] = (
         dict(enumerate(source.names)) if isinstance(source.names, list) else (source.names)
     )
-    if len(names) == small.model[-1].nc:
+    if len(names) == classes or classes is None:
         small.names = names
     return small
 

@@ -1,0 +1,51 @@
+"""A job's pruning step: the student is cut from its weights before it is trained."""
+
+from distill_jobs.checkpoints import load_detector
+from distill_jobs.data.dataset import Dataset
+from distill_jobs.job import Job
+from distill_jobs.progress import Reporter
+from distill_jobs.recipe.networks import Student
+from distill_jobs.run_folder import RunFolder
+
+
+def cut_student(folder: RunFolder, job: Job, student: Student, reporter: Reporter) -> Student:
+    """Return the network to train: the job's own, or what was cut from it.
+
+    The cut is made once and kept in the run folder: a latency measured anew could choose another
+    width after a kill, and the half-trained weights would not fit.
+
+    Args:
+        folder: Of the run; its data is there.
+        job: The run's job.
+        student: Of the job.
+        reporter: Told of progress.
+
+    Raises:
+        JobError: The weights cannot be cut, or not that far.
+    """
+    if student.prune is None or student.weights is None:
+        return student
+    file = folder.path / "student-cut.pt"
+    if folder.figures("prune") is None:
+        from distill_jobs.training.prune import prune, save_as_weights  # noqa: PLC0415  # heavy
+
+        with folder.step("prune") as figures:
+            reporter.stage("prune the student", 1)
+            data = Dataset.load(folder.data / "data.yaml")
+            cut = prune(
+                load_detector(student.weights),
+                student.prune,
+                classes=len(data.class_names),
+                image_size=job.image_size,
+            )
+            save_as_weights(cut.model, file)
+            figures.update(
+                keep=cut.keep, parameters=cut.parameters, latency_ratio=cut.latency_ratio
+            )
+            reporter.advance(1)
+        told = f", {cut.latency_ratio:.2f} of the time" if cut.latency_ratio else ""
+        reporter.note(
+            f"the student is cut to {cut.keep:.0%} of its channels: {cut.parameters:,} parameters"
+            f"{told}"
+        )
+    return student.model_copy(update={"weights": file, "prune": None})
