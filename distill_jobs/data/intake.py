@@ -2,6 +2,7 @@
 
 import math
 import os
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -165,7 +166,9 @@ def _look(finds: Sequence[Find], class_map: ClassMap, reporter: Reporter) -> lis
     """Open every image, several at a time: decoding and hashing let other threads run."""
     reporter.stage("check the data", len(finds))
     looked = []
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+    with warnings.catch_warnings(), ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+        # Of odd metadata, which nothing here reads; what matters is told as a fault.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
         for one in threads.map(lambda find: examine(find, class_map), finds):
             looked.append(one)
             reporter.advance()

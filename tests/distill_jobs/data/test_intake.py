@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from data_sets import describe, taken_in, texture, write_image
+from PIL import Image
 
 from distill_jobs.data.intake import refuse_duplicates, refuse_faulty
 from distill_jobs.data.staging import stage
@@ -58,6 +59,17 @@ def test_a_damaged_png_that_pillow_refuses_is_skipped(data_set):
     (fault,) = taken_in(data_set).faults
 
     assert fault.file == broken
+
+
+def test_odd_metadata_is_nobodys_business(data_set):
+    # Its only directory ends in the middle of its first entry.
+    exif = b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00"
+    odd = data_set.parent / "images/train/0.jpg"
+    Image.fromarray(texture(70)).save(odd, exif=exif)
+    with pytest.warns(UserWarning, match="Corrupt EXIF data"), Image.open(odd) as image:
+        image.verify()
+
+    assert not taken_in(data_set).faults
 
 
 @pytest.mark.parametrize(
