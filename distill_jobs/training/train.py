@@ -6,19 +6,19 @@ import io
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from distill_jobs.checkpoints import load_detector
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.errors import JobError, TrainingFailed
 from distill_jobs.files import write_atomically
 from distill_jobs.progress import Reporter, Silent
 from distill_jobs.recipe.distillation import Distillation
 from distill_jobs.recipe.networks import Student, Teacher
+from distill_jobs.recipe.teachers import FurtherTeacher, Voice
 from distill_jobs.recipe.training import Training
 from distill_jobs.training import ranks
 from distill_jobs.training.console import logged_to
@@ -27,6 +27,7 @@ from distill_jobs.training.networks import find_origin
 from distill_jobs.training.plain import write_plain_checkpoint
 from distill_jobs.training.resume_file import read_state
 from distill_jobs.training.schedule import teacher_weight
+from distill_jobs.training.teachers.faculty import Staff
 from distill_jobs.training.trackers import no_trackers
 from distill_jobs.training.trainer import Lesson, LessonTrainer
 
@@ -45,8 +46,11 @@ class TrainRequest:
         folder: For ultralytics' files: `weights/last.pt`, `results.csv`...
         log: What ultralytics says.
         output: The finished checkpoint.
-        teacher: Checkpoint of the frozen teacher, or None.
+        teacher: Checkpoint of the lead teacher, or None.
         distillation: Given with a teacher.
+        voice: How far the lead is listened to.
+        further: Teachers besides the lead.
+        answers: Folder in which teachers' answers are kept; beside `folder` when None.
         listeners: Told of every epoch.
     """
 
@@ -61,6 +65,9 @@ class TrainRequest:
     output: Path
     teacher: Path | None = None
     distillation: Distillation | None = None
+    voice: Voice = field(default_factory=Voice)
+    further: tuple[FurtherTeacher, ...] = ()
+    answers: Path | None = None
     listeners: Sequence[EpochListener] = ()
 
 
@@ -119,14 +126,13 @@ def _last_state(folder: Path) -> dict[str, Any] | None:
 
 
 def _run(request: TrainRequest, reporter: Reporter, state: dict[str, Any] | None) -> None:
-    teacher = load_detector(request.teacher) if request.teacher else None
     training = request.training
     lesson = Lesson(
         title=request.title,
         data=request.data,
         origin=find_origin(request.network),
-        teacher=teacher,
-        distillation=request.distillation if teacher is not None else None,
+        staff=_staff(request),
+        distillation=request.distillation,
         reporter=reporter,
         listeners=request.listeners,
         state=state,
@@ -159,6 +165,18 @@ def _expected_warnings() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*GradScaler", category=Warning)
         warnings.filterwarnings("ignore", message=".*pin_memory", category=UserWarning)
         yield
+
+
+def _staff(request: TrainRequest) -> Staff | None:
+    if request.teacher is None:
+        return None
+    return Staff.led_by(
+        request.teacher.absolute(),
+        request.voice,
+        request.further,
+        # Not within: a training that starts over begins with an empty folder.
+        answers=request.answers or request.folder.with_name("teacher-answers"),
+    )
 
 
 # What the trainer reads from the lesson, or under another name.

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from torch.nn.parallel import DistributedDataParallel
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils.torch_utils import ModelEMA, unwrap_model
 
-from distill_jobs.checkpoints import class_names
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.progress import Reporter
 from distill_jobs.recipe.distillation import Distillation
@@ -30,8 +29,12 @@ from distill_jobs.training.normaliser import share_normalisers
 from distill_jobs.training.position import Position
 from distill_jobs.training.resume_file import write_state
 from distill_jobs.training.resume_state import put_back_state, take_state
-from distill_jobs.training.teachers.classes import ClassMap
-from distill_jobs.training.teachers.dense import DetectorTeacher
+from distill_jobs.training.teachers.faculty import Rows, Staff, assemble
+from distill_jobs.training.teachers.taught_dataset import (
+    build_training_split,
+    training_options,
+    unlabelled_names,
+)
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,8 @@ class Lesson:
         title: Of the progress bar.
         data: The data set, staged where label caches may be written.
         origin: Of the network to be trained.
-        teacher: Frozen detector, or None to train alone.
-        distillation: Given with a teacher.
+        staff: Its teachers, or None to train alone.
+        distillation: Given with a staff.
         reporter: Told of every batch and epoch.
         listeners: Told of every epoch.
         state: Where a killed training was, or None to begin.
@@ -55,7 +58,7 @@ class Lesson:
     title: str
     data: Dataset
     origin: Origin
-    teacher: nn.Module | None
+    staff: Staff | None
     distillation: Distillation | None
     reporter: Reporter
     listeners: Sequence[EpochListener] = ()
@@ -79,11 +82,23 @@ class LessonTrainer(DetectionTrainer):
         full_accumulate: Batches an update after the warm-up.
     """
 
-    # A path before setup_model(), a network after it.
+    # Ultralytics fills these in as it goes, and annotates none. The model is a path at first.
     model: Any
+    ema: Any
+    optimizer: Any
+    scheduler: Any
+    validator: Any
+    lf: Any
+    loss: Any
+    loss_names: Any
+    tloss: Any
+    metrics: Any
+    fitness: Any
+    best_fitness: Any
 
     def __init__(self, lesson: Lesson, overrides: dict[str, Any]) -> None:
         self._lesson = lesson
+        self._boxes: Mapping[str, Rows] = {}
         super().__init__(overrides=overrides)
         self.position = Position()
         self.precision = Precision()
@@ -115,24 +130,45 @@ class LessonTrainer(DetectionTrainer):
         }
 
     def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
-        """Build a split as ultralytics does, without the progress bars that it cannot turn off."""
+        """Build a split as ultralytics does, without the progress bars that it cannot turn off.
+
+        The training split carries what label files cannot say: teachers' boxes, and which images
+        nobody labelled.
+        """
         with contextlib.redirect_stdout(io.StringIO()):
-            return super().build_dataset(img_path, mode, batch)
+            split = self._training_split(img_path, batch) if mode == "train" else None
+            return super().build_dataset(img_path, mode, batch) if split is None else split
+
+    def _training_split(self, images: str, batch: int | None) -> Any:
+        stride = max(int(self.student().stride.max()), 32)
+        return build_training_split(
+            self._boxes,
+            unlabelled_names(self._lesson.data),
+            training_options(self.args, self.data, images, batch, stride),
+            taught=isinstance(unwrap_model(self.model), Distiller),
+        )
 
     def setup_model(self) -> None:
-        """Build the network and seat the teacher beside it."""
+        """Build the network and seat its teachers beside it."""
         shape, weights = self._lesson.origin.shape, self._lesson.origin.weights
         student = self.get_model(cfg=shape, weights=weights, verbose=False)
         student.args = self.args
-        self.model = self._beside_teacher(student)
+        self.model = self._beside_teachers(student)
 
-    def _beside_teacher(self, student: nn.Module) -> nn.Module:
+    def _beside_teachers(self, student: nn.Module) -> nn.Module:
         lesson = self._lesson
-        if lesson.teacher is None or lesson.distillation is None:
+        if lesson.staff is None or lesson.distillation is None:
             return student
-        classes = ClassMap.between(class_names(lesson.teacher), class_names(student))
-        teacher = DetectorTeacher(lesson.teacher, classes)
-        return Distiller((teacher,), student, lesson.distillation)
+        faculty = assemble(
+            lesson.staff,
+            student,
+            data=lesson.data,
+            arguments=self.args,
+            device=self.device,
+            reporter=lesson.reporter,
+        )
+        self._boxes = faculty.boxes
+        return Distiller(faculty.teachers, student, lesson.distillation)
 
     def set_model_attributes(self) -> None:
         """Attach classes and arguments to the student too: its head and checkpoint carry them."""
@@ -219,7 +255,8 @@ class LessonTrainer(DetectionTrainer):
             Metrics and fitness; None and None but in the first process.
         """
         if ranks.count() == 1:
-            return super().validate()
+            alone: tuple[dict[str, float] | None, float | None] = super().validate()
+            return alone
         ranks.share_first(list(self.ema.ema.buffers()))
         # Ultralytics averages the losses by an operation that gloo does not have.
         self.world_size = 1

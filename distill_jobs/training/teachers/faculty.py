@@ -13,7 +13,6 @@ from torch import nn
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.progress import Reporter
 from distill_jobs.recipe.teachers import FurtherTeacher, Voice
-from distill_jobs.recipe.training import Training
 from distill_jobs.training import ranks
 from distill_jobs.training.answers import TeacherModel
 from distill_jobs.training.teachers.carried import BoxesTeacher, rows_of
@@ -22,6 +21,22 @@ from distill_jobs.training.teachers.seating import Classroom, Seat, seat
 from distill_jobs.training.teachers.store import AnswerStore
 
 Rows = NDArray[np.float32]
+# What ultralytics does to pixels, but for flips, which leave but a few pictures of each image.
+_CHANGES = (
+    "mosaic",
+    "scale",
+    "translate",
+    "degrees",
+    "shear",
+    "perspective",
+    "hsv_h",
+    "hsv_s",
+    "hsv_v",
+    "mixup",
+    "cutmix",
+    "copy_paste",
+    "multi_scale",
+)
 
 
 @dataclass(frozen=True)
@@ -76,8 +91,7 @@ def assemble(
     student: nn.Module,
     *,
     data: Dataset,
-    training: Training,
-    image_size: int,
+    arguments: Any,
     device: torch.device,
     reporter: Reporter,
 ) -> Faculty:
@@ -89,8 +103,7 @@ def assemble(
         staff: Who is to teach.
         student: The network to be trained.
         data: The staged data set.
-        training: Of the student.
-        image_size: Side of its square input, pixels.
+        arguments: Of ultralytics' trainer: augmentation, and `imgsz`.
         device: Where it is trained.
         reporter: Told of the looking, and of every teacher that does less than it might.
 
@@ -103,8 +116,8 @@ def assemble(
         student=student,
         class_names=data.class_names,
         images=images,
-        image_size=image_size,
-        same_pixels=gives_same_pixels(training),
+        image_size=int(arguments.imgsz),
+        same_pixels=gives_same_pixels(arguments),
         device=device,
         store=store,
     )
@@ -122,17 +135,13 @@ def assemble(
     )
 
 
-def gives_same_pixels(training: Training) -> bool:
-    """Return whether augmentation is letterbox and horizontal flip alone."""
-    changes: tuple[Any, ...] = (
-        training.mosaic,
-        training.scale,
-        training.translate,
-        training.hsv_h,
-        training.hsv_s,
-        training.hsv_v,
-    )
-    return not any(changes)
+def gives_same_pixels(arguments: Any) -> bool:
+    """Return whether augmentation is letterbox and flips alone, so that pixels come back.
+
+    Args:
+        arguments: Of ultralytics' trainer.
+    """
+    return not any(getattr(arguments, name) for name in _CHANGES)
 
 
 def _look(

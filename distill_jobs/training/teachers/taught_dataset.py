@@ -12,6 +12,7 @@ from ultralytics.data.augment import Mosaic
 from ultralytics.data.dataset import YOLODataset
 from ultralytics.utils import colorstr
 
+from distill_jobs.data.dataset import Dataset
 from distill_jobs.training.teachers.carried import load, unload
 
 LABELLED = "labelled"
@@ -108,6 +109,36 @@ class _KindredMosaic(Mosaic):
     def get_indexes(self) -> list[int]:
         chosen: list[int] = self.dataset.of_one_kind(labelled=self._labelled, count=self.n - 1)
         return chosen
+
+
+def unlabelled_names(data: Dataset) -> frozenset[str]:
+    """Return the staged file names of training images that nobody labelled."""
+    return frozenset(one.image.name for one in data.split("train") if not one.labelled)
+
+
+def build_training_split(
+    boxes: Mapping[str, NDArray[np.float32]],
+    unlabelled: frozenset[str],
+    options: dict[str, Any],
+    *,
+    taught: bool,
+) -> YOLODataset | None:
+    """Build the training split where its label files do not say all.
+
+    Args:
+        boxes: What it carries for teachers; empty without any.
+        unlabelled: Staged file names of images that nobody labelled.
+        options: Of `training_options`.
+        taught: Whether a teacher explains the unlabelled images; they are left out otherwise.
+
+    Returns:
+        The split, or None where ultralytics' own will do.
+    """
+    if taught and (boxes or unlabelled):
+        return TaughtDataset(boxes=boxes, unlabelled=unlabelled, **options)
+    if unlabelled:
+        return LabelledDataset(unlabelled=unlabelled, **options)
+    return None
 
 
 def training_options(
