@@ -9,20 +9,26 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 import torch
 
 from bench.distill.cells import Figures, Inputs
 from bench.distill.folds import Fold
-from bench.distill.measuring import card_of, int8_files, onnx_runtime
+from bench.distill.measuring import card_of
+from bench.distill.quantizing import int8_file, onnx_runtime, quantized
 from distill_jobs.checkpoints import load_detector, parameter_count
 from distill_jobs.release.answers import tensor_of
 from distill_jobs.release.dense import DenseDetector
+from distill_jobs.release.export import export_onnx
 from distill_jobs.release.runtimes import TorchRuntime
 from handlers.runtimes import Runtime
 
 _ROUNDS = 100
 _WARM_UP_ROUNDS = 5
 _THREADS = (1, 2)
+_LOOK_S = 5.0
+_QUIET_PERCENT = 10.0
+_PATIENCE_S = 1800.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ def latency_cell(
 ) -> Figures:
     """Time the three in turns, so that whatever else the machine does slows all of them.
 
+    Every row says how busy others kept the cores just before.
+
     Args:
         inputs: `sides_px`, squares.
         fold: Its images calibrate INT8, and one is timed.
@@ -47,19 +55,23 @@ def latency_cell(
         teacher: Checkpoint.
         here: Gets the exported files.
     """
+    stem_layers = _stem(inputs, fold, student, here)
     rows = []
     sizes: dict[str, Any] = {}
     for side_px in inputs["sides_px"]:
         folder = here / str(side_px)
         folder.mkdir()
-        side = _side(fold, student, teacher, int(side_px), folder)
+        side = _side(fold, (student, teacher), int(side_px), stem_layers, folder)
         sizes[str(side_px)] = {
             "student_int8_onnx": side.student_int8.stat().st_size,
             "student_fp32_onnx": side.student_fp32.stat().st_size,
         }
-        rows += [{"side_px": side_px, **_timed(side, threads)} for threads in _THREADS]
+        for threads in _THREADS:
+            others = _await_quiet()
+            rows.append({"side_px": side_px, **_timed(side, threads), "others_percent": others})
     return {
         "rounds": _ROUNDS,
+        "float_stem_layers": stem_layers,
         "rows": rows,
         "bytes": {
             "onnx_by_side_px": sizes,
@@ -73,12 +85,39 @@ def latency_cell(
     }
 
 
-def _side(fold: Fold, student: Path, teacher: Path, side_px: int, folder: Path) -> _Side:
-    card = card_of(fold, side_px)
+def _stem(inputs: Inputs, fold: Fold, student: Path, here: Path) -> int:
+    """Choose the float layers at the size of the training, as for the accuracy."""
+    side_px = int(inputs["sides_px"][0])
     module = DenseDetector(load_detector(student), side_px)
-    floating, quantized = int8_files(module, card, fold, folder)
+    folder = here / "stem"
+    folder.mkdir()
+    return quantized(module, card_of(fold, side_px), fold, folder).stem_layers
+
+
+def _side(
+    fold: Fold, student_teacher: tuple[Path, Path], side_px: int, stem_layers: int, folder: Path
+) -> _Side:
+    card = card_of(fold, side_px)
+    student, teacher = (
+        DenseDetector(load_detector(checkpoint), side_px) for checkpoint in student_teacher
+    )
+    floating = export_onnx(student, folder / "model.onnx")
+    int8 = int8_file(student, card, fold, floating, stem_layers)
     image = tensor_of(card, fold.held_out[0].image)[None]
-    return _Side(floating, quantized, DenseDetector(load_detector(teacher), side_px), image)
+    return _Side(floating, int8, teacher, image)
+
+
+def _await_quiet() -> float:
+    """Wait until other processes leave the cores alone; returns what share of them they took.
+
+    With as many threads as cores, a busy neighbour makes PyTorch's wait for each other many times
+    longer; interleaving does not mend that.
+    """
+    until_s = time.monotonic() + _PATIENCE_S
+    while (percent := psutil.cpu_percent(interval=_LOOK_S)) > _QUIET_PERCENT:
+        if time.monotonic() > until_s:
+            break
+    return float(percent)
 
 
 def _timed(side: _Side, threads: int) -> Figures:

@@ -8,19 +8,18 @@ import numpy as np
 
 from bench.distill.cells import Figures, Inputs
 from bench.distill.folds import Fold
+from bench.distill.quantizing import onnx_runtime, quantized
 from distill_jobs.checkpoints import load_detector
 from distill_jobs.recipe.release import Licences
-from distill_jobs.release.answers import ask, tensor_of
+from distill_jobs.release.answers import ask
 from distill_jobs.release.card import as_handlers_read, draft
 from distill_jobs.release.dense import DenseDetector
 from distill_jobs.release.evaluate import match_all, quality_of
-from distill_jobs.release.export import INPUT_NAME, OUTPUT_NAME, export_onnx
 from distill_jobs.release.matches import ImageMatches
-from distill_jobs.release.quantize import MAX_CALIBRATION_IMAGES, quantize_int8
 from distill_jobs.release.request import Lineage, ReleaseRequest
 from distill_jobs.release.runtimes import TorchRuntime
 from handlers.card import Card
-from handlers.runtimes import OnnxRuntime, Runtime
+from handlers.runtimes import Runtime
 
 _MATCHES = "matches.npz"
 
@@ -29,7 +28,7 @@ def measure_cell(inputs: Inputs, fold: Fold, checkpoint: Path, here: Path) -> Fi
     """Score a model on the held-out part.
 
     Args:
-        inputs: `precision`: "fp32" (PyTorch) or "int8" (ONNX, calibrated on the train part).
+        inputs: `precision`: "fp32" (PyTorch) or "int8" (ONNX, quantized after training).
         fold: Which images.
         checkpoint: The model.
         here: Gets what each image adds to the score.
@@ -43,34 +42,19 @@ def measure_cell(inputs: Inputs, fold: Fold, checkpoint: Path, here: Path) -> Fi
     runtime: Runtime = TorchRuntime(module)
     figures: Figures = {"checkpoint_bytes": checkpoint.stat().st_size}
     if inputs["precision"] == "int8":
-        floating, quantized = int8_files(module, card, fold, here)
-        figures |= {"fp32_onnx_bytes": floating.stat().st_size}
-        figures |= {"int8_onnx_bytes": quantized.stat().st_size}
-        runtime = onnx_runtime(quantized, threads=1)
+        found = quantized(module, card, fold, here)
+        figures |= {
+            "fp32_onnx_bytes": found.floating.stat().st_size,
+            "int8_onnx_bytes": found.int8.stat().st_size,
+            "float_stem_layers": found.stem_layers,
+            "inner_drops_map50_95": found.inner_drops,
+        }
+        runtime = onnx_runtime(found.int8, threads=1)
     images = [sample.image for sample in fold.held_out]
     answers = ask(card, runtime, images, fold.held_out, on_image=lambda _: None)
     matches = match_all(answers.detections, fold.held_out)
     keep_matches(here, matches)
     return {**figures, "quality": asdict(quality_of(matches, fold.class_names))}
-
-
-def int8_files(module: DenseDetector, card: Card, fold: Fold, here: Path) -> tuple[Path, Path]:
-    """Export a model and quantize it after training, as a release does.
-
-    Returns:
-        The FP32 and the INT8 ONNX file.
-    """
-    floating = export_onnx(module, here / "model.onnx")
-    calibration = (tensor_of(card, one.image) for one in fold.train[:MAX_CALIBRATION_IMAGES])
-    quantized = quantize_int8(
-        floating, here / "int8.onnx", calibration=calibration, head_index=module.head_index
-    )
-    return floating, quantized
-
-
-def onnx_runtime(file: Path, *, threads: int) -> OnnxRuntime:
-    """Open an exported file as a worker does."""
-    return OnnxRuntime(file, tensor_name=INPUT_NAME, output_name=OUTPUT_NAME, threads=threads)
 
 
 def card_of(fold: Fold, side_px: int) -> Card:
