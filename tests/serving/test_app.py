@@ -267,7 +267,8 @@ def test_stopping_answers_what_is_under_way_and_the_next_start_takes_up(
     assert stream_code == [grpc.StatusCode.UNAVAILABLE]
     with deployed(folder, archives) as again:
         assert again.key == own.key
-        assert again.get("/readyz").status_code == 200
+        # The backends are filled; a gateway hears of it at its next look at the store.
+        again.until(lambda: again.get("/readyz").status_code == 200)
         assert again.detect(image).json()["answeredBy"]["model"] == "slow"
 
 
