@@ -13,6 +13,8 @@ from distill_jobs.recipe.networks import Student, Teacher
 from distill_jobs.recipe.release import Archive, Export, Gate, Licences
 from distill_jobs.recipe.section import ReleaseName, Section
 from distill_jobs.recipe.sweep import Sweep
+from distill_jobs.recipe.teachers import FurtherTeacher
+from distill_jobs.recipe.thresholds import Thresholds
 from distill_jobs.recipe.training import Training
 from distill_jobs.yaml_lines import Document
 
@@ -24,6 +26,7 @@ class Job(Section):
         name: Of the job and its run folder.
         version: Of the archives, "1.0".
         image_size: Side of the square that the networks see, pixels.
+        further_teachers: Learnt from beside the lead, `teacher:`; neither trained nor measured.
         student: None trains the teacher alone.
         training: Of the student.
         distillation: None trains the student without its teacher.
@@ -41,12 +44,14 @@ class Job(Section):
     image_size: int = Field(ge=64, le=1280, multiple_of=32)
     data: Data
     teacher: Teacher
+    further_teachers: tuple[FurtherTeacher, ...] = ()
     student: Student | None = None
     training: Training | None = None
     distillation: Distillation | None = None
     exports: tuple[Export, ...] = Field(
         default=("onnxruntime-fp32", "onnxruntime-int8", "torchscript-fp32"), min_length=1
     )
+    thresholds: Thresholds = Thresholds()
     qat: FineTuning | None = None
     keep_unmeasured: bool = False
     gate: Gate = Gate()
@@ -87,6 +92,8 @@ class Job(Section):
             raise ValueError("`student:` and `training:` go together: give both, or neither")
         if self.distillation is not None and self.training is not None:
             self.distillation.schedule.check_fits(self.training.epochs)
+        if self.further_teachers and self.distillation is None:
+            raise ValueError("`further_teachers:` need `distillation:`, or nobody listens to them")
         if self.student is None and (self.distillation or self.archive):
             raise ValueError("`distillation:` and `archive:` need a `student:`")
         return self

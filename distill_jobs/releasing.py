@@ -3,22 +3,27 @@
 import json
 import warnings
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from distill_jobs.checkpoints import digest
 from distill_jobs.data.dataset import Dataset
+from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
-from distill_jobs.release import archive
+from distill_jobs.release import archive, standard
 from distill_jobs.release.answers import ask
+from distill_jobs.release.assess import images_of
 from distill_jobs.release.build import build_release
 from distill_jobs.release.card import as_handlers_read, draft
 from distill_jobs.release.dense import DenseDetector
-from distill_jobs.release.evaluate import ClassQuality, Quality
+from distill_jobs.release.evaluate import Quality
+from distill_jobs.release.report import gate_figures, threshold_figures
 from distill_jobs.release.request import Int8Tuning, Lineage, ReleaseRequest, ReleaseResult
 from distill_jobs.release.runtimes import TorchRuntime
+from distill_jobs.release.standard import Standard
+from distill_jobs.release.workbench import ask_checkpoint, keep_answers, stage_of
 from distill_jobs.run_folder import RunFolder
 
 Role = Literal["teacher", "student"]
@@ -45,6 +50,21 @@ def refuse_taken(job: Job, model_store: Path) -> None:
             archive.refuse_taken(model_store, key)
 
 
+def refuse_unfit(job: Job, dataset: Dataset) -> None:
+    """Fail before the training where the gate would have nothing to judge by.
+
+    Raises:
+        ReleaseInvalid: The only split beside train is the one that chooses the checkpoint.
+    """
+    if job.archive is None or job.gate.accept_val or dataset.held_out_split != "val":
+        return
+    raise ReleaseInvalid(
+        "gate.accept_val",
+        f"{dataset.path} has no `test:` split, and `val` chooses the checkpoint: figures on it "
+        "flatter. Add a `test:` split, or accept that with `gate: {accept_val: true}`",
+    )
+
+
 def measure_or_release(
     folder: RunFolder, job: Job, dataset: Dataset, role: Role, reporter: Reporter
 ) -> dict[str, Any]:
@@ -63,6 +83,8 @@ def measure_or_release(
     request = _request(folder, job, dataset, role)
     if job.archive is None:
         return _quality_figures(_measure(request, reporter))
+    if role == "student":
+        request = replace(request, teacher=_teacher(folder, job, request, reporter))
     with warnings.catch_warnings():
         # torch 2.14 deprecates the TorchScript that the job asks for; its user cannot act on it.
         warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
@@ -90,7 +112,8 @@ def _request(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> Relea
         data=job.data.path.parent.name if job.data.path else "scenes",
         split=split,
         gate=job.gate,
-        teacher_quality=_teacher_quality(folder) if role == "student" else None,
+        validation=() if split == "val" else dataset.splits.get("val", ()),
+        thresholds=job.thresholds,
         lineage=_lineage(folder, job, role),
         int8_tuning=_int8_tuning(folder, job, dataset, role),
         keep_unmeasured=job.keep_unmeasured,
@@ -105,6 +128,14 @@ def _int8_tuning(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> I
         images=tuple(one.image for one in dataset.split("train")),
         teacher=folder.checkpoint("teacher") if job.distillation is not None else None,
     )
+
+
+def _teacher(folder: RunFolder, job: Job, request: ReleaseRequest, reporter: Reporter) -> Standard:
+    """Return the teacher's answers: those its own release kept, or else anew."""
+    work_dir = folder.path / "release" / "teacher"
+    key = release_key(job, "teacher") or ""
+    kept = standard.from_release(work_dir, stage_of(work_dir, key), images_of(request))
+    return kept or ask_checkpoint(folder.checkpoint("teacher"), request, reporter)
 
 
 def calibration_images(dataset: Dataset) -> tuple[Path, ...]:
@@ -157,6 +188,7 @@ def _measure(request: ReleaseRequest, reporter: Reporter) -> Quality:
         request.samples,
         on_image=reporter.advance,
     )
+    keep_answers(request, (answers,))
     if answers.quality is None:
         raise RuntimeError("labelled samples were asked about and no quality came back")
     return answers.quality
@@ -195,12 +227,6 @@ def _release_figures(result: ReleaseResult) -> dict[str, Any]:
         "sha256": result.sha256,
         "variants": variants,
         "left_out": result.left_out,
+        "gate": gate_figures(result.checks),
+        "thresholds": threshold_figures(result.thresholds),
     }
-
-
-def _teacher_quality(folder: RunFolder) -> Quality | None:
-    figures = (folder.figures("release-teacher") or {}).get("quality")
-    if figures is None:
-        return None
-    classes = tuple(ClassQuality(**one) for one in figures["per_class"])
-    return Quality(**{**figures, "per_class": classes})

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from distill_jobs.release.overlap import iou_matrix, pair_up
 from handlers.pipeline import Detections
 
+Scores = npt.NDArray[np.float64]
+
 BAND = 0.05
 # What counts as the same object when asking whether two answers show the same things.
 SAME_OBJECT_IOU = 0.5
@@ -81,10 +83,34 @@ def compare(
     Returns:
         The sum over the images.
     """
-    images = [
+    return together(compare_each(reference, answers, (thresholds, thresholds), rule))
+
+
+def compare_each(
+    reference: Sequence[Detections],
+    answers: Sequence[Detections],
+    thresholds: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
+    rule: Rule,
+) -> tuple[Agreement, ...]:
+    """Compare answers with the reference's; what a bootstrap over images resamples.
+
+    Args:
+        reference: One an image.
+        answers: On the same images, in the same order.
+        thresholds: float32 [C] twice: operating thresholds of the reference, and of the answers.
+        rule: What belongs together.
+
+    Returns:
+        One an image.
+    """
+    return tuple(
         _compare_one(one, other, thresholds, rule)
         for one, other in zip(reference, answers, strict=True)
-    ]
+    )
+
+
+def together(images: Sequence[Agreement]) -> Agreement:
+    """Return the sum over images."""
     return Agreement(
         len(images),
         sum(image.pairs for image in images),
@@ -95,11 +121,30 @@ def compare(
     )
 
 
+def resampled_f1(images: Sequence[Agreement], counts: npt.NDArray[np.int64]) -> Scores:
+    """Reckon the F1 over weighted images.
+
+    Args:
+        images: I of them.
+        counts: int64 [B, I]: how often each image is drawn.
+
+    Returns:
+        float64 [B], 0 to 1; 1 where no drawn image has a box.
+    """
+    paired = counts @ np.array([2 * one.pairs for one in images], np.int64)
+    boxes = paired + counts @ np.array([one.missed + one.invented for one in images], np.int64)
+    f1: Scores = np.divide(paired, boxes, out=np.ones(len(counts)), where=boxes > 0)
+    return f1
+
+
 def _compare_one(
-    reference: Detections, answer: Detections, thresholds: npt.NDArray[np.float32], rule: Rule
+    reference: Detections,
+    answer: Detections,
+    thresholds: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
+    rule: Rule,
 ) -> Agreement:
-    here, here_counts = _eligible(reference, thresholds, rule)
-    there, there_counts = _eligible(answer, thresholds, rule)
+    here, here_counts = _eligible(reference, thresholds[0], rule)
+    there, there_counts = _eligible(answer, thresholds[1], rule)
     overlaps = iou_matrix(reference.boxes_xyxy_px[here], answer.boxes_xyxy_px[there])
     differences = np.abs(
         reference.scores[here].astype(np.float64)[:, None] - answer.scores[there][None, :]

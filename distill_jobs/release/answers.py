@@ -11,7 +11,8 @@ from distill_jobs.errors import DataSetInvalid
 from distill_jobs.release.evaluate import (
     SCORING_MAX_DETECTIONS,
     SCORING_MIN_SCORE,
-    score,
+    match_all,
+    quality_of,
 )
 from distill_jobs.release.parity import Answers
 from handlers.card import Card
@@ -68,8 +69,10 @@ def ask(
         except BadFrame as bad:
             raise DataSetInvalid(image, bad.message) from bad
         on_image(1)
-    quality = score(detections, samples, card.class_names) if samples else None
-    return Answers(tuple(detections), quality)
+    if not samples:
+        return Answers(tuple(detections), None)
+    matches = match_all(detections, samples)
+    return Answers(tuple(detections), quality_of(matches, card.class_names), matches)
 
 
 def tensor_of(card: Card, image: Path) -> npt.NDArray[np.float32]:

@@ -20,6 +20,9 @@ import numpy.typing as npt
 from distill_jobs.release.average_precision import Counts, Floats, average_precisions
 from distill_jobs.release.matches import ImageMatches
 
+# What reports show where a job file names no confidence.
+REPORTED_CONFIDENCE = 0.95
+
 
 def draw(*, images: int, resamples: int, seed: int, strata: Sequence[int] | None = None) -> Counts:
     """Draw images with replacement.

@@ -3,21 +3,17 @@
 Nothing is in the model store until the last step; a failure before it leaves the work folder only.
 """
 
-import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from distill_jobs import checkpoints
-from distill_jobs.errors import NoVariantLeft, ReleaseInvalid, UnsupportedModel
+from distill_jobs.errors import NoVariantLeft, UnsupportedModel
 from distill_jobs.progress import Reporter
-from distill_jobs.release import archive, card, export, gate, golden, making, parity
+from distill_jobs.release import archive, assess, card, export, gate, golden, parity, report
 from distill_jobs.release.answers import ask, tensor_of
-from distill_jobs.release.dense import DenseDetector
 from distill_jobs.release.evaluate import Quality
 from distill_jobs.release.parity import Answers, Verdict
 from distill_jobs.release.request import (
@@ -29,7 +25,8 @@ from distill_jobs.release.request import (
 )
 from distill_jobs.release.requirements import cannot_measure, device_for
 from distill_jobs.release.runtimes import TorchRuntime, measure_latency, torch_threads_kept
-from handlers.card import Card
+from distill_jobs.release.told import Told
+from distill_jobs.release.workbench import Workbench, prepare
 from handlers.pipeline import Pipeline
 from handlers.runtimes import Runtime, load_runtime
 from proto.wire.v1 import card_pb2
@@ -45,37 +42,6 @@ __all__ = [
 ]
 
 _RAW_CHECK_IMAGES = 8
-
-
-@dataclass(frozen=True)
-class _Bench:
-    """What every variant is checked with.
-
-    Attributes:
-        request: What was asked for.
-        module: The checkpoint, dense.
-        parameters: Of the checkpoint, before its batch norms were folded away.
-        drafted: The card before the measurements.
-        card: The same as the handlers read it.
-        stage: Folder the weights go to.
-        reference: PyTorch's answers.
-        maker: Makes the variants' files.
-        reporter: Told of progress.
-    """
-
-    request: ReleaseRequest
-    module: DenseDetector
-    parameters: int
-    drafted: card_pb2.Card
-    card: Card
-    stage: Path
-    reference: Answers
-    maker: making.Maker
-    reporter: Reporter
-
-    @property
-    def thresholds(self) -> npt.NDArray[np.float32]:
-        return np.array(self.card.post_processing.operating_thresholds, np.float32)
 
 
 def build_release(request: ReleaseRequest, reporter: Reporter) -> ReleaseResult:
@@ -99,14 +65,38 @@ def build_release(request: ReleaseRequest, reporter: Reporter) -> ReleaseResult:
 
 
 def _build(request: ReleaseRequest, reporter: Reporter) -> ReleaseResult:
-    bench = _prepare(request, reporter)
-    if request.teacher_quality is not None and bench.reference.quality is not None:
-        kept = gate.check_retention(bench.reference.quality, request.teacher_quality, request.gate)
-        reporter.note(f"{request.key} keeps {100 * kept:.1f}% of its teacher's mAP50")
-    passed, left_out = _check_variants(bench)
-    if not passed:
+    bench = prepare(request, reporter)
+    variants, left_out = _check_variants(bench)
+    variants.sort(key=_default_first)
+    told = _judge(bench, variants, left_out)
+    page = report.write(told)
+    for check in told.findings.checks:
+        if check.limit is not None:
+            reporter.note(f"{request.key}: {check.line}")
+    gate.refuse_failed(told.findings.checks, page)
+    if not variants:
         raise NoVariantLeft(left_out)
-    return _publish(bench, sorted(passed, key=_default_first), left_out)
+    result = _publish(bench, told)
+    report.add_archive(result, request.work_dir)
+    return result
+
+
+def _judge(bench: Workbench, variants: Sequence[VariantResult], left_out: dict[str, str]) -> Told:
+    request = bench.request
+    bench.reporter.stage(f"{request.key}: gate", 1)
+    live = assess.live_model(request, bench.card.class_names, bench.images)
+    own = assess.Own(bench.reference.detections, bench.frames, bench.card, bench.stage, variants)
+    findings = assess.find_out(request, own, live, bench.chosen)
+    bench.reporter.advance(1)
+    return Told(
+        request=request,
+        findings=findings,
+        quality=bench.reference.quality,
+        parameters=bench.parameters,
+        variants=variants,
+        left_out=left_out,
+        live=live.name if live else "",
+    )
 
 
 def _default_first(variant: VariantResult) -> tuple[bool, float]:
@@ -114,45 +104,7 @@ def _default_first(variant: VariantResult) -> tuple[bool, float]:
     return device_for(variant.name) is not None, variant.latency.p50_ms
 
 
-def _prepare(request: ReleaseRequest, reporter: Reporter) -> _Bench:
-    model = checkpoints.load_detector(request.checkpoint)
-    module, parameters = (
-        DenseDetector(model, request.image_size),
-        checkpoints.parameter_count(model),
-    )
-    names = checkpoints.class_names(model)
-    _check_names(request.class_names or names, names)
-    drafted = card.draft(request, names)
-    read = card.as_handlers_read(drafted)
-    stage = request.work_dir / f"stage-{request.key}"
-    shutil.rmtree(stage, ignore_errors=True)  # of an earlier try: its files are not this release's
-    stage.mkdir(parents=True)
-    reporter.stage(f"{request.key}: PyTorch's answers", len(request.image_files))
-    reference = ask(
-        read,
-        TorchRuntime(module),
-        request.image_files,
-        request.samples,
-        on_image=reporter.advance,
-    )
-    maker = making.Maker(request, module, read, reporter)
-    return _Bench(request, module, parameters, drafted, read, stage, reference, maker, reporter)
-
-
-def _check_names(given: tuple[str, ...], own: tuple[str, ...]) -> None:
-    """Refuse labels of other classes: every figure and every label served would be wrong."""
-    if len(given) != len(own):
-        raise ReleaseInvalid("class_names", f"{len(given)} names for a head of {len(own)} classes")
-    for class_id, (name, own_name) in enumerate(zip(given, own, strict=True)):
-        if name != own_name:
-            raise ReleaseInvalid(
-                "class_names",
-                f"class {class_id} is {name!r} in the data set and {own_name!r} in the checkpoint: "
-                "number the data set's classes as the checkpoint does",
-            )
-
-
-def _check_variants(bench: _Bench) -> tuple[list[VariantResult], dict[str, str]]:
+def _check_variants(bench: Workbench) -> tuple[list[VariantResult], dict[str, str]]:
     passed: list[VariantResult] = []
     left_out: dict[str, str] = {}
     for name in bench.request.exports:
@@ -169,7 +121,7 @@ def _check_variants(bench: _Bench) -> tuple[list[VariantResult], dict[str, str]]
     return passed, left_out
 
 
-def _keep_unmeasured(bench: _Bench, name: str) -> Path:
+def _keep_unmeasured(bench: Workbench, name: str) -> Path:
     """Make a file that no card lists, for whoever can measure it; returns where it lies."""
     file = bench.request.work_dir / "unmeasured" / bench.card.variant(name).file
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +147,7 @@ def _cannot_make(request: ReleaseRequest, name: str) -> str:
     return ""
 
 
-def _make_and_check(bench: _Bench, name: str) -> VariantResult | str:
+def _make_and_check(bench: Workbench, name: str) -> VariantResult | str:
     """Export one variant and hold it against PyTorch; returns why it was refused otherwise.
 
     Where there are several ways of making it, the next is tried when one is refused.
@@ -216,7 +168,7 @@ def _make_and_check(bench: _Bench, name: str) -> VariantResult | str:
     return result
 
 
-def _check(bench: _Bench, name: str) -> VariantResult | str:
+def _check(bench: Workbench, name: str) -> VariantResult | str:
     request, variant = bench.request, bench.card.variant(name)
     runtime = load_runtime(bench.card, bench.stage, name, gpu_id=device_for(name))
     raw = "" if variant.precision != "fp32" else _raw_fault(bench, runtime)
@@ -239,13 +191,13 @@ def _check(bench: _Bench, name: str) -> VariantResult | str:
     return _timed(bench, name, answers, verdict)
 
 
-def _raw_fault(bench: _Bench, runtime: Runtime) -> str:
+def _raw_fault(bench: Workbench, runtime: Runtime) -> str:
     images = islice(bench.request.image_files, _RAW_CHECK_IMAGES)
     batch = np.stack([tensor_of(bench.card, image) for image in images])
     return parity.raw_fault(TorchRuntime(bench.module), runtime, batch)
 
 
-def _timed(bench: _Bench, name: str, answers: Answers, verdict: Verdict) -> VariantResult:
+def _timed(bench: Workbench, name: str, answers: Answers, verdict: Verdict) -> VariantResult:
     request, file = bench.request, bench.card.variant(name).file
     image = tensor_of(bench.card, request.image_files[0])[None]
     gpu_id = device_for(name)
@@ -253,13 +205,19 @@ def _timed(bench: _Bench, name: str, answers: Answers, verdict: Verdict) -> Vari
     latency = measure_latency(runtime, image, threads=request.threads)
     size = (bench.stage / file).stat().st_size
     return VariantResult(
-        name, file, size, answers.quality, latency, verdict.matched.f1, verdict.strict.f1
+        name,
+        file,
+        size,
+        answers.quality,
+        latency,
+        verdict.matched.f1,
+        verdict.strict.f1,
+        verdict.f1,
+        verdict.drop,
     )
 
 
-def _publish(
-    bench: _Bench, variants: Sequence[VariantResult], left_out: dict[str, str]
-) -> ReleaseResult:
+def _publish(bench: Workbench, told: Told) -> ReleaseResult:
     request = bench.request
     bench.reporter.stage(f"{request.key}: archive and signature", 1)
     frames = golden.choose(
@@ -271,13 +229,14 @@ def _publish(
         bench.reference.quality,
         bench.parameters,
         checkpoints.digest(request.checkpoint),
+        told.findings,
     )
     finished = card.complete(
         bench.drafted,
         request,
         measured=measured,
-        variants=variants,
-        tolerances=_tolerances(bench, variants, frames),
+        variants=told.variants,
+        tolerances=_tolerances(bench, told.variants, frames),
         golden=frames,
         digests=archive.stage(bench.stage, {frame.file: frame.image for frame in frames}),
     )
@@ -295,16 +254,18 @@ def _publish(
         signature=published.signature,
         card=finished,
         quality=measured.quality,
-        variants=tuple(variants),
-        left_out=left_out,
+        variants=tuple(told.variants),
+        left_out=told.left_out,
         file_bytes=published.archive.stat().st_size,
         parameters=measured.parameters,
         sha256=checkpoints.digest(published.archive),
+        checks=told.findings.checks,
+        thresholds=told.findings.thresholds,
     )
 
 
 def _tolerances(
-    bench: _Bench, variants: Sequence[VariantResult], frames: Sequence[golden.Golden]
+    bench: Workbench, variants: Sequence[VariantResult], frames: Sequence[golden.Golden]
 ) -> dict[str, card_pb2.Tolerance]:
     tolerances = {}
     with torch_threads_kept():

@@ -11,16 +11,18 @@ from pathlib import Path
 from google.protobuf import json_format
 
 from distill_jobs.environment import PROJECT_ROOT
+from distill_jobs.release.assess import Findings
+from distill_jobs.release.card_findings import write_findings
 from distill_jobs.release.evaluate import Quality
 from distill_jobs.release.export import INPUT_NAME, OPSET, OUTPUT_NAME
 from distill_jobs.release.golden import Golden
 from distill_jobs.release.request import ReleaseRequest, VariantResult
 from distill_jobs.release.requirements import requirements
+from distill_jobs.release.thresholds import ClassThreshold
 from handlers.card import Card
 from proto.wire.v1 import card_pb2
 
 SCHEMA_VERSION = 1
-DEFAULT_THRESHOLD = 0.25
 _FILES = {
     "onnxruntime-fp32": "{role}.onnx",
     "onnxruntime-fp16": "{role}-fp16.onnx",
@@ -43,11 +45,13 @@ class Measured:
         quality: Its own, in PyTorch; None: unmeasured.
         parameters: How many.
         checkpoint_sha256: Of its file.
+        findings: What the gate judged by.
     """
 
     quality: Quality | None
     parameters: int
     checkpoint_sha256: str
+    findings: Findings
 
 
 def draft(request: ReleaseRequest, class_names: Sequence[str]) -> card_pb2.Card:
@@ -76,7 +80,7 @@ def draft(request: ReleaseRequest, class_names: Sequence[str]) -> card_pb2.Card:
         ),
         head=card_pb2.Head(kind=card_pb2.HEAD_KIND_DENSE),
         post_processing=card_pb2.PostProcessing(
-            operating_thresholds=[DEFAULT_THRESHOLD] * len(class_names),
+            operating_thresholds=[request.thresholds.default] * len(class_names),
             iou_threshold=_NMS_IOU,
             max_detections=300,
             max_candidates=30_000,
@@ -92,6 +96,14 @@ def draft(request: ReleaseRequest, class_names: Sequence[str]) -> card_pb2.Card:
             for parts, file in zip(runtime_of, files_of(request).values(), strict=True)
         ],
     )
+
+
+def with_thresholds(drafted: card_pb2.Card, thresholds: Sequence[ClassThreshold]) -> card_pb2.Card:
+    """Return a draft with the operating thresholds that were chosen, one a class."""
+    card = card_pb2.Card()
+    card.CopyFrom(drafted)
+    card.post_processing.operating_thresholds[:] = [one.threshold for one in thresholds]
+    return card
 
 
 def files_of(request: ReleaseRequest) -> dict[str, str]:
@@ -125,6 +137,7 @@ def complete(
     del card.variants[:]
     card.variants.extend(_variant(one, tolerances[one.name]) for one in variants)
     card.quality.CopyFrom(_quality(request, measured))
+    write_findings(card, measured.findings)
     card.lineage.CopyFrom(_lineage(request, measured))
     licences = request.licences
     card.licences.CopyFrom(
@@ -182,9 +195,6 @@ def _quality(request: ReleaseRequest, measured: Measured) -> card_pb2.Quality:
         message.data, message.split = request.data, request.split
         message.images = measured.quality.images
         message.map50, message.map50_95 = measured.quality.map50, measured.quality.map50_95
-    if measured.quality is not None and request.teacher_quality is not None:
-        message.teacher_map50 = request.teacher_quality.map50
-        message.teacher_map50_95 = request.teacher_quality.map50_95
     return message
 
 

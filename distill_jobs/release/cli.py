@@ -220,13 +220,10 @@ def _images_in(folder: Path | None) -> tuple[Path, ...]:
 
 def _build(request: "ReleaseRequest") -> "ReleaseResult":
     from distill_jobs.progress import RichReporter  # noqa: PLC0415 - keeps --help fast
-    from distill_jobs.release import report  # noqa: PLC0415 - likewise
     from distill_jobs.release.build import build_release  # noqa: PLC0415 - imports torch
 
     with RichReporter() as reporter:
-        result = build_release(request, reporter)
-    report.write_json(result, request.work_dir / "report.json")
-    return result
+        return build_release(request, reporter)
 
 
 def _key(private_key: Path | None) -> Path:

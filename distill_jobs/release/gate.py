@@ -1,46 +1,284 @@
-"""Whether a student is good enough to stand in for its teacher.
+"""Whether a student is good enough to stand in for its teacher, and for the one that serves now.
 
-The point estimates are compared here. A bound on them needs the images' own matches
-(`evaluate.ImageMatches`), resampled; that is where a bootstrap belongs.
+Every rule is held against the figures at once, so that a refusal names all that is missing. With
+`gate.confidence` a bound from the paired bootstrap (see `bootstrap`) is compared, else the figure.
 """
 
-from distill_jobs.errors import GateRefused
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from distill_jobs.errors import Failure, GateRefused
 from distill_jobs.recipe.release import Gate
-from distill_jobs.release.evaluate import Quality
+from distill_jobs.release.average_precision import Floats
+from distill_jobs.release.bootstrap import (
+    REPORTED_CONFIDENCE,
+    Bounded,
+    Precisions,
+    as_they_are,
+    draw,
+)
+from distill_jobs.release.checks import Check, Unit
+from distill_jobs.release.evidence import Evidence, Scores
 
 
-def check_retention(student: Quality, teacher: Quality, gate: Gate) -> float:
-    """Hold a student against its teacher.
+def check_all(evidence: Evidence, gate: Gate) -> tuple[Check, ...]:
+    """Hold every rule against what was measured.
 
     Args:
-        student: Measured on the same images as the teacher.
-        teacher: The teacher's quality.
+        evidence: The figures.
         gate: The limits.
 
     Returns:
-        How much of the teacher's mAP50 the student keeps; 1 for a teacher that finds nothing.
+        The checks that apply: those of a teacher only where there is one, and so on.
+    """
+    rules: tuple[Callable[[Evidence, Gate], Iterator[Check]], ...] = (
+        _retention,
+        _classes,
+        _sizes,
+        _recall,
+        _live,
+        _agreement,
+        _weight,
+        _latency,
+    )
+    return tuple(check for rule in rules for check in rule(evidence, gate))
+
+
+def refuse_failed(checks: tuple[Check, ...], report: Path | None = None) -> None:
+    """Refuse the release if any limit is broken.
+
+    Args:
+        checks: What `check_all` returned.
+        report: Where all figures are, for the message.
 
     Raises:
-        GateRefused: It keeps less than `gate.min_retention_map50`.
+        GateRefused: It names every broken limit and by how much.
     """
-    if student.images != teacher.images or student.objects != teacher.objects:
+    failed = [check for check in checks if check.verdict == "refused"]
+    if failed:
         raise GateRefused(
-            "min_retention_map50",
-            f"teacher ({teacher.images} images, {teacher.objects} objects) and student "
-            f"({student.images}, {student.objects}) were measured on different images",
-            measured=student.images,
-            limit=teacher.images,
+            tuple(
+                Failure(one.rule, one.subject, one.judged_by, float(one.limit or 0), one.complaint)
+                for one in failed
+            ),
+            report,
         )
-    retention = student.map50 / teacher.map50 if teacher.map50 else 1.0
-    if retention < gate.min_retention_map50:
-        short = 100 * (gate.min_retention_map50 * teacher.map50 - student.map50)
-        raise GateRefused(
-            "min_retention_map50",
-            f"the student keeps {100 * retention:.1f}% of its teacher's mAP50 "
-            f"({student.map50:.3f} of {teacher.map50:.3f}), the gate asks for "
-            f"{100 * gate.min_retention_map50:g}%: {short:.1f} points short. "
-            "Train longer, take a larger student, or lower the limit in the job file",
-            measured=retention,
-            limit=gate.min_retention_map50,
+
+
+def _retention(evidence: Evidence, gate: Gate) -> Iterator[Check]:
+    if evidence.student is None or evidence.teacher is None:
+        return
+    ours, theirs = evidence.student.scores, evidence.teacher.scores
+    for rule, name, limit, of in (
+        ("min_retention_map50", "mAP50", gate.min_retention_map50, _map50),
+        ("min_retention_map50_95", "mAP50-95", gate.min_retention_map50_95, _map50_95),
+    ):
+        yield _kept(rule, name, (ours, theirs), of, gate, limit=limit)
+
+
+def _classes(evidence: Evidence, gate: Gate) -> Iterator[Check]:
+    if evidence.student is None or evidence.teacher is None or evidence.held is None:
+        return
+    ours, theirs = evidence.student.scores, evidence.teacher.scores
+    labels = evidence.student.operating.labels.sum(axis=0)
+    for class_id in ours.whole.class_ids:
+        yield _kept(
+            "min_class_retention_map50",
+            "AP50",
+            (ours, theirs),
+            partial(Precisions.ap50, class_id=class_id),
+            gate,
+            limit=gate.min_class_retention_map50,
+            subject=evidence.held.class_names[class_id],
+            instances=int(labels[class_id]),
         )
-    return retention
+
+
+def _sizes(evidence: Evidence, gate: Gate) -> Iterator[Check]:
+    if evidence.student is None or evidence.teacher is None:
+        return
+    for size, objects in evidence.student.objects_by_size.items():
+        yield _kept(
+            "min_size_retention_map50_95",
+            "mAP50-95",
+            (evidence.student.by_size[size], evidence.teacher.by_size[size]),
+            _map50_95,
+            gate,
+            limit=gate.min_size_retention_map50_95,
+            subject=size,
+            instances=objects,
+        )
+
+
+def _recall(evidence: Evidence, gate: Gate) -> Iterator[Check]:
+    if evidence.student is None or evidence.teacher is None or evidence.held is None:
+        return
+    ours, theirs = evidence.student.operating, evidence.teacher.operating
+    whole, drawn = as_they_are(evidence.held.drawn.shape[1]), evidence.held.drawn
+    now = float(ours.recall(whole)[0]), float(theirs.recall(whole)[0])
+    yield _limited(
+        "min_recall_retention",
+        "recall at the operating thresholds over the teacher's",
+        _bounded(
+            _share(np.array([now[0]]), np.array([now[1]])),
+            _share(ours.recall(drawn), theirs.recall(drawn)),
+            gate,
+        ),
+        gate,
+        limit=gate.min_recall_retention,
+        detail=f"{now[0]:.3f} of {now[1]:.3f}",
+    )
+
+
+def _live(evidence: Evidence, gate: Gate) -> Iterator[Check]:
+    if evidence.student is not None and evidence.live is not None:
+        ours, theirs = evidence.student.scores, evidence.live.scores
+        lost = theirs.whole.map50_95 - ours.whole.map50_95
+        yield _limited(
+            "max_live_drop_map50_95",
+            "mAP50-95 below the live model's",
+            _bounded(lost, theirs.drawn.map50_95 - ours.drawn.map50_95, gate),
+            gate,
+            limit=gate.max_live_drop_map50_95,
+            unit="points",
+            detail=f"{ours.whole.map50_95[0]:.3f}, live {theirs.whole.map50_95[0]:.3f}",
+        )
+    if evidence.student is None and evidence.accord is not None and evidence.live_accord:
+        ours_f1, theirs_f1 = evidence.accord, evidence.live_accord
+        yield _limited(
+            "max_live_drop_f1",
+            "agreement with the teacher (F1) below the live model's",
+            _bounded(
+                np.array([theirs_f1.value - ours_f1.value]), theirs_f1.drawn - ours_f1.drawn, gate
+            ),
+            gate,
+            limit=gate.max_live_drop_f1,
+            unit="points",
+            detail=f"{ours_f1.value:.3f}, live {theirs_f1.value:.3f}",
+        )
+
+
+def _agreement(evidence: Evidence, gate: Gate) -> Iterator[Check]:
+    if evidence.accord is None:
+        return
+    confidence = gate.confidence or REPORTED_CONFIDENCE
+    yield Check(
+        rule="min_agreement_f1",
+        subject="",
+        what="F1 of the agreement with the teacher on unlabelled frames",
+        measured=Bounded.of(evidence.accord.value, evidence.accord.drawn, confidence),
+        limit=gate.min_agreement_f1,
+        # Without labels nothing else stands between a bad student and the cameras.
+        confidence=confidence,
+        detail=f"{evidence.accord.images} frames",
+    )
+
+
+def _weight(evidence: Evidence, gate: Gate) -> Iterator[Check]:
+    if evidence.file_bytes is None:
+        return
+    limit_bytes = None if gate.max_file_mb is None else 1e6 * gate.max_file_mb
+    size = Bounded.exact(float(evidence.file_bytes))
+    yield Check("max_file_mb", "", "the default variant's file", size, limit_bytes, "MB")
+    if evidence.teacher_file_bytes:
+        ratio = evidence.file_bytes / evidence.teacher_file_bytes
+        yield Check(
+            "max_size_ratio",
+            "",
+            "the default variant's bytes over the teacher's",
+            Bounded.exact(ratio),
+            gate.max_size_ratio,
+            "times",
+            detail=f"{evidence.file_bytes:,} of {evidence.teacher_file_bytes:,}",
+        )
+
+
+def _latency(evidence: Evidence, gate: Gate) -> Iterator[Check]:
+    ratios = evidence.latency_ratios
+    if not ratios.size:
+        return
+    rounds = draw(images=len(ratios), resamples=gate.resamples, seed=0)
+    medians = np.array([np.median(np.repeat(ratios, times)) for times in rounds])
+    yield _limited(
+        "max_latency_ratio",
+        "time for one image over the teacher's, default variants",
+        _bounded(np.array([np.median(ratios)]), medians, gate),
+        gate,
+        limit=gate.max_latency_ratio,
+        unit="times",
+        detail=f"median of {len(ratios)} turns",
+    )
+
+
+def _kept(
+    rule: str,
+    name: str,
+    pair: tuple[Scores, Scores],
+    of: Callable[[Precisions], Floats],
+    gate: Gate,
+    *,
+    limit: float | None,
+    subject: str = "",
+    instances: int | None = None,
+) -> Check:
+    """Check how much of a teacher's figure its student keeps."""
+    ours, theirs = pair
+    now = of(ours.whole), of(theirs.whole)
+    too_few = instances is not None and instances < gate.min_instances
+    counted = "" if instances is None else f", {instances} objects"
+    return _limited(
+        rule,
+        f"{name} over the teacher's",
+        _bounded(_share(*now), _share(of(ours.drawn), of(theirs.drawn)), gate),
+        gate,
+        limit=limit,
+        subject=subject,
+        detail=f"{now[0][0]:.3f} of {now[1][0]:.3f}{counted}",
+        not_judged=f"fewer than {gate.min_instances} objects" if too_few else "",
+    )
+
+
+def _limited(
+    rule: str,
+    what: str,
+    measured: Bounded,
+    gate: Gate,
+    *,
+    limit: float | None,
+    subject: str = "",
+    unit: Unit = "%",
+    detail: str,
+    not_judged: str = "",
+) -> Check:
+    return Check(
+        rule=rule,
+        subject=subject,
+        what=what,
+        measured=measured,
+        limit=limit,
+        unit=unit,
+        confidence=gate.confidence,
+        detail=detail,
+        not_judged=not_judged,
+    )
+
+
+def _bounded(now: Floats, drawn: Floats, gate: Gate) -> Bounded:
+    return Bounded.of(float(now[0]), drawn, gate.confidence or REPORTED_CONFIDENCE)
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    """Divide; of a teacher that finds nothing, a student keeps all."""
+    share: Floats = np.divide(part, whole, out=np.ones_like(part), where=whole != 0)
+    return share
+
+
+def _map50(precisions: Precisions) -> Floats:
+    return precisions.map50
+
+
+def _map50_95(precisions: Precisions) -> Floats:
+    return precisions.map50_95

@@ -6,8 +6,19 @@ import numpy as np
 import numpy.typing as npt
 
 from distill_jobs.recipe.release import Gate
-from distill_jobs.release.agreement import BAND, Agreement, Rule, compare
+from distill_jobs.release.agreement import (
+    BAND,
+    Agreement,
+    Rule,
+    compare,
+    compare_each,
+    resampled_f1,
+    together,
+)
+from distill_jobs.release.average_precision import classes_present
+from distill_jobs.release.bootstrap import REPORTED_CONFIDENCE, Bounded, Precisions, draw
 from distill_jobs.release.evaluate import Quality
+from distill_jobs.release.matches import ImageMatches
 from handlers.pipeline import Detections
 from handlers.runtimes import Runtime
 
@@ -28,10 +39,12 @@ class Answers:
     Attributes:
         detections: One an image, scores from 0.001.
         quality: Scored against the labels; None where there are none.
+        matches: With the labels, one an image; () where there are none.
     """
 
     detections: tuple[Detections, ...]
     quality: Quality | None
+    matches: tuple[ImageMatches, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,11 +55,15 @@ class Verdict:
         reason: Why the variant is refused, with figures; "" if it passed.
         matched: F1 with the band.
         strict: F1 without.
+        f1: The first and its bounds.
+        drop: How much mAP50-95 is lost, and its bounds; None where that cannot be measured.
     """
 
     reason: str
     matched: Agreement
     strict: Agreement
+    f1: Bounded
+    drop: Bounded | None = None
 
     @property
     def passed(self) -> bool:
@@ -76,14 +93,34 @@ def judge(
     Returns:
         The verdict.
     """
-    matched = compare(reference.detections, answers.detections, thresholds, FORGIVING)
+    both = (thresholds, thresholds)
+    each = compare_each(reference.detections, answers.detections, both, FORGIVING)
+    drawn = draw(images=len(each), resamples=gate.resamples, seed=0)
+    confidence = gate.confidence or REPORTED_CONFIDENCE
+    matched = together(each)
+    f1 = Bounded.of(matched.f1, resampled_f1(each, drawn), confidence)
     strict = compare(reference.detections, answers.detections, thresholds, STRICT)
     if precision == "fp32":
         exact = compare(reference.detections, answers.detections, thresholds, EXACT)
-        reason = _exact_fault(exact)
-    else:
-        reason = _reduced_fault(matched, reference.quality, answers.quality, gate)
-    return Verdict(reason, matched, strict)
+        return Verdict(_exact_fault(exact), matched, strict, f1)
+    drop = _drop(reference, answers, drawn, confidence)
+    return Verdict(_reduced_fault(matched.images, f1, drop, gate), matched, strict, f1, drop)
+
+
+def _drop(
+    reference: Answers, answers: Answers, drawn: npt.NDArray[np.int64], confidence: float
+) -> Bounded | None:
+    """Bound the mAP50-95 that is lost: the same resamples for both (paired)."""
+    if reference.quality is None or answers.quality is None:
+        return None
+    lost = reference.quality.map50_95 - answers.quality.map50_95
+    if not (reference.matches and answers.matches):
+        return Bounded.exact(lost)
+    present = classes_present(reference.matches)
+    before, after = (
+        Precisions.of(one.matches, present, drawn).map50_95 for one in (reference, answers)
+    )
+    return Bounded.of(lost, before - after, confidence)
 
 
 def raw_fault(reference: Runtime, runtime: Runtime, batch: npt.NDArray[np.float32]) -> str:
@@ -127,22 +164,25 @@ def _exact_fault(exact: Agreement) -> str:
     )
 
 
-def _reduced_fault(
-    matched: Agreement, reference: Quality | None, quality: Quality | None, gate: Gate
-) -> str:
-    if reference is None or quality is None:
+def _reduced_fault(images: int, f1: Bounded, drop: Bounded | None, gate: Gate) -> str:
+    if drop is None:
         return "its mAP cannot be measured without labelled images"
-    if matched.images < MIN_HELD_OUT_IMAGES:
+    if images < MIN_HELD_OUT_IMAGES:
         return (
-            f"{matched.images} held-out images are too few to judge a reduced precision: "
+            f"{images} held-out images are too few to judge a reduced precision: "
             f"give at least {MIN_HELD_OUT_IMAGES}"
         )
-    if matched.f1 < gate.min_matched_f1:
-        return f"matched F1 {matched.f1:.4f} is below gate.min_matched_f1 {gate.min_matched_f1:g}"
-    drop = reference.map50_95 - quality.map50_95
-    if drop > gate.max_int8_drop_map50_95:
+    sure = gate.confidence is not None
+    bound = f" with {100 * gate.confidence:g}% confidence" if gate.confidence else ""
+    lowest_f1, highest_drop = (f1.low, drop.high) if sure else (f1.value, drop.value)
+    if lowest_f1 < gate.min_matched_f1:
         return (
-            f"mAP50-95 falls by {100 * drop:.2f} points, more than gate.max_int8_drop_map50_95 "
-            f"({100 * gate.max_int8_drop_map50_95:g} points)"
+            f"matched F1 {lowest_f1:.4f}{bound} is below gate.min_matched_f1 "
+            f"{gate.min_matched_f1:g}"
+        )
+    if highest_drop > gate.max_int8_drop_map50_95:
+        return (
+            f"mAP50-95 falls by {100 * highest_drop:.2f} points{bound}, more than "
+            f"gate.max_int8_drop_map50_95 ({100 * gate.max_int8_drop_map50_95:g} points)"
         )
     return ""

@@ -1,28 +1,85 @@
-"""What a release measured, for programs."""
+"""What a release measured: for programs as JSON, for people as a page with plots.
 
+Both are written into the work folder before the gate decides, so a refusal leaves them.
+"""
+
+import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from distill_jobs import files
+from distill_jobs.release.checks import Check
+from distill_jobs.release.report_page import draw_plots, page_of
 from distill_jobs.release.request import ReleaseResult
+from distill_jobs.release.thresholds import ClassThreshold
+from distill_jobs.release.told import Told
+from distill_jobs.tracking.page import write_page
+
+JSON_NAME, PAGE_NAME = "report.json", "report.html"
 
 
-def write_json(result: ReleaseResult, path: Path) -> None:
-    """Write a release's figures: its card's measurements and what is not in the card."""
-    files.write_json(path, figures(result))
+def write(told: Told) -> Path:
+    """Write `report.json`, `report.html` and their plots into the work folder.
+
+    Returns:
+        The page.
+    """
+    folder = told.request.work_dir
+    files.write_json(folder / JSON_NAME, figures(told))
+    write_page(page_of(told, draw_plots(told, folder)), folder / PAGE_NAME)
+    return folder / PAGE_NAME
 
 
-def figures(result: ReleaseResult) -> dict[str, Any]:
-    """Return a release's figures as plain values: quality 0 to 1, bytes, milliseconds."""
-    return {
-        "name": result.card.name,
-        "version": result.card.version,
-        "archive": str(result.archive),
-        "archive_bytes": result.file_bytes,
-        "sha256": result.sha256,
-        "parameters": result.parameters,
-        "quality": asdict(result.quality) if result.quality else None,
-        "variants": [asdict(variant) for variant in result.variants],
-        "left_out": dict(result.left_out),
+def add_archive(result: ReleaseResult, folder: Path) -> None:
+    """Add to `report.json` what is known once the archive is published."""
+    written = json.loads((folder / JSON_NAME).read_text(encoding="utf-8"))
+    written["archive"] = str(result.archive)
+    written["archive_bytes"] = result.file_bytes
+    written["sha256"] = result.sha256
+    files.write_json(folder / JSON_NAME, written)
+
+
+def figures(told: Told) -> dict[str, Any]:
+    """Return a release's figures as plain values: shares 0 to 1, bytes, milliseconds."""
+    found = told.findings
+    content = {
+        "name": told.request.name,
+        "version": told.request.version,
+        "refused": [asdict(one) | {"complaint": one.complaint} for one in told.failed],
+        "parameters": told.parameters,
+        "quality": asdict(told.quality) if told.quality else None,
+        "gate": gate_figures(found.checks),
+        "thresholds": threshold_figures(found.thresholds),
+        "calibration": asdict(found.calibration) if found.calibration else None,
+        "teacher_calibration": (
+            asdict(found.teacher_calibration) if found.teacher_calibration else None
+        ),
+        "variants": [asdict(one) for one in told.variants],
+        "left_out": dict(told.left_out),
     }
+    plain: dict[str, Any] = _without_nan(content)
+    return plain
+
+
+def gate_figures(checks: Sequence[Check]) -> list[dict[str, Any]]:
+    """Return the checks as plain values; what could not be reckoned is None."""
+    listed: list[dict[str, Any]] = _without_nan(
+        [asdict(one) | {"verdict": one.verdict} for one in checks]
+    )
+    return listed
+
+
+def threshold_figures(thresholds: Sequence[ClassThreshold]) -> list[dict[str, Any]]:
+    """Return the operating thresholds, and why they are what they are, as plain values."""
+    return [asdict(one) for one in thresholds]
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and math.isnan(content) else content

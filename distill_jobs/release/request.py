@@ -9,7 +9,12 @@ from distill_jobs.data.dataset import Sample
 from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.recipe.compression import FineTuning
 from distill_jobs.recipe.release import Gate, Licences
+from distill_jobs.recipe.thresholds import Thresholds
+from distill_jobs.release.bootstrap import Bounded
+from distill_jobs.release.checks import Check
 from distill_jobs.release.evaluate import Quality
+from distill_jobs.release.standard import Standard
+from distill_jobs.release.thresholds import ClassThreshold
 from proto.wire.v1 import card_pb2
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -83,7 +88,9 @@ class ReleaseRequest:
         data: Name of the data set, for the card.
         split: Its split that `samples` are of, for the card.
         gate: What must be reached.
-        teacher_quality: The teacher on the same samples: the student is held against it.
+        validation: Labelled images that operating thresholds are chosen on; never held-out ones.
+        thresholds: How they are chosen.
+        teacher: Its answers on the same images: the student is held against them.
         lineage: Where the checkpoint comes from.
         threads: Of each runtime while measuring latency.
         int8_tuning: How INT8 is fine-tuned where calibrating does not pass; None: it is left out.
@@ -107,7 +114,9 @@ class ReleaseRequest:
     data: str = ""
     split: str = ""
     gate: Gate = field(default_factory=Gate)
-    teacher_quality: Quality | None = None
+    validation: tuple[Sample, ...] = ()
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    teacher: Standard | None = None
     lineage: Lineage = field(default_factory=Lineage)
     threads: int = 1
     int8_tuning: Int8Tuning | None = None
@@ -137,13 +146,10 @@ class ReleaseRequest:
                 "(the quality then stays unmeasured)",
             )
 
-        seen = {sample.image for sample in self.samples} & set(self.calibration)
-        if seen:
-            raise ReleaseInvalid(
-                "calibration",
-                f"{len(seen)} of its images are held-out ones too ({min(seen)}...): INT8 would be "
-                "judged on what it was fitted to. Give another split",
-            )
+        held_out = {sample.image for sample in self.samples}
+        _refuse_seen("calibration", held_out & set(self.calibration), "INT8")
+        validation = {sample.image for sample in self.validation}
+        _refuse_seen("validation", held_out & validation, "the operating thresholds")
 
     @property
     def key(self) -> str:
@@ -185,6 +191,8 @@ class VariantResult:
         latency: Of one image.
         matched_f1: Detections matched with PyTorch's, crossings of the threshold forgiven.
         strict_f1: The same, not forgiven.
+        f1: `matched_f1` and its bounds.
+        drop_map50_95: What a reduced precision loses, and its bounds; None for FP32.
     """
 
     name: str
@@ -194,6 +202,8 @@ class VariantResult:
     latency: Latency
     matched_f1: float
     strict_f1: float
+    f1: Bounded | None = None
+    drop_map50_95: Bounded | None = None
 
 
 @dataclass(frozen=True)
@@ -210,6 +220,8 @@ class ReleaseResult:
         file_bytes: Of the archive.
         parameters: Of the checkpoint.
         sha256: Of the archive.
+        checks: What the gate held against its limits.
+        thresholds: Why each class's operating threshold is what it is.
     """
 
     archive: Path
@@ -221,8 +233,19 @@ class ReleaseResult:
     file_bytes: int
     parameters: int
     sha256: str
+    checks: tuple[Check, ...] = ()
+    thresholds: tuple[ClassThreshold, ...] = ()
 
     @property
     def latency_ms(self) -> dict[str, Latency]:
         """Latency by variant name."""
         return {variant.name: variant.latency for variant in self.variants}
+
+
+def _refuse_seen(field_name: str, seen: set[Path], what: str) -> None:
+    if seen:
+        raise ReleaseInvalid(
+            field_name,
+            f"{len(seen)} of its images are held-out ones too ({min(seen)}...): {what} would be "
+            "judged on what it was fitted to. Give another split",
+        )

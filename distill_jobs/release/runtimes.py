@@ -73,6 +73,13 @@ def measure_latency(runtime: Runtime, image: npt.NDArray[np.float32], *, threads
 def latency_ratio(
     runtime: Runtime, reference: Runtime, image: npt.NDArray[np.float32], *, rounds: int = 40
 ) -> float:
+    """Return the median of `latency_ratios`: 0.5 for a runtime that takes half the time."""
+    return float(np.median(latency_ratios(runtime, reference, image, rounds=rounds)))
+
+
+def latency_ratios(
+    runtime: Runtime, reference: Runtime, image: npt.NDArray[np.float32], *, rounds: int = 40
+) -> npt.NDArray[np.float64]:
     """Compare two runtimes on one image, in turns, so that a busy machine slows both.
 
     Args:
@@ -82,7 +89,7 @@ def latency_ratio(
         rounds: How often each is timed.
 
     Returns:
-        Median of the rounds' ratios: 0.5 for a runtime that takes half the time.
+        float64 [rounds]: the first one's time over the second's.
     """
     ratios = []
     for turn in range(_WARM_UP_RUNS + rounds):
@@ -93,4 +100,4 @@ def latency_ratio(
             times_s.append(time.perf_counter() - before)
         if turn >= _WARM_UP_RUNS:
             ratios.append(times_s[0] / times_s[1])
-    return float(np.median(ratios))
+    return np.array(ratios, np.float64)

@@ -36,7 +36,7 @@ HEAD_KIND_DENSE: HeadKind
 HEAD_KIND_END_TO_END: HeadKind
 
 class Card(_message.Message):
-    __slots__ = ("schema_version", "name", "version", "role", "task", "class_names", "input", "head", "post_processing", "variants", "worker_requirements", "lineage", "quality", "licences", "digests", "golden_frames")
+    __slots__ = ("schema_version", "name", "version", "role", "task", "class_names", "input", "head", "post_processing", "variants", "worker_requirements", "lineage", "quality", "licences", "digests", "golden_frames", "gate")
     class DigestsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +60,7 @@ class Card(_message.Message):
     LICENCES_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
     GOLDEN_FRAMES_FIELD_NUMBER: _ClassVar[int]
+    GATE_FIELD_NUMBER: _ClassVar[int]
     schema_version: int
     name: str
     version: str
@@ -76,7 +77,8 @@ class Card(_message.Message):
     licences: Licences
     digests: _containers.ScalarMap[str, str]
     golden_frames: _containers.RepeatedCompositeFieldContainer[GoldenFrame]
-    def __init__(self, schema_version: _Optional[int] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., role: _Optional[_Union[Role, str]] = ..., task: _Optional[_Union[Task, str]] = ..., class_names: _Optional[_Iterable[str]] = ..., input: _Optional[_Union[Input, _Mapping]] = ..., head: _Optional[_Union[Head, _Mapping]] = ..., post_processing: _Optional[_Union[PostProcessing, _Mapping]] = ..., variants: _Optional[_Iterable[_Union[Variant, _Mapping]]] = ..., worker_requirements: _Optional[_Union[WorkerRequirements, _Mapping]] = ..., lineage: _Optional[_Union[Lineage, _Mapping]] = ..., quality: _Optional[_Union[Quality, _Mapping]] = ..., licences: _Optional[_Union[Licences, _Mapping]] = ..., digests: _Optional[_Mapping[str, str]] = ..., golden_frames: _Optional[_Iterable[_Union[GoldenFrame, _Mapping]]] = ...) -> None: ...
+    gate: _containers.RepeatedCompositeFieldContainer[GateCheck]
+    def __init__(self, schema_version: _Optional[int] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., role: _Optional[_Union[Role, str]] = ..., task: _Optional[_Union[Task, str]] = ..., class_names: _Optional[_Iterable[str]] = ..., input: _Optional[_Union[Input, _Mapping]] = ..., head: _Optional[_Union[Head, _Mapping]] = ..., post_processing: _Optional[_Union[PostProcessing, _Mapping]] = ..., variants: _Optional[_Iterable[_Union[Variant, _Mapping]]] = ..., worker_requirements: _Optional[_Union[WorkerRequirements, _Mapping]] = ..., lineage: _Optional[_Union[Lineage, _Mapping]] = ..., quality: _Optional[_Union[Quality, _Mapping]] = ..., licences: _Optional[_Union[Licences, _Mapping]] = ..., digests: _Optional[_Mapping[str, str]] = ..., golden_frames: _Optional[_Iterable[_Union[GoldenFrame, _Mapping]]] = ..., gate: _Optional[_Iterable[_Union[GateCheck, _Mapping]]] = ...) -> None: ...
 
 class Input(_message.Message):
     __slots__ = ("width", "height", "letterbox_pad", "letterbox_scale_up", "colour", "scale", "tensor_name", "output_name", "opset")
@@ -107,16 +109,64 @@ class Head(_message.Message):
     def __init__(self, kind: _Optional[_Union[HeadKind, str]] = ...) -> None: ...
 
 class PostProcessing(_message.Message):
-    __slots__ = ("operating_thresholds", "iou_threshold", "max_detections", "max_candidates")
+    __slots__ = ("operating_thresholds", "iou_threshold", "max_detections", "max_candidates", "threshold_origins")
     OPERATING_THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
     IOU_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     MAX_DETECTIONS_FIELD_NUMBER: _ClassVar[int]
     MAX_CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_ORIGINS_FIELD_NUMBER: _ClassVar[int]
     operating_thresholds: _containers.RepeatedScalarFieldContainer[float]
     iou_threshold: float
     max_detections: int
     max_candidates: int
-    def __init__(self, operating_thresholds: _Optional[_Iterable[float]] = ..., iou_threshold: _Optional[float] = ..., max_detections: _Optional[int] = ..., max_candidates: _Optional[int] = ...) -> None: ...
+    threshold_origins: _containers.RepeatedCompositeFieldContainer[ThresholdOrigin]
+    def __init__(self, operating_thresholds: _Optional[_Iterable[float]] = ..., iou_threshold: _Optional[float] = ..., max_detections: _Optional[int] = ..., max_candidates: _Optional[int] = ..., threshold_origins: _Optional[_Iterable[_Union[ThresholdOrigin, _Mapping]]] = ...) -> None: ...
+
+class ThresholdOrigin(_message.Message):
+    __slots__ = ("class_id", "matched", "note", "instances", "precision", "teacher_precision", "detections", "teacher_detections")
+    CLASS_ID_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    TEACHER_PRECISION_FIELD_NUMBER: _ClassVar[int]
+    DETECTIONS_FIELD_NUMBER: _ClassVar[int]
+    TEACHER_DETECTIONS_FIELD_NUMBER: _ClassVar[int]
+    class_id: int
+    matched: str
+    note: str
+    instances: int
+    precision: float
+    teacher_precision: float
+    detections: int
+    teacher_detections: int
+    def __init__(self, class_id: _Optional[int] = ..., matched: _Optional[str] = ..., note: _Optional[str] = ..., instances: _Optional[int] = ..., precision: _Optional[float] = ..., teacher_precision: _Optional[float] = ..., detections: _Optional[int] = ..., teacher_detections: _Optional[int] = ...) -> None: ...
+
+class GateCheck(_message.Message):
+    __slots__ = ("rule", "subject", "what", "detail", "measured", "low", "high", "confidence", "limit", "verdict", "note")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    rule: str
+    subject: str
+    what: str
+    detail: str
+    measured: float
+    low: float
+    high: float
+    confidence: float
+    limit: float
+    verdict: str
+    note: str
+    def __init__(self, rule: _Optional[str] = ..., subject: _Optional[str] = ..., what: _Optional[str] = ..., detail: _Optional[str] = ..., measured: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., confidence: _Optional[float] = ..., limit: _Optional[float] = ..., verdict: _Optional[str] = ..., note: _Optional[str] = ...) -> None: ...
 
 class Variant(_message.Message):
     __slots__ = ("name", "runtime", "precision", "file", "file_bytes", "map50", "map50_95", "latency_ms", "tolerance", "requires")
@@ -199,7 +249,7 @@ class Lineage(_message.Message):
     def __init__(self, teacher: _Optional[str] = ..., teacher_sha256: _Optional[str] = ..., checkpoint_sha256: _Optional[str] = ..., data_lock_sha256: _Optional[str] = ..., job: _Optional[str] = ..., job_sha256: _Optional[str] = ..., seed: _Optional[int] = ..., commit: _Optional[str] = ..., libraries: _Optional[_Mapping[str, str]] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Quality(_message.Message):
-    __slots__ = ("measured", "data", "split", "images", "map50", "map50_95", "teacher_map50", "teacher_map50_95", "parameters")
+    __slots__ = ("measured", "data", "split", "images", "map50", "map50_95", "teacher_map50", "teacher_map50_95", "parameters", "per_class", "calibration_error", "teacher_calibration_error")
     MEASURED_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     SPLIT_FIELD_NUMBER: _ClassVar[int]
@@ -209,6 +259,9 @@ class Quality(_message.Message):
     TEACHER_MAP50_FIELD_NUMBER: _ClassVar[int]
     TEACHER_MAP50_95_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    PER_CLASS_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_ERROR_FIELD_NUMBER: _ClassVar[int]
+    TEACHER_CALIBRATION_ERROR_FIELD_NUMBER: _ClassVar[int]
     measured: bool
     data: str
     split: str
@@ -218,7 +271,26 @@ class Quality(_message.Message):
     teacher_map50: float
     teacher_map50_95: float
     parameters: int
-    def __init__(self, measured: _Optional[bool] = ..., data: _Optional[str] = ..., split: _Optional[str] = ..., images: _Optional[int] = ..., map50: _Optional[float] = ..., map50_95: _Optional[float] = ..., teacher_map50: _Optional[float] = ..., teacher_map50_95: _Optional[float] = ..., parameters: _Optional[int] = ...) -> None: ...
+    per_class: _containers.RepeatedCompositeFieldContainer[ClassQuality]
+    calibration_error: float
+    teacher_calibration_error: float
+    def __init__(self, measured: _Optional[bool] = ..., data: _Optional[str] = ..., split: _Optional[str] = ..., images: _Optional[int] = ..., map50: _Optional[float] = ..., map50_95: _Optional[float] = ..., teacher_map50: _Optional[float] = ..., teacher_map50_95: _Optional[float] = ..., parameters: _Optional[int] = ..., per_class: _Optional[_Iterable[_Union[ClassQuality, _Mapping]]] = ..., calibration_error: _Optional[float] = ..., teacher_calibration_error: _Optional[float] = ...) -> None: ...
+
+class ClassQuality(_message.Message):
+    __slots__ = ("class_id", "objects", "ap50", "ap50_95", "recall", "precision")
+    CLASS_ID_FIELD_NUMBER: _ClassVar[int]
+    OBJECTS_FIELD_NUMBER: _ClassVar[int]
+    AP50_FIELD_NUMBER: _ClassVar[int]
+    AP50_95_FIELD_NUMBER: _ClassVar[int]
+    RECALL_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    class_id: int
+    objects: int
+    ap50: float
+    ap50_95: float
+    recall: float
+    precision: float
+    def __init__(self, class_id: _Optional[int] = ..., objects: _Optional[int] = ..., ap50: _Optional[float] = ..., ap50_95: _Optional[float] = ..., recall: _Optional[float] = ..., precision: _Optional[float] = ...) -> None: ...
 
 class Licences(_message.Message):
     __slots__ = ("code", "weights", "data")

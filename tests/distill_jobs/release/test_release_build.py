@@ -3,7 +3,7 @@
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from google.protobuf import json_format
 from onnx import numpy_helper
 from tiny_networks import OPEN_GATE, tiny_model
 
-from distill_jobs.data.dataset import Dataset
+from distill_jobs.data.dataset import Dataset, Sample
 from distill_jobs.errors import (
     ArchiveFailed,
     CheckpointRefused,
@@ -30,12 +30,13 @@ from distill_jobs.recipe.release import Gate, Licences
 from distill_jobs.release import archive, export, parity, sign
 from distill_jobs.release.agreement import Rule, compare
 from distill_jobs.release.answers import ask, tensor_of
-from distill_jobs.release.build import Quality, ReleaseRequest, ReleaseResult, build_release
+from distill_jobs.release.build import ReleaseRequest, ReleaseResult, build_release
 from distill_jobs.release.card import as_handlers_read, draft
 from distill_jobs.release.dense import DenseDetector
 from distill_jobs.release.evaluate import evaluate
 from distill_jobs.release.runtimes import TorchRuntime
-from handlers.pipeline import Frame, Pipeline
+from distill_jobs.release.standard import Standard
+from handlers.pipeline import Detections, Frame, Pipeline
 from handlers.runtimes import OnnxRuntime
 from proto.wire.v1 import card_pb2
 
@@ -86,8 +87,23 @@ def request_of(
         data="small",
         split="val",
         gate=OPEN_GATE,
-        teacher_quality=Quality(0.0, 0.0, 104, 312, ()),
+        teacher=teacher_of(small_set.split("val"), small_set.class_names, blind=True),
     )
+
+
+def teacher_of(
+    samples: Sequence[Sample], names: tuple[str, ...], *, blind: bool = False
+) -> Standard:
+    """A teacher that finds every label, or none."""
+    answers = []
+    for sample in samples:
+        class_ids, boxes = sample.read_labels(72, 48)
+        seen = slice(0) if blind else slice(None)
+        scores = np.full(len(class_ids), 0.9, np.float32)
+        answers.append(
+            Detections(boxes[seen], scores[seen], class_ids[seen], 72, 48, 0.0, 0.0, 0.0, 0.0)
+        )
+    return Standard("oracle", names, (0.25,) * len(names), tuple(answers), tuple(answers))
 
 
 def test_every_variant_is_in_the_card_fastest_first(released: ReleaseResult) -> None:
@@ -250,15 +266,28 @@ def test_without_labels_the_card_says_unmeasured(request_for: Make, small_set: D
     assert len(result.card.golden_frames) == 3
 
 
-def test_a_student_the_gate_refuses_leaves_nothing(request_for: Make) -> None:
-    request = request_for(
-        teacher_quality=Quality(0.9, 0.6, 6, 18, ()), gate=Gate(min_retention_map50=0.9)
-    )
+def test_a_student_the_gate_refuses_leaves_its_report_and_no_archive(
+    request_for: Make, small_set: Dataset
+) -> None:
+    samples = small_set.split("val")[:6]
+    limits = Gate(min_retention_map50=0.9, max_file_mb=0.001, min_class_retention_map50=0.5)
+    request = request_for(teacher=teacher_of(samples, small_set.class_names), gate=limits)
 
-    with pytest.raises(GateRefused, match=r"gate\.min_retention_map50"):
+    with pytest.raises(GateRefused) as refused:
         build(request)
 
     assert store_is_empty(request)
+    broken = {failure.rule for failure in refused.value.failures}
+    assert broken == {"min_retention_map50", "max_file_mb"}
+    assert "gate.min_retention_map50" in refused.value.message
+    assert "MB too much" in refused.value.message
+    report = json.loads((request.work_dir / "report.json").read_text())
+    assert {one["rule"] for one in report["refused"]} == broken
+    verdicts = {one["rule"]: one["verdict"] for one in report["gate"]}
+    assert verdicts["min_class_retention_map50"] == "not judged"  # 18 labels of three classes
+    page = (request.work_dir / "report.html").read_text()
+    assert "The gate refuses it" in page
+    assert page.count("data:image/png;base64,") == 3
 
 
 def test_archives_are_immutable(request_for: Make) -> None:

@@ -1,0 +1,167 @@
+"""A model that a student is held against: its teacher, or the one that serves now."""
+
+import shutil
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from distill_jobs.errors import ReleaseInvalid
+from distill_jobs.release import sign
+from distill_jobs.release.answers import ask
+from distill_jobs.release.archive import CARD_NAME
+from distill_jobs.release.stored import read_detections
+from handlers.card import Card, CardError
+from handlers.errors import RuntimeFailed
+from handlers.pipeline import Detections
+from handlers.requirements import choose_variant
+from handlers.runtimes import load_runtime
+
+# Where a release keeps its own answers, in its work folder.
+HELD_OUT, VALIDATION, FRAMES = "held-out.npz", "validation.npz", "frames.npz"
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images that a release is asked about.
+
+    Attributes:
+        held_out: Those the gate judges by.
+        validation: Those the operating thresholds are chosen on.
+        frames: Unlabelled ones, for the agreement with the teacher.
+    """
+
+    held_out: tuple[Path, ...] = ()
+    validation: tuple[Path, ...] = ()
+    frames: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Its answers on the same images, scores from 0.001.
+
+    Attributes:
+        name: NAME-VERSION, or its checkpoint's.
+        class_names: Index = class id.
+        thresholds: Its operating thresholds, one a class.
+        held_out: One an image.
+        validation: One an image; () where it was not asked.
+        frames: One an image; () where it was not asked.
+        folder: Where its card and exported files lie; None: not exported.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    held_out: tuple[Detections, ...]
+    validation: tuple[Detections, ...] = ()
+    frames: tuple[Detections, ...] = ()
+    folder: Path | None = None
+
+    @property
+    def thresholds_array(self) -> npt.NDArray[np.float32]:
+        """Operating thresholds, float32 [C]."""
+        return np.array(self.thresholds, np.float32)
+
+
+def from_release(work_dir: Path, stage: Path, images: Images) -> Standard | None:
+    """Return what an earlier step's release left.
+
+    Args:
+        work_dir: Of that release.
+        stage: Its staged archive.
+        images: What it must have been asked about.
+
+    Returns:
+        None where it left nothing, or was asked about other images.
+    """
+    if not (stage / CARD_NAME).is_file():
+        return None
+    card = Card.read(stage)
+    found = [
+        read_detections(work_dir / file, wanted) if wanted else ()
+        for file, wanted in (
+            (HELD_OUT, images.held_out),
+            (VALIDATION, images.validation),
+            (FRAMES, images.frames),
+        )
+    ]
+    if any(one is None for one in found):
+        return None
+    held_out, validation, frames = (one or () for one in found)
+    return Standard(
+        name=f"{card.name}-{card.version}",
+        class_names=card.class_names,
+        thresholds=card.post_processing.operating_thresholds,
+        held_out=held_out,
+        validation=validation,
+        frames=frames,
+        folder=stage,
+    )
+
+
+def from_archive(
+    archive: Path,
+    public_key: Path,
+    folder: Path,
+    images: Images,
+    class_names: Sequence[str],
+    *,
+    on_image: Callable[[int], None],
+) -> Standard:
+    """Ask the default variant of an archive, with the code of this tree and not the archive's own.
+
+    Args:
+        archive: NAME-VERSION.mar, its signature beside it.
+        public_key: Whose signature it must bear.
+        folder: Gets its card and the variant's file; emptied before.
+        images: What to ask about; not the validation split.
+        class_names: Of the model it is compared with.
+        on_image: Told 1 after each image.
+
+    Returns:
+        Its answers.
+
+    Raises:
+        ReleaseInvalid: It is absent, no archive, or of other classes.
+        SignatureError: It is not what the key's holder signed.
+        DataSetInvalid: An image does not decode.
+    """
+    if not archive.is_file():
+        raise ReleaseInvalid("gate.live", f"{archive}: no such archive")
+    sign.verify(archive, public_key)
+    try:
+        card, variant = _unpack(archive, folder)
+        runtime = load_runtime(card, folder, variant)
+    except (zipfile.BadZipFile, KeyError, CardError, RuntimeFailed) as error:
+        raise ReleaseInvalid("gate.live", f"{archive}: cannot be asked: {error}") from error
+    if card.class_names != tuple(class_names):
+        raise ReleaseInvalid(
+            "gate.live",
+            f"{archive} knows the classes {', '.join(card.class_names)}, the student "
+            f"{', '.join(class_names)}: their figures do not compare",
+        )
+    held_out = ask(card, runtime, images.held_out, (), on_image=on_image)
+    frames = ask(card, runtime, images.frames, (), on_image=on_image)
+    return Standard(
+        name=f"{card.name}-{card.version}",
+        class_names=card.class_names,
+        thresholds=card.post_processing.operating_thresholds,
+        held_out=held_out.detections,
+        frames=frames.detections,
+        folder=folder,
+    )
+
+
+def _unpack(archive: Path, folder: Path) -> tuple[Card, str]:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(archive) as parts:
+        parts.extract(CARD_NAME, folder)
+        card = Card.read(folder)
+        variant = choose_variant(card, None, None)
+        parts.extract(variant.file, folder)
+    return card, variant.name

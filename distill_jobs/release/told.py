@@ -1,0 +1,37 @@
+"""What a release's report is written from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from distill_jobs.release.assess import Findings
+from distill_jobs.release.checks import Check
+from distill_jobs.release.evaluate import Quality
+from distill_jobs.release.request import ReleaseRequest, VariantResult
+
+
+@dataclass(frozen=True)
+class Told:
+    """A release as far as it came: published, or refused.
+
+    Attributes:
+        request: What was asked for.
+        findings: What came of it.
+        quality: Of the checkpoint itself, in PyTorch; None: unmeasured.
+        parameters: Of the checkpoint.
+        variants: Those that passed, the default first.
+        left_out: Why a variant is not among them, by name.
+        live: Name of the live model; "" where there is none.
+    """
+
+    request: ReleaseRequest
+    findings: Findings
+    quality: Quality | None
+    parameters: int
+    variants: Sequence[VariantResult]
+    left_out: dict[str, str]
+    live: str = ""
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The limits that are broken."""
+        return tuple(one for one in self.findings.checks if one.verdict == "refused")
