@@ -138,6 +138,14 @@ def test_frozen_batch_statistics_stay(tmp_path):
     assert not torch.equal(state["model"]["model.0.conv.weight"], before["model.0.conv.weight"])
 
 
+def test_a_student_is_trained_in_bfloat16(tmp_path):
+    exact = train_here(tmp_path / "exact", epochs=1)["losses"]
+    rounded = train_here(tmp_path / "rounded", epochs=1, amp="bf16")["losses"]
+
+    assert exact["cls_loss"] != rounded["cls_loss"]
+    assert float(rounded["cls_loss"]) == pytest.approx(float(exact["cls_loss"]), rel=0.1)
+
+
 def test_a_finished_training_is_not_trained_again(tmp_path):
     train_here(tmp_path / "run")
     before = (tmp_path / "run/training/resume.pt").stat().st_mtime_ns

@@ -14,6 +14,7 @@ RECIPE = {
     "warmup_epochs": 1,
     "mosaic": 0.8,
     "close_mosaic": 1,
+    "checkpoint_batches": 3,
 }
 BATCHES = 4  # an epoch
 
@@ -41,24 +42,28 @@ def rows_without_times(folder):
     return [[*row[:1], *row[2:]] for row in rows]
 
 
-@pytest.mark.parametrize("kept_every", [0, 3])
-def test_a_killed_training_ends_as_one_that_was_never_stopped(tmp_path, kept_every):
+def test_killed_trainings_end_as_one_that_was_never_stopped(tmp_path):
     data = draw_data(tmp_path / "data", train=4 * BATCHES)
     teacher = write_teacher(tmp_path / "teacher.pt")
-    recipe = {**RECIPE, "checkpoint_batches": kept_every}
-    moment = BATCHES + 1 + secrets.randbelow(3 * BATCHES - 1)  # in the second epoch or later
+    past = BATCHES * (1 + secrets.randbelow(3))  # one epoch or more
+    # It is kept at the end of each epoch, and once three of its four batches are told of.
+    moments = {"b": past + 1 + secrets.randbelow(3), "c": past + 4}
 
-    died = train_in_a_process([tmp_path / "b"], data, recipe, teacher=teacher, kill_at=moment)
-    done = train_in_a_process([tmp_path / "a", tmp_path / "b"], data, recipe, teacher=teacher)
+    for name, moment in moments.items():
+        died = train_in_a_process([tmp_path / name], data, RECIPE, teacher=teacher, kill_at=moment)
+        assert died.returncode == -9, died.stderr
+    done = train_in_a_process([tmp_path / n for n in "abc"], data, RECIPE, teacher=teacher)
 
-    assert died.returncode == -9, died.stderr
     assert done.returncode == 0, done.stderr
-    states = [
-        torch.load(tmp_path / name / "training/resume.pt", weights_only=True) for name in "ab"
-    ]
-    assert "going on" in (tmp_path / "b/run.log").read_text()
-    assert {one.dtype for one in states[0]["model"].values()} == {torch.float32, torch.int64}
-    assert list(differences(*states)) == [], f"killed after batch {moment}"
-    assert rows_without_times(tmp_path / "a") == rows_without_times(tmp_path / "b")
-    plain = [(tmp_path / name / "student.pt").read_bytes() for name in "ab"]
-    assert plain[0] == plain[1]
+    never_stopped, *resumed = (
+        torch.load(tmp_path / name / "training/resume.pt", weights_only=True) for name in "abc"
+    )
+    floats = {one.dtype for one in never_stopped["model"].values() if one.is_floating_point()}
+    assert floats == {torch.float32}
+    for name, batches, state in zip("bc", (0, 3), resumed, strict=True):
+        where = f"going on with epoch {past // BATCHES + 1} of 4, after {batches} batches"
+        assert where in (tmp_path / name / "run.log").read_text()
+        assert list(differences(never_stopped, state)) == [], f"killed after {moments[name]}"
+        assert rows_without_times(tmp_path / name) == rows_without_times(tmp_path / "a")
+        finished = [(tmp_path / one / "student.pt").read_bytes() for one in ("a", name)]
+        assert finished[0] == finished[1]
