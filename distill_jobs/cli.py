@@ -9,6 +9,12 @@ import typer
 from rich.console import Console
 
 from distill_jobs.data.command import check_data
+from distill_jobs.commands.compare import compare
+from distill_jobs.commands.diagnose import diagnose
+from distill_jobs.commands.list_runs import list_runs
+from distill_jobs.commands.redistil import redistil
+from distill_jobs.commands.report import report
+from distill_jobs.commands.sweep import sweep
 from distill_jobs.telling import told_plainly
 
 if TYPE_CHECKING:
@@ -81,9 +87,8 @@ def resume(run_dir: _RunDir) -> None:
     """Go on with a run that was killed or failed.
 
     Finished steps are not done again; a training goes on from its last finished epoch, exactly as
-    if it had never been stopped. The data
-    must be what the run's data.lock says: anything else is refused, with the first file that
-    differs.
+    if it had never been stopped. The data must be what the run's data.lock says: anything else is
+    refused, with the first file that differs.
     """
     with told_plainly():
         from distill_jobs.run import follow  # noqa: PLC0415  # only this command needs it
@@ -105,6 +110,14 @@ def show(run_dir: _RunDir) -> None:
     """
     with told_plainly():
         _show(run_dir)
+
+
+job_app.command("list")(list_runs)
+job_app.command()(report)
+job_app.command()(compare)
+job_app.command()(diagnose)
+job_app.command()(sweep)
+job_app.command()(redistil)
 
 
 def _show(run_dir: Path) -> None:

@@ -1,0 +1,1 @@
+"""The commands of `understudy job` that look at runs, begin many of them, or begin one again."""

@@ -1,0 +1,1 @@
+"""`understudy job redistil`: what cameras brought home becomes training data, and nothing else."""

@@ -1,0 +1,102 @@
+"""Which runs there are and how far each has come."""
+
+import fcntl
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill_jobs.errors import JobError
+from distill_jobs.results import ModelResult, read_model
+from distill_jobs.run_folder import RunFolder
+from distill_jobs.run_table import steps_of
+
+# runs/NAME, runs/NAME-redistil/TIME/run and sweeps' trials lie no deeper.
+_DEEPEST = 4
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """One run as a list shows it.
+
+    Attributes:
+        path: Its folder.
+        began: When, ISO 8601, UTC; "" where nobody knows.
+        state: "done", "running STEP", "stopped at STEP", "sweep", or why it cannot be read.
+        teacher: As far as it is known.
+        student: Likewise.
+    """
+
+    path: Path
+    began: str
+    state: str
+    teacher: ModelResult | None = None
+    student: ModelResult | None = None
+
+    @property
+    def kept(self) -> float | None:
+        """Student's mAP50-95 over its teacher's; None without both."""
+        if self.teacher is None or self.student is None or not self.teacher.map50_95:
+            return None
+        if self.student.map50_95 is None:
+            return None
+        return self.student.map50_95 / self.teacher.map50_95
+
+
+def list_runs(root: Path, *, trials: bool = False) -> list[RunLine]:
+    """Find the runs under a folder, the newest first.
+
+    Args:
+        root: Searched four folders deep.
+        trials: Whether the trials of sweeps are runs too.
+    """
+    lines = [_line(RunFolder(path)) for path in sorted(_folders(root, _DEEPEST, trials=trials))]
+    return sorted(lines, key=lambda line: line.began, reverse=True)
+
+
+def _folders(root: Path, depth: int, *, trials: bool) -> Iterator[Path]:
+    if not root.is_dir():
+        return
+    if (root / "run.json").is_file():
+        yield root
+        if trials:
+            yield from _folders(root / "trials", 1, trials=False)
+        return
+    for one in root.iterdir() if depth > 0 else ():
+        if one.is_dir() and not one.name.startswith(".") and not one.is_symlink():
+            yield from _folders(one, depth - 1, trials=trials)
+
+
+def _line(folder: RunFolder) -> RunLine:
+    try:
+        facts = json.loads((folder.path / "run.json").read_text(encoding="utf-8"))
+        began = str(facts.get("began", ""))
+        state = "sweep" if facts.get("kind") == "sweep" else _state(folder, str(facts.get("kind")))
+        teacher, student = read_model(folder, "teacher"), read_model(folder, "student")
+        return RunLine(folder.path, began, state, teacher, student)
+    except JobError as error:
+        return RunLine(folder.path, "", f"unreadable: {error.message}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return RunLine(folder.path, "", f"unreadable: {error}")
+
+
+def _state(folder: RunFolder, kind: str) -> str:
+    steps = steps_of(folder.job())
+    if kind == "trial":
+        steps = tuple(step for step in steps if not step.startswith("release"))
+    missing = [step for step in steps if folder.figures(step) is None]
+    if not missing:
+        return "done"
+    return f"{'running' if _is_held(folder) else 'stopped at'} {missing[0]}"
+
+
+def _is_held(folder: RunFolder) -> bool:
+    """Return whether a process works on the run right now."""
+    try:
+        with (folder.path / ".lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

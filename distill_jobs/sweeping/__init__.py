@@ -1,0 +1,1 @@
+"""`understudy job sweep`: many students, one data set, one teacher, judged on validation alone."""
