@@ -44,8 +44,8 @@ class Distiller(DistillationModel):
 
     Attributes:
         moment: h, α and temperature of the epoch; α is 0 before the first `begin_epoch`.
-        projector: Trained beside the student by the same optimizer, and thrown away with the
-            teachers; it has the name that ultralytics' trainer gives it.
+        projectors: Trained beside the student by the same optimizer, and thrown away with the
+            teachers.
 
     Raises:
         HeadsDiffer: A teacher cannot be compared with the student in the way that was asked for.
@@ -65,7 +65,7 @@ class Distiller(DistillationModel):
         self._distillation = distillation
         self.moment = Moment()
         self._check_teachers()
-        self.projector = self._build_projectors()
+        self.projectors = self._build_projectors()
 
     @property
     def teachers(self) -> tuple[TeacherModel, ...]:
@@ -145,7 +145,7 @@ class Distiller(DistillationModel):
                 learnt,
                 answer,
                 self._weights,
-                projectors=self.projector,
+                projectors=self.projectors,
                 teacher=index,
                 deepest_only=self.moment.deepest_only,
                 channel_temperature=self._distillation.channel_temperature,

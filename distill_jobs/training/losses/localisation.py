@@ -43,5 +43,6 @@ def localisation_distillation(
 
 def _log_distributions(distances: torch.Tensor, temperature: float) -> torch.Tensor:
     """Return float32 [N, 4, reg_max, A], log probabilities along dimension 2."""
-    sides = distances.float().unflatten(1, (4, -1))
+    count, channels, anchors = distances.shape
+    sides = distances.float().reshape(count, 4, channels // 4, anchors)
     return (sides / temperature).log_softmax(dim=2)

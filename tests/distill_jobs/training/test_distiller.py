@@ -85,7 +85,7 @@ def test_every_loss_of_every_pair_of_families_teaches_the_student_alone(teacher,
     assert head.cv3[0][-1].weight.grad.abs().sum() > 0
     assert head.cv2[0][-1].weight.grad.abs().sum() > 0
     assert learner.model[0].conv.weight.grad.abs().sum() > 0
-    assert all(one.weight.grad.abs().sum() > 0 for one in model.projector.values())
+    assert all(one.weight.grad.abs().sum() > 0 for one in model.projectors.values())
     assert all(parameter.grad is None for parameter in taught_by.parameters())
     for name, value in taught_by.state_dict().items():  # batch norm's statistics included
         assert torch.equal(value, before[name]), name
@@ -124,7 +124,7 @@ def test_a_student_equal_to_its_teacher_has_nothing_to_learn_from_it():
 
     _, items = model(batch())
 
-    assert len(model.projector) == 0  # equal widths
+    assert len(model.projectors) == 0  # equal widths
     for name in model.loss_names:
         assert items[name].item() == pytest.approx(0, abs=1e-4), name
 
@@ -212,12 +212,12 @@ def test_deep_features_come_first():
 
     model.begin_epoch(0, 3)
     model(batch())[0].sum().backward()
-    first = {name: one.weight.grad for name, one in model.projector.items()}
+    first = {name: one.weight.grad for name, one in model.projectors.items()}
     model.begin_epoch(1, 3)
     model(batch())[0].sum().backward()
 
     assert [name for name, gradient in first.items() if gradient is not None] == ["0_2"]
-    assert all(one.weight.grad is not None for one in model.projector.values())
+    assert all(one.weight.grad is not None for one in model.projectors.values())
 
 
 def test_validation_gives_the_same_loss_items_and_needs_no_teacher():
@@ -243,7 +243,7 @@ def test_a_checkpoint_holds_the_projectors_and_no_teacher():
     own = {f"student_model.{name}" for name in student.state_dict()}
     extra = model.state_dict().keys() - own
     assert extra == {
-        f"projector.0_{level}.{part}" for level in range(3) for part in ("weight", "bias")
+        f"projectors.0_{level}.{part}" for level in range(3) for part in ("weight", "bias")
     }
     assert taken_up.state_dict().keys() == model.state_dict().keys()
     assert taken_up.teachers == ()
