@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from distill_jobs.data.command import check_data
 from distill_jobs.commands.compare import compare
 from distill_jobs.commands.diagnose import diagnose
 from distill_jobs.commands.list_runs import list_runs
 from distill_jobs.commands.redistil import redistil
 from distill_jobs.commands.report import report
 from distill_jobs.commands.sweep import sweep
+from distill_jobs.data.command import check_data
 from distill_jobs.telling import told_plainly
 
 if TYPE_CHECKING:
