@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bench.distill.cells import Figures
 from distill_jobs.files import write_atomically
+from distill_jobs.recipe.distillation import Distillation
 
 NAMES = {
     "teacher": "teacher, yolov8s",
@@ -168,7 +169,9 @@ def _trials(report: Figures) -> str:
 def _choice(inputs: Figures) -> str:
     given = inputs["arguments"]
     if inputs["distillation"] is not None:
-        return f"`{inputs['distillation']}`"
+        section = Distillation.model_validate(inputs["distillation"])
+        told = section.model_dump(by_alias=True, exclude_defaults=True)
+        return f"`{told}`" if told else "the defaults of a job file"
     return f"`dis: {given['dis']}`" if "dis" in given else f"`lr0: {given['lr0']}`"
 
 

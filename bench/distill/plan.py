@@ -7,6 +7,7 @@ from bench.distill import arms
 from bench.distill.arms import Arguments, Choice
 from bench.distill.cells import Cell, Figures, Inputs, Store
 from bench.distill.folds import Fold
+from distill_jobs.recipe.distillation import Distillation
 
 _LATENCY_FOLD = 0
 # In the order in which they are run.
@@ -205,7 +206,8 @@ class Plan:
             arms.arguments(self._rate(), **limits),
             teacher=teacher,
             engine="understudy",
-            distillation=dict(choice),
+            # With its defaults: should they ever change, so does the cell.
+            distillation=Distillation.model_validate(choice).model_dump(by_alias=True),
         )
 
     def _cell(
