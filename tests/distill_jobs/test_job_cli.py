@@ -16,7 +16,10 @@ def cli(monkeypatch):
     return lambda *arguments: CliRunner().invoke(job_app, list(arguments))
 
 
-@pytest.mark.parametrize("command", ["run", "resume", "show"])
+@pytest.mark.parametrize(
+    "command",
+    ["run", "resume", "show", "list", "report", "compare", "diagnose", "sweep", "redistil"],
+)
 def test_help_teaches(cli, command):
     answer = cli(command, "--help")
 
