@@ -28,12 +28,18 @@ class Training(Section):
         close_mosaic: Last epochs without mosaic; at most a quarter of all, which is the default.
         fliplr: How often an image is mirrored, 0 to 1.
         scale: Images are resized by 1 ± this.
+        translate: Images are moved by up to this share of their side.
+        hsv_h: Hues are shifted by up to this share.
+        hsv_s: Saturation is changed by up to this share.
+        hsv_v: Brightness is changed by up to this share.
         cos_lr: Whether the rate falls along a cosine rather than a line.
         freeze_batch_norm: Whether batch statistics stay what the first weights brought.
         amp: Mixed precision: "auto" takes float16 on GPUs, after a trial in which the student must
             answer as in float32; "bf16" bfloat16 anywhere, likewise; "off" float32.
         checkpoint_batches: A training can be resumed from every so many batches, rather than from
             its last finished epoch alone; 0: from that alone.
+        workers: Processes that load and augment images beside the training; a GPU wants a few. 0:
+            the training's own process, in another order than with any.
         device: "auto" (the first GPU, else the CPU; each process's own GPU under `torchrun`),
             "cpu", "0"...
     """
@@ -53,10 +59,15 @@ class Training(Section):
     close_mosaic: int | None = Field(default=None, ge=0)
     fliplr: Fraction = 0.5
     scale: Fraction = 0.5
+    translate: Fraction = 0.1
+    hsv_h: Fraction = 0.015
+    hsv_s: Fraction = 0.7
+    hsv_v: Fraction = 0.4
     cos_lr: bool = False
     freeze_batch_norm: bool = False
     amp: MixedPrecision = "auto"
     checkpoint_batches: int = Field(default=0, ge=0)
+    workers: int = Field(default=0, ge=0, le=64)
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|[0-9]+)$")
 
     @model_validator(mode="after")

@@ -9,6 +9,8 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from distill_jobs.training.parallel_batches import parallel_batches
+
 if TYPE_CHECKING:
     from distill_jobs.training.trainer import LessonTrainer
 
@@ -16,8 +18,12 @@ if TYPE_CHECKING:
 def remaining_batches(trainer: "LessonTrainer") -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield number and content of the present epoch's batches that are still to come."""
     _begin_epoch(trainer, trainer.position.epoch)
-    numbers = range(trainer.position.batch, len(trainer.train_loader))
-    yield from zip(numbers, trainer.train_loader, strict=False)
+    first = trainer.position.batch
+    if trainer.lesson.workers:
+        yield from enumerate(parallel_batches(trainer, first), start=first)
+    else:
+        numbers = range(first, len(trainer.train_loader))
+        yield from zip(numbers, trainer.train_loader, strict=False)
 
 
 def fast_forward(trainer: "LessonTrainer", buffered: list[int]) -> None:
@@ -28,6 +34,8 @@ def fast_forward(trainer: "LessonTrainer", buffered: list[int]) -> None:
         buffered: Images that mosaics are made of where they are not all in memory.
     """
     position, loader = trainer.position, trainer.train_loader
+    if trainer.lesson.workers:
+        return
     for epoch in range(position.epoch + 1):
         count = len(loader) if epoch < position.epoch else position.batch
         if count:

@@ -139,6 +139,7 @@ def _run(request: TrainRequest, reporter: Reporter, state: dict[str, Any] | None
         keep_every_batches=training.checkpoint_batches,
         precision=training.amp,
         freeze_norms=training.freeze_batch_norm,
+        workers=training.workers,
     )
     try:
         with _expected_warnings(), no_trackers():
@@ -181,7 +182,15 @@ def _staff(request: TrainRequest) -> Staff | None:
 
 # What the trainer reads from the lesson, or under another name.
 _OUR_KEYS = frozenset(
-    {"close_mosaic", "device", "accumulate", "amp", "freeze_batch_norm", "checkpoint_batches"}
+    {
+        "accumulate",
+        "amp",
+        "checkpoint_batches",
+        "close_mosaic",
+        "device",
+        "freeze_batch_norm",
+        "workers",
+    }
 )
 
 

@@ -53,6 +53,7 @@ class Lesson:
         keep_every_batches: How often that is kept within an epoch; 0: at its end alone.
         precision: Wish for the forward passes.
         freeze_norms: Whether batch statistics stay as they are.
+        workers: Processes that make batches; 0: this one.
     """
 
     title: str
@@ -66,6 +67,7 @@ class Lesson:
     keep_every_batches: int = 0
     precision: MixedPrecision = "off"
     freeze_norms: bool = False
+    workers: int = 0
 
 
 class LessonTrainer(DetectionTrainer):
@@ -213,9 +215,8 @@ class LessonTrainer(DetectionTrainer):
         self.model = DistributedDataParallel(
             self.model,
             device_ids=[self.device.index] if on_gpu else None,
-            # Projectors rest while the student learns alone.
-            find_unused_parameters=isinstance(self.model, Distiller),
-            broadcast_buffers=False,
+            find_unused_parameters=_may_rest(self.model),
+            forward_sync_buffers=False,
         )
         self.ema = ModelEMA(self.model)  # of the first process's weights, which all have now
 
@@ -299,6 +300,13 @@ class LessonTrainer(DetectionTrainer):
         finally:
             self.last, self.best = last, best
         return saved
+
+
+def _may_rest(model: nn.Module) -> bool:
+    """Return whether some parameters get no gradients at times: projectors before the teacher."""
+    trained = [name for name, one in model.named_parameters() if one.requires_grad]
+    beside = [name for name in trained if not name.startswith("student_model.")]
+    return isinstance(model, Distiller) and bool(beside)
 
 
 def _half_written(path: Path) -> Path:
