@@ -9,6 +9,7 @@ pytestmark = pytest.mark.slow
 RECIPE = {
     "epochs": 4,
     "batch": 4,
+    "accumulate": 2,
     "optimizer": "AdamW",
     "lr0": 0.002,
     "warmup_epochs": 1,
@@ -52,6 +53,8 @@ def test_killed_trainings_end_as_one_that_was_never_stopped(tmp_path):
     for name, moment in moments.items():
         died = train_in_a_process([tmp_path / name], data, RECIPE, teacher=teacher, kill_at=moment)
         assert died.returncode == -9, died.stderr
+    within = torch.load(tmp_path / "c/training/resume.pt", weights_only=True)
+    assert within["gradients"], "killed between two updates of the weights"
     done = train_in_a_process([tmp_path / n for n in "abc"], data, RECIPE, teacher=teacher)
 
     assert done.returncode == 0, done.stderr
@@ -60,6 +63,7 @@ def test_killed_trainings_end_as_one_that_was_never_stopped(tmp_path):
     )
     floats = {one.dtype for one in never_stopped["model"].values() if one.is_floating_point()}
     assert floats == {torch.float32}
+    assert any(name.startswith("projectors.") for name in never_stopped["model"])
     for name, batches, state in zip("bc", (0, 3), resumed, strict=True):
         where = f"going on with epoch {past // BATCHES + 1} of 4, after {batches} batches"
         assert where in (tmp_path / name / "run.log").read_text()
@@ -67,3 +71,4 @@ def test_killed_trainings_end_as_one_that_was_never_stopped(tmp_path):
         assert rows_without_times(tmp_path / name) == rows_without_times(tmp_path / "a")
         finished = [(tmp_path / one / "student.pt").read_bytes() for one in ("a", name)]
         assert finished[0] == finished[1]
+        assert b"projectors" not in finished[0]
