@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from distill_jobs.errors import JobFileInvalid
+from distill_jobs.reading import read
 from distill_jobs.recipe.compression import FineTuning
 from distill_jobs.recipe.data import Data
 from distill_jobs.recipe.distillation import Distillation
@@ -16,7 +16,6 @@ from distill_jobs.recipe.sweep import Sweep
 from distill_jobs.recipe.teachers import FurtherTeacher
 from distill_jobs.recipe.thresholds import Thresholds
 from distill_jobs.recipe.training import Training
-from distill_jobs.yaml_lines import Document
 
 
 class Job(Section):
@@ -34,6 +33,7 @@ class Job(Section):
         keep_unmeasured: Whether exports that this machine cannot measure (FP16 without a GPU) are
             written into the run folder; no card lists them.
         archive: None ends the job after training.
+        thresholds: How the operating thresholds are chosen.
         sweep: What `understudy job sweep` may change; other commands pass it by.
     """
 
@@ -73,18 +73,7 @@ class Job(Section):
         Raises:
             JobFileInvalid: The first fault: its line, its key, and what to do.
         """
-        file = Path(file)
-        document = Document(file)
-        try:
-            return cls.model_validate(
-                document.content, context={"base": base or file.resolve().parent}
-            )
-        except ValidationError as error:
-            fault = error.errors()[0]
-            place = tuple(fault["loc"])
-            key = ".".join(str(step) for step in place)
-            problem = _explain(fault["type"], fault["msg"], fault.get("input"))
-            raise JobFileInvalid(file, document.line(place), key, problem) from error
+        return read(cls, Path(file), base=base)
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
@@ -97,14 +86,3 @@ class Job(Section):
         if self.student is None and (self.distillation or self.archive):
             raise ValueError("`distillation:` and `archive:` need a `student:`")
         return self
-
-
-def _explain(kind: str, message: str, value: object) -> str:
-    if kind == "extra_forbidden":
-        return "unknown key: see `understudy job run --help` for the sections"
-    if kind == "missing":
-        return "is missing"
-    message = message.removeprefix("Value error, ")
-    if isinstance(value, str | int | float | bool):
-        return f"{message}; it is {value!r}"
-    return message

@@ -1,8 +1,10 @@
 """`understudy release`: archive a checkpoint, sign an archive, check a signature."""
 
 import contextlib
+import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,9 +13,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from distill_jobs.errors import GateRefused
 from distill_jobs.telling import told_plainly
 
 if TYPE_CHECKING:
+    from distill_jobs.recipe.release import Gate
     from distill_jobs.release.request import ReleaseRequest, ReleaseResult
 
 release_app = typer.Typer(
@@ -72,9 +76,23 @@ def build(  # noqa: PLR0917 - Typer reads the options from the parameters
     key: _Key = None,
     data_licence: Annotated[str, typer.Option(help="Licence of the training data.")] = "unknown",
     weights_licence: Annotated[str, typer.Option(help="Of the weights.")] = "AGPL-3.0-or-later",
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="Its teacher's checkpoint, .pt: the gate holds the student against it."),
+    ] = None,
+    live: Annotated[
+        Path | None,
+        typer.Option(help="Archive (.mar) that serves now: the student must not be worse."),
+    ] = None,
+    gate: Annotated[
+        Path | None, typer.Option(help="YAML of limits, as under `gate:` in a job file.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of a runtime while it is timed.")] = 1,
     work_dir: Annotated[
-        Path | None, typer.Option(help="Keeps the exports and report. Default: a temporary folder.")
+        Path | None,
+        typer.Option(
+            help="Keeps the exports and report. Default: a temporary folder, kept if refused."
+        ),
     ] = None,
 ) -> None:
     """Archive a checkpoint without training: export, check against PyTorch, measure, sign.
@@ -84,12 +102,15 @@ def build(  # noqa: PLR0917 - Typer reads the options from the parameters
     point at most. Without, give [bold]--images[/bold]: the exports are still checked, the card says
     [bold]unmeasured[/bold], and INT8 is left out.
 
+    With [bold]--teacher[/bold] the student is held against it: by mAP and more with labels, by how
+    far the two agree without. A refusal names every limit that is broken, and leaves
+    report.html in the work folder and nothing in the model store.
+
     Example:
         understudy release build --checkpoint yolov8n.pt --name coco-n --version 1.0
         --data coco256/data.yaml --data-licence CC-BY-4.0
     """
-    with told_plainly(), contextlib.ExitStack() as stack:
-        folder = work_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    with told_plainly(), _work_folder(work_dir) as folder:
         request = _request(
             checkpoint=checkpoint,
             name=name,
@@ -104,7 +125,7 @@ def build(  # noqa: PLR0917 - Typer reads the options from the parameters
             threads=threads,
             work_dir=folder,
         )
-        _show(_build(request))
+        _show(_build(replace(request, gate=_gate(gate, live)), teacher))
 
 
 @release_app.command()
@@ -218,11 +239,39 @@ def _images_in(folder: Path | None) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _build(request: "ReleaseRequest") -> "ReleaseResult":
+@contextlib.contextmanager
+def _work_folder(given: Path | None) -> Iterator[Path]:
+    """Give the folder to work in; a temporary one stays where it holds a refusal's report."""
+    if given is not None:
+        yield given
+        return
+    folder = Path(tempfile.mkdtemp(prefix="understudy-release-"))
+    try:
+        yield folder
+    except GateRefused:
+        raise
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _gate(file: Path | None, live: Path | None) -> "Gate":
+    from distill_jobs.reading import read  # noqa: PLC0415 - keeps --help fast
+    from distill_jobs.recipe.release import Gate  # noqa: PLC0415 - likewise
+
+    limits = read(Gate, file) if file else Gate()
+    return limits.model_copy(update={"live": live.resolve()}) if live else limits
+
+
+def _build(request: "ReleaseRequest", teacher: Path | None) -> "ReleaseResult":
     from distill_jobs.progress import RichReporter  # noqa: PLC0415 - keeps --help fast
     from distill_jobs.release.build import build_release  # noqa: PLC0415 - imports torch
+    from distill_jobs.release.workbench import ask_checkpoint  # noqa: PLC0415 - likewise
 
     with RichReporter() as reporter:
+        if teacher is not None:
+            request = replace(request, teacher=ask_checkpoint(teacher, request, reporter))
         return build_release(request, reporter)
 
 
@@ -249,6 +298,8 @@ def _show(result: "ReleaseResult") -> None:
     Console().print(table)
     for name, reason in result.left_out.items():
         _say(f"left out: {name}: {reason}")
+    for check in result.checks:
+        _say(f"gate: {check.line}")
     if result.quality is None:
         _say("quality: unmeasured")
     _say(f"archive: {result.archive} ({result.file_bytes / 1e6:.1f} MB)")

@@ -232,7 +232,9 @@ def _kept(
     return _limited(
         rule,
         f"{name} over the teacher's",
-        _bounded(_share(*now), _share(of(ours.drawn), of(theirs.drawn)), gate),
+        None
+        if instances == 0
+        else _bounded(_share(*now), _share(of(ours.drawn), of(theirs.drawn)), gate),
         gate,
         limit=limit,
         subject=subject,
@@ -244,7 +246,7 @@ def _kept(
 def _limited(
     rule: str,
     what: str,
-    measured: Bounded,
+    measured: Bounded | None,
     gate: Gate,
     *,
     limit: float | None,

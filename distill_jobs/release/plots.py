@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_TEACHER, _STUDENT, _MUTED = "#9a9a9a", "#1f77dc", "#555555"
+_TEACHER, _STUDENT, _MUTED = "#e08a1e", "#1f77dc", "#555555"
 _DPI = 150
 
 

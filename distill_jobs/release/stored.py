@@ -55,8 +55,10 @@ def read_detections(path: Path, images: Sequence[Path]) -> tuple[Detections, ...
     with np.load(path, allow_pickle=False) as arrays:
         if arrays["images"].tolist() != [image.name for image in images]:
             return None
-        ends = arrays["counts"].cumsum()[:-1]
-        parts = [np.split(arrays[name], ends) for name in ("boxes_xyxy_px", "scores", "class_ids")]
+        ends = arrays["counts"].cumsum()
+        parts = [
+            np.split(arrays[name], ends)[:-1] for name in ("boxes_xyxy_px", "scores", "class_ids")
+        ]
         sizes = arrays["sizes"].tolist()
     return tuple(
         Detections(

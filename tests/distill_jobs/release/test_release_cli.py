@@ -1,6 +1,7 @@
 """`understudy release build|sign|verify`."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,41 @@ def test_build_sign_and_verify(tiny_checkpoint: Path, small_set: Dataset, tmp_pa
     assert (verified.exit_code, signed.exit_code) == (0, 0)
     assert refused.exit_code == 2
     assert "another key signed it" in refused.output
+
+
+def test_a_refused_student_leaves_its_report(
+    tiny_checkpoint: Path, small_set: Dataset, tmp_path: Path
+) -> None:
+    (tmp_path / "gate.yaml").write_text("max_file_mb: 0.001\nresamples: 100\n")
+    few = ("--data", small_set.path, "--limit", 5, "--exports", "onnxruntime-fp32")
+
+    refused = build(
+        tiny_checkpoint,
+        tmp_path,
+        *few,
+        *("--teacher", tiny_checkpoint, "--gate", tmp_path / "gate.yaml"),
+    )
+
+    assert refused.exit_code == 2
+    told = " ".join(refused.output.split())
+    assert "gate.max_file_mb: the default variant's file is" in told
+    page = Path(told.partition("All figures: ")[2].partition("report.html")[0] + "report.html")
+    assert "The gate refuses it" in page.read_text()
+    assert not list((tmp_path / "store").iterdir())
+    shutil.rmtree(page.parent)
+
+
+def test_a_gate_file_that_is_none_is_one_clear_line(
+    tiny_checkpoint: Path, small_set: Dataset, tmp_path: Path
+) -> None:
+    (tmp_path / "gate.yaml").write_text("min_retention: 0.9\n")
+
+    refused = build(
+        tiny_checkpoint, tmp_path, "--data", small_set.path, "--gate", tmp_path / "gate.yaml"
+    )
+
+    assert refused.exit_code == 2
+    assert "gate.yaml:1: min_retention: unknown key" in refused.output
 
 
 def test_what_is_no_archive_is_not_signed(tmp_path: Path) -> None:

@@ -1,0 +1,293 @@
+"""Students held against their teacher and against the live model, with labels and without."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_networks import CLASSES, OPEN_GATE, tiny_model
+
+from distill_jobs.data.dataset import Dataset, Sample
+from distill_jobs.errors import GateRefused, ReleaseInvalid, SignatureError
+from distill_jobs.progress import Silent
+from distill_jobs.recipe.thresholds import Thresholds
+from distill_jobs.release import sign
+from distill_jobs.release.assess import choose_thresholds, images_of
+from distill_jobs.release.build import ReleaseRequest, ReleaseResult, build_release
+from distill_jobs.release.evaluate import match_all
+from distill_jobs.release.operating import Operating
+from distill_jobs.release.standard import Standard, from_release
+from distill_jobs.release.workbench import ask_checkpoint, stage_of
+from handlers.pipeline import Frame, Pipeline
+
+Make = Callable[..., ReleaseRequest]
+
+
+def build(request: ReleaseRequest) -> ReleaseResult:
+    return build_release(request, Silent())
+
+
+def gate_with(**limits: Any) -> Any:
+    return OPEN_GATE.model_copy(update=limits)
+
+
+def paths(dataset: Dataset, start: int, end: int) -> tuple[Path, ...]:
+    return tuple(sample.image for sample in dataset.split("val")[start:end])
+
+
+@pytest.fixture
+def other_checkpoint(tmp_path: Path) -> Path:
+    """Another random network: it sees other things."""
+    path = tmp_path / "other.pt"
+    torch.save({"model": tiny_model(seed=11), "train_args": {"task": "detect"}}, path)
+    return path
+
+
+@pytest.fixture
+def seen(request_for: Make, small_set: Dataset, tmp_path: Path) -> tuple[Sample, ...]:
+    """Images whose labels are what the tiny detector sees: it is good at these."""
+    images = paths(small_set, 0, 40)
+    request = request_for(samples=(), images=images)
+    answers = ask_checkpoint(request.checkpoint, request, Silent()).held_out
+    samples = []
+    for image, answer in zip(images, answers, strict=True):
+        size = np.array([answer.width, answer.height] * 2)
+        loud = answer.scores >= 0.25
+        rows = [
+            f"{class_id} {(x1 + x2) / 2} {(y1 + y2) / 2} {x2 - x1} {y2 - y1}\n"
+            for class_id, (x1, y1, x2, y2) in zip(
+                answer.class_ids[loud], answer.boxes_xyxy_px[loud] / size, strict=True
+            )
+            if x2 > x1 and y2 > y1
+        ]
+        labels = tmp_path / f"{image.stem}.txt"
+        labels.write_text("".join(rows))
+        samples.append(Sample(image, labels, 3))
+    return tuple(samples)
+
+
+def test_the_handlers_use_the_thresholds_that_were_matched(
+    request_for: Make, small_set: Dataset, tmp_path: Path, other_checkpoint: Path
+) -> None:
+    validation = small_set.split("val")[6:46]
+    rules = Thresholds(match="count", min_instances=1)
+    request = request_for(validation=validation, thresholds=rules)
+    teacher = ask_checkpoint(other_checkpoint, request, Silent())
+
+    result = build(replace(request, teacher=teacher))
+
+    thresholds = list(result.card.post_processing.operating_thresholds)
+    assert thresholds != [0.25] * 3
+    with zipfile.ZipFile(result.archive) as parts:
+        parts.extractall(tmp_path / "archive")
+    pipeline = Pipeline.load(tmp_path / "archive")
+    heard = np.zeros(3, int)
+    for sample in validation:
+        (answer,) = pipeline.detect([Frame(sample.image.read_bytes())])
+        heard += np.bincount(answer.class_ids, minlength=3)
+    wanted = Operating.of(
+        match_all(teacher.validation, validation), teacher.thresholds_array
+    ).raised.sum(axis=0)
+    # As many detections as the teacher, but for equal scores and the card's limit an image.
+    assert wanted.min() > 0
+    assert heard == pytest.approx(wanted, rel=0.05, abs=2)
+    origins = result.card.post_processing.threshold_origins
+    assert [one.matched for one in origins] == ["count"] * 3
+    assert [one.teacher_detections for one in origins] == wanted.tolist()
+
+
+def test_a_release_can_be_a_standard_later(request_for: Make, small_set: Dataset) -> None:
+    request = request_for(validation=small_set.split("val")[6:10], role="teacher")
+    build(request)
+
+    kept = from_release(
+        request.work_dir, stage_of(request.work_dir, request.key), images_of(request)
+    )
+    of_others = from_release(
+        request.work_dir,
+        stage_of(request.work_dir, request.key),
+        images_of(replace(request, samples=small_set.split("val")[:5])),
+    )
+
+    assert kept is not None
+    asked = ask_checkpoint(request.checkpoint, request, Silent())
+    assert (len(kept.held_out), len(kept.validation)) == (6, 4)
+    for one, other in zip(kept.held_out, asked.held_out, strict=True):
+        assert (one.scores == other.scores).all()
+        assert (one.boxes_xyxy_px == other.boxes_xyxy_px).all()
+    assert of_others is None
+
+
+def test_a_student_like_its_teacher_passes_every_limit(
+    request_for: Make, seen: tuple[Sample, ...]
+) -> None:
+    request = request_for(role="teacher", name="big", samples=seen)
+    build(request)
+    teacher = from_release(
+        request.work_dir, stage_of(request.work_dir, request.key), images_of(request)
+    )
+    strict = gate_with(
+        min_retention_map50=1.0,
+        min_retention_map50_95=1.0,
+        min_class_retention_map50=1.0,
+        min_recall_retention=1.0,
+        min_instances=1,
+        max_size_ratio=1.01,
+        confidence=0.95,
+    )
+
+    result = build(request_for(teacher=teacher, gate=strict, samples=seen))
+
+    assert result.quality is not None
+    assert result.quality.map50_95 > 0.8
+    verdicts = {one.rule: one.verdict for one in result.checks if one.limit is not None}
+    assert set(verdicts.values()) == {"passed"}
+    assert len(verdicts) == 5
+    shown = {one.rule: one for one in result.card.gate}
+    assert shown["min_retention_map50"].low == shown["min_retention_map50"].measured == 1.0
+    assert shown["max_latency_ratio"].verdict == "reported"
+    assert shown["max_latency_ratio"].low > 0
+
+
+def test_without_labels_the_agreement_decides(
+    request_for: Make, small_set: Dataset, other_checkpoint: Path
+) -> None:
+    request = request_for(samples=(), images=paths(small_set, 0, 12))
+    itself = ask_checkpoint(request.checkpoint, request, Silent())
+    stranger = ask_checkpoint(other_checkpoint, request, Silent())
+
+    with pytest.raises(GateRefused) as refused:
+        build(replace(request, teacher=stranger))
+    result = build(replace(request, teacher=itself))
+
+    (failure,) = refused.value.failures
+    assert failure.rule == "min_agreement_f1"
+    assert failure.measured < 0.75
+    assert result.quality is None
+    (check,) = [one for one in result.checks if one.limit is not None]
+    assert check.measured is not None
+    assert (check.rule, check.measured.low) == ("min_agreement_f1", 1.0)
+
+
+def test_unlabelled_frames_count_beside_the_labels(
+    request_for: Make, small_set: Dataset, other_checkpoint: Path
+) -> None:
+    frames = small_set.split("train")[0].image.parent
+    request = request_for(gate=gate_with(frames=frames, min_agreement_f1=0.9))
+    stranger = ask_checkpoint(other_checkpoint, request, Silent())
+
+    with pytest.raises(GateRefused) as refused:
+        build(replace(request, teacher=stranger))
+
+    assert [one.rule for one in refused.value.failures] == ["min_agreement_f1"]
+    assert "8 frames" in refused.value.message
+    assert len(stranger.frames) == 8
+
+
+def test_a_folder_without_frames_is_named(request_for: Make, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(ReleaseInvalid, match=r"gate\.frames: .*empty holds no image"):
+        build(request_for(gate=gate_with(frames=tmp_path / "empty")))
+
+
+def test_a_student_worse_than_the_live_one_is_refused(
+    request_for: Make, seen: tuple[Sample, ...], other_checkpoint: Path
+) -> None:
+    live = build(request_for(samples=seen, name="live"))
+    limits = gate_with(live=live.archive)
+    student = request_for(samples=seen, checkpoint=other_checkpoint, gate=limits, version="1.1")
+
+    with pytest.raises(GateRefused) as refused:
+        build(student)
+    same = build(request_for(samples=seen, version="1.2", gate=limits))
+
+    (failure,) = refused.value.failures
+    assert live.quality is not None
+    assert live.quality.map50_95 > 0.8
+    assert failure.rule == "max_live_drop_map50_95"
+    assert failure.measured > 0.1
+    names = sorted(path.name for path in student.model_store.glob("*.mar"))
+    assert names == ["live-1.0.mar", "tiny-1.2.mar"]
+    (check,) = [one for one in same.checks if one.rule == "max_live_drop_map50_95"]
+    assert check.measured is not None
+    assert check.measured.value == pytest.approx(0.0, abs=1e-3)
+    assert "Live model: live-1.0" in (student.work_dir / "report.html").read_text()
+
+
+def test_a_live_archive_of_another_key_is_refused(request_for: Make, tmp_path: Path) -> None:
+    stranger = sign.ensure_key(tmp_path / "stranger.pem")
+    live = build(request_for(name="live", signing_key=stranger))
+
+    with pytest.raises(SignatureError, match="another key signed it"):
+        build(request_for(gate=gate_with(live=live.archive)))
+
+
+def test_a_live_archive_that_is_absent_is_named(request_for: Make, tmp_path: Path) -> None:
+    with pytest.raises(ReleaseInvalid, match=r"gate\.live: .*gone\.mar: no such archive"):
+        build(request_for(gate=gate_with(live=tmp_path / "gone.mar")))
+
+
+def test_thresholds_are_not_chosen_on_what_the_gate_judges_by(
+    request_for: Make, small_set: Dataset
+) -> None:
+    with pytest.raises(ReleaseInvalid, match="operating thresholds would be judged on what") as no:
+        request_for(validation=small_set.split("val")[5:8])
+
+    assert no.value.field == "validation"
+
+
+def test_without_a_validation_split_the_default_stays_and_says_why(request_for: Make) -> None:
+    alone = request_for(thresholds=Thresholds(default=0.3))
+    taught = replace(alone, teacher=Standard("big", CLASSES, (0.25,) * 3, ()))
+
+    chosen = [choose_thresholds(request, CLASSES, ()) for request in (alone, taught)]
+
+    assert {one.threshold for ones in chosen for one in ones} == {0.3}
+    assert [ones[0].note for ones in chosen] == [
+        "there is no teacher to match",
+        "there is no validation split beside the one that the gate judges by",
+    ]
+
+
+def test_a_teacher_of_other_classes_is_refused(request_for: Make, tmp_path: Path) -> None:
+    model = tiny_model()
+    model.names = {0: "round", 1: "odd", 2: "long"}
+    torch.save({"model": model, "train_args": {"task": "detect"}}, tmp_path / "odd.pt")
+
+    with pytest.raises(ReleaseInvalid, match=r"teacher: .*round, odd, long, the student round"):
+        ask_checkpoint(tmp_path / "odd.pt", request_for(), Silent())
+
+
+def test_the_report_holds_what_the_card_says(request_for: Make, seen: tuple[Sample, ...]) -> None:
+    request = request_for(samples=seen)
+    teacher = ask_checkpoint(request.checkpoint, request, Silent())
+
+    result = build(replace(request, teacher=teacher))
+
+    report = json.loads((request.work_dir / "report.json").read_text())
+    assert report["sha256"] == result.sha256
+    assert report["refused"] == []
+    assert report["calibration"]["error"] == result.card.quality.calibration_error
+    assert result.card.quality.teacher_calibration_error == result.card.quality.calibration_error
+    by_class = {one.class_id: one for one in result.card.quality.per_class}
+    for one in report["quality"]["per_class"]:
+        assert by_class[one["class_id"]].ap50_95 == one["ap50_95"]
+        assert by_class[one["class_id"]].objects == one["objects"]
+        assert by_class[one["class_id"]].recall > 0.9
+    page = (request.work_dir / "report.html").read_text()
+    for text in ("Gate", "Classes", "Object sizes", "Operating thresholds", "Variants", "round"):
+        assert f"{text}</h2>" in page or f"<td>{text}</td>" in page
+    assert "not judged: fewer than 20 objects" in page  # nothing is large in 72 x 48 pixels
+
+
+def test_a_standard_knows_its_thresholds() -> None:
+    standard = Standard("x", ("a", "b"), (0.2, 0.4), ())
+
+    assert standard.thresholds_array == pytest.approx([0.2, 0.4])
+    assert standard.thresholds_array.dtype == np.float32
