@@ -45,8 +45,9 @@ def request(folder):
         training=Training(**task["training"]), data=Dataset.load(Path(task["data"])),
         image_size=64, seed=1, folder=Path(folder) / "training", log=Path(folder) / "run.log",
         output=Path(folder) / "student.pt", teacher=Path(teacher) if teacher else None,
-        distillation=Distillation(schedule={"warmup_epochs": 0, "ramp_epochs": 1})
-        if teacher else None,
+        distillation=Distillation(
+            losses={"cwd": 1}, schedule={"warmup_epochs": 0, "ramp_epochs": 1}
+        ) if teacher else None,
     )
 
 if not ranks.leads():
@@ -75,7 +76,8 @@ def write_teacher(path: Path, *, seed: int = 5) -> Path:
     from distill_jobs.training.networks import find_origin
 
     torch.manual_seed(seed)
-    shape = find_origin(Student(architecture="yolov8n", width=0.125)).shape
+    # Wider than the students below, so that distilling features takes projectors.
+    shape = find_origin(Student(architecture="yolov8n", width=0.25)).shape
     model: Any = DetectionModel(shape, nc=len(scenes.CLASS_NAMES), verbose=False)
     model.names = dict(enumerate(scenes.CLASS_NAMES))
     model.args = vars(get_cfg(overrides={"imgsz": 64}))
