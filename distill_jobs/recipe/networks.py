@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from distill_jobs.recipe.compression import Prune
 from distill_jobs.recipe.section import JobPath, Section
+from distill_jobs.recipe.teachers import Voice
 from distill_jobs.recipe.training import Training
 
 
@@ -43,8 +44,12 @@ class _Network(Section):
         return self
 
 
-class Teacher(_Network):
-    """The model to learn from; without `train:` it is used as it is."""
+class Teacher(_Network, Voice):
+    """The lead: learnt from, measured, and what the student is held against.
+
+    Attributes:
+        train: How it is trained first; None uses it as it is.
+    """
 
     train: Training | None = None
 
@@ -53,6 +58,11 @@ class Teacher(_Network):
         if self.architecture is not None and self.train is None:
             raise ValueError(
                 "an untrained teacher teaches nothing: give `weights:`, or add `train:`"
+            )
+        if self.train is not None and self.classes:
+            raise ValueError(
+                "a teacher that is trained here learns the data set's own classes: leave "
+                "`classes:` out"
             )
         return self
 
