@@ -62,8 +62,8 @@ def _kept(symptoms: Symptoms) -> Iterator[Finding]:
         f"keeps {100 * kept:.1f}% of mAP50-95 on val",
         "at least 95%",
         kept < 0.95,
-        "see the checks marked below; where none is, a larger student is left "
-        "(student.width, student.architecture)",
+        "the other checks marked `look` say where to begin; where none is, take a larger "
+        "student (student.width, student.architecture)",
     )
 
 
