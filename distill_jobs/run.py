@@ -139,9 +139,12 @@ def _followers() -> Iterator[None]:
 
 
 def _go_on(folder: RunFolder, reporter: Reporter) -> RunResult:
+    from distill_jobs.releasing import refuse_unfit  # noqa: PLC0415  # heavy
+
     with folder.alone(), _followers(), page_written(folder, reporter):
         job = folder.job()
         dataset = data_step(folder, job, reporter)
+        refuse_unfit(job, dataset)
         _teacher_step(folder, job, reporter)
         if job.student is not None and job.training is not None:
             _student_step(folder, job, reporter)
