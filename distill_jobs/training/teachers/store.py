@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distill_jobs.errors import TrainingFailed
 from distill_jobs.files import write_atomically
 
 
@@ -46,11 +47,21 @@ class AnswerStore:
             return None
 
     def put(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Keep arrays under a key."""
+        """Keep arrays under a key.
+
+        Raises:
+            TrainingFailed: The disk is full, or may not be written to.
+        """
         buffer = io.BytesIO()
         content: dict[str, Any] = dict(arrays)
         np.savez(buffer, **content)
-        write_atomically(self._file(key), buffer.getvalue())
+        try:
+            write_atomically(self._file(key), buffer.getvalue())
+        except OSError as error:
+            raise TrainingFailed(
+                f"{self._folder}: a teacher's answer cannot be kept ({error.strerror}). Free some "
+                "space, or leave `cache: true` out: a dense answer takes megabytes an image"
+            ) from error
 
     def _file(self, key: str) -> Path:
         return self._folder / key[:2] / f"{key}.npz"
