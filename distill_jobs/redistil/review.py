@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from distill_jobs.data.dataset import Sample
@@ -16,6 +15,7 @@ from distill_jobs.files import write_atomically
 from distill_jobs.redistil.harvest import HarvestFrame
 from distill_jobs.release.pictures import draw
 from distill_jobs.tracking.page import Page, PagePicture, PageSection, picture_uri, write_page
+from distill_jobs.tracking.pictures import jpeg
 from handlers.frames import Detections
 
 _FIELDS = ("verdict", "frame", "camera", "at", "agreement_f1", "labelled_by")
@@ -104,6 +104,4 @@ def _drawn(frame: HarvestFrame) -> bytes:
     class_ids, boxes_xyxy_px = sample.read_labels(width, height)
     sure = np.ones(len(class_ids), np.float32)
     found = Detections(boxes_xyxy_px, sure, class_ids, width, height, 0, 0, 0, 0)
-    picture = cv2.cvtColor(draw(image, found, frame.class_names), cv2.COLOR_RGB2BGR)
-    _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 80])
-    return encoded.tobytes()
+    return jpeg(draw(image, found, frame.class_names))

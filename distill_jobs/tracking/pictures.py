@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from distill_jobs.release.pictures import Image, draw, side_by_side, title_bar, write_picture
@@ -51,6 +52,13 @@ def picture_of(frame: FrameSeen, class_names: tuple[str, ...]) -> Image:
     bar = title_bar(frame.name, f"{len(student.scores)} detections")
     drawn: Image = np.vstack([bar, draw(frame.image, student, class_names)])
     return drawn
+
+
+def jpeg(picture: Image) -> bytes:
+    """Encode a picture, uint8 [H, W, 3], RGB."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 85])
+    return encoded.tobytes()
 
 
 def _sure(found: Detections) -> Detections:
