@@ -1,11 +1,24 @@
 """A job's pruning step: the student is cut from its weights before it is trained."""
 
+from typing import TYPE_CHECKING
+
+import numpy as np
+
 from distill_jobs.checkpoints import load_detector
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
 from distill_jobs.recipe.networks import Student
 from distill_jobs.run_folder import RunFolder
+from handlers.card import Input
+from handlers.images import decode, letterbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+
+_SETTLING_IMAGES, _SETTLING_BATCH = 128, 16
 
 
 def cut_student(folder: RunFolder, job: Job, student: Student, reporter: Reporter) -> Student:
@@ -27,7 +40,11 @@ def cut_student(folder: RunFolder, job: Job, student: Student, reporter: Reporte
         return student
     file = folder.path / "student-cut.pt"
     if folder.figures("prune") is None:
-        from distill_jobs.training.prune import prune, save_as_weights  # noqa: PLC0415  # heavy
+        from distill_jobs.training.prune import (  # noqa: PLC0415  # heavy
+            prune,
+            save_as_weights,
+            settle,
+        )
 
         with folder.step("prune") as figures:
             reporter.stage("prune the student", 1)
@@ -38,6 +55,7 @@ def cut_student(folder: RunFolder, job: Job, student: Student, reporter: Reporte
                 classes=len(data.class_names),
                 image_size=job.image_size,
             )
+            settle(cut.model, _batches(data, job.image_size))
             save_as_weights(cut.model, file)
             figures.update(
                 keep=cut.keep, parameters=cut.parameters, latency_ratio=cut.latency_ratio
@@ -49,3 +67,14 @@ def cut_student(folder: RunFolder, job: Job, student: Student, reporter: Reporte
             f"{told}"
         )
     return student.model_copy(update={"weights": file, "prune": None})
+
+
+def _batches(data: Dataset, image_size: int) -> "Iterator[torch.Tensor]":
+    """Yield training images as the student will see them: float32 [N, 3, size, size], 0 to 1."""
+    import torch  # noqa: PLC0415  # heavy
+
+    fitted = Input(image_size, image_size, 114, True, 1 / 255, "", "")
+    files = [sample.image for sample in data.split("train")[:_SETTLING_IMAGES]]
+    for start in range(0, len(files), _SETTLING_BATCH):
+        images = [decode(file.read_bytes()) for file in files[start : start + _SETTLING_BATCH]]
+        yield torch.from_numpy(np.stack([letterbox(image, fitted)[0] for image in images]))

@@ -17,6 +17,7 @@ from distill_jobs.release.export import INPUT_NAME, OUTPUT_NAME
 from distill_jobs.release.fake_quantized import FakeQuantized, fake_quantize
 from distill_jobs.release.fine_tune import Lesson, answer_distance, fine_tune
 
+# Of both kinds of head; the second has attention, the first DFL.
 ARCHITECTURES = ("yolov8n.yaml", "yolo26n.yaml")
 
 

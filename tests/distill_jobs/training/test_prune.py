@@ -49,23 +49,19 @@ def silence(layer, keep: int) -> None:
             values[keep:] = 0
 
 
-@pytest.mark.parametrize(
-    "architecture", ["yolov5nu.yaml", "yolov8n.yaml", "yolo11n.yaml", "yolo26n.yaml"]
-)
+@pytest.mark.parametrize("architecture", ["yolov8n.yaml", "yolo11n.yaml"])
 def test_cut_to_its_own_width_a_network_answers_as_before(architecture: str):
     from distill_jobs.training.prune import pruned
 
-    model = build(architecture)
+    model = build(architecture, width=0.125)
 
-    same = pruned(model, width=0.25)
+    same = pruned(model, width=0.125)
 
     assert same is not model
     torch.testing.assert_close(answers(same), answers(model))
 
 
-@pytest.mark.parametrize(
-    "architecture", ["yolov5nu.yaml", "yolov8n.yaml", "yolo11n.yaml", "yolo26n.yaml"]
-)
+@pytest.mark.parametrize("architecture", ["yolov5nu.yaml", "yolo26n.yaml"])
 def test_a_narrow_network_holds_the_wide_ones_numbers_and_no_others(architecture: str):
     from distill_jobs.training.prune import pruned
 
@@ -111,7 +107,7 @@ def test_channels_that_say_nothing_are_those_that_go():
 def test_fewer_repeats_keep_the_first_blocks():
     from distill_jobs.training.prune import pruned
 
-    model = build("yolov8n.yaml")
+    model = build("yolov8n.yaml", width=0.125)
 
     small = pruned(model, depth=0.1)
 
@@ -124,7 +120,7 @@ def test_fewer_repeats_keep_the_first_blocks():
 def test_a_head_for_other_classes_keeps_all_but_its_answers():
     from distill_jobs.training.prune import pruned
 
-    model = build("yolov8n.yaml", classes=80)
+    model = build("yolov8n.yaml", width=0.125, classes=80)
 
     small = pruned(model, classes=3)
 
@@ -140,9 +136,9 @@ def test_a_head_for_other_classes_keeps_all_but_its_answers():
 def test_pruning_twice_gives_the_same_network():
     from distill_jobs.training.prune import pruned
 
-    model = build("yolov8n.yaml", classes=80)
+    model = build("yolov8n.yaml", width=0.125, classes=80)
 
-    first, second = (pruned(model, width=0.125, classes=3).state_dict() for _ in range(2))
+    first, second = (pruned(model, width=0.1, classes=3).state_dict() for _ in range(2))
 
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
@@ -176,12 +172,32 @@ def test_layers_without_a_rule_are_refused():
 def test_a_cut_network_is_a_checkpoint_like_any_other(tmp_path: Path):
     from distill_jobs.training.prune import pruned, save_as_weights
 
-    small = pruned(build("yolo11n.yaml"), width=0.125)
+    small = pruned(build("yolo11n.yaml", width=0.125), width=0.1)
     save_as_weights(small, tmp_path / "small.pt")
 
     loaded = load_detector(tmp_path / "small.pt")
 
     np.testing.assert_allclose(answers(loaded), answers(small), rtol=1e-4, atol=1e-4)
+
+
+def test_settling_gives_batch_norms_the_statistics_of_what_they_see():
+    from distill_jobs.training.prune import pruned, settle
+
+    small = pruned(build("yolov8n.yaml", width=0.125), width=0.1)
+    momenta = {one.momentum for one in small.modules() if isinstance(one, torch.nn.BatchNorm2d)}
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(2, 8, 3, SIDE, SIDE, generator=generator)
+
+    settle(small, images)
+
+    first = small.model[0]
+    with torch.no_grad():
+        seen = first.conv(images.flatten(0, 1))
+    torch.testing.assert_close(first.bn.running_mean, seen.mean(dim=(0, 2, 3)))
+    assert first.bn.running_var.tolist() == pytest.approx(seen.var(dim=(0, 2, 3)).tolist(), rel=0.1)
+    after = {one.momentum for one in small.modules() if isinstance(one, torch.nn.BatchNorm2d)}
+    assert after == momenta
+    assert torch.isfinite(answers(small)).all()
 
 
 @pytest.mark.parametrize("targets", [{}, {"keep": 0.5, "max_parameters": 1_700_000}])
