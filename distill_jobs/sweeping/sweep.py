@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Protocol
 
 from distill_jobs.errors import JobError, JobFileInvalid
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _COLUMNS = {"map50_95": MAP50_95, "map50": MAP50}
 # Trials that fail (settings that exclude each other, losses that explode) must come to an end.
 _MOST_FAILURES_A_TRIAL = 3
+_WIDTH = 76
 
 
 class Runner(Protocol):
@@ -150,7 +152,8 @@ def run_sweep(plan: SweepPlan, runner: Runner, reporter: Reporter) -> SweepFigur
                     f"`sweep.space` in {plan.folder.job_file}"
                 )
             _run_trial(plan, study, runner, reporter)
-            reporter.note(_line(_tell(plan, study), plan.trials))
+            for line in _lines(_tell(plan, study), plan.trials):
+                reporter.note(line)
         figures.write(plan.folder.path / "sweep.json")
         for best in figures.ranked()[:1]:
             write_trial_job(plan.job, best.values, plan.folder.path / "best.yaml")
@@ -265,18 +268,20 @@ def _tell(plan: SweepPlan, study: "optuna.Study") -> SweepFigures:
     return SweepFigures(plan.sweep.metric, trials)
 
 
-def _line(figures: SweepFigures, wanted: int) -> str:
+def _lines(figures: SweepFigures, wanted: int) -> list[str]:
+    """Tell of the trial that has just ended, on lines that fit a terminal."""
     last = figures.trials[-1]
     tried = ", ".join(
         f"{key.rpartition('.')[2]} {told(value)}" for key, value in last.values.items()
     )
     if last.state == "failed":
-        return f"a trial failed ({last.reason}): {tried}"
+        return [*wrap(f"a trial failed: {last.reason}", _WIDTH), *wrap(tried, _WIDTH)]
     best = figures.ranked()[:1]
     so_far = f"; best {best[0].value:.4f} of trial {best[0].number}" if best else ""
-    ended = f"{last.state} at epoch {last.epochs}" if last.state != "complete" else "complete"
+    ended = f", {last.state} at epoch {last.epochs}" if last.state != "complete" else ""
     value = "-" if last.value is None else f"{last.value:.4f}"
-    return f"trial {figures.counted}/{wanted}: {figures.metric} {value}, {ended} ({tried}){so_far}"
+    head = f"trial {figures.counted}/{wanted}: {figures.metric} {value}{ended}{so_far}"
+    return [*wrap(head, _WIDTH), *wrap(tried, _WIDTH, initial_indent="  ", subsequent_indent="  ")]
 
 
 def told(value: Value) -> str:
