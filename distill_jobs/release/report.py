@@ -12,7 +12,8 @@ from typing import Any
 
 from distill_jobs import files
 from distill_jobs.release.checks import Check
-from distill_jobs.release.report_page import draw_plots, page_of
+from distill_jobs.release.report_page import page_of
+from distill_jobs.release.report_plots import draw_plots
 from distill_jobs.release.request import ReleaseResult
 from distill_jobs.release.thresholds import ClassThreshold
 from distill_jobs.release.told import Told

@@ -2,53 +2,15 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
 
-from distill_jobs.release.average_precision import Floats
-from distill_jobs.release.bootstrap import REPORTED_CONFIDENCE, Bounded, Precisions, as_they_are
+from distill_jobs.release.bootstrap import Bounded, as_they_are
 from distill_jobs.release.checks import Check
-from distill_jobs.release.evidence import Measured, Scores
-from distill_jobs.release.plots import Bar, plot_bars, plot_reliability
+from distill_jobs.release.evidence import Measured
+from distill_jobs.release.report_plots import CLASSES, RELIABILITY, SIZES
 from distill_jobs.release.sizes import AREAS_PX
 from distill_jobs.release.thresholds import ClassThreshold, Point
 from distill_jobs.release.told import Told
-from distill_jobs.tracking.page import Page, PagePicture, PageSection, PageTable, Tile, embedded
-
-RELIABILITY, CLASSES, SIZES = "reliability.png", "classes.png", "sizes.png"
-_MAX_BARS = 24
-
-
-def draw_plots(told: Told, folder: Path) -> dict[str, PagePicture]:
-    """Draw what there is to draw.
-
-    Args:
-        told: The release.
-        folder: Gets the PNG files.
-
-    Returns:
-        The plots by file name.
-    """
-    found = told.findings
-    student, teacher = found.evidence.student, found.evidence.teacher
-    names = (told.request.key, told.request.teacher.name if told.request.teacher else "teacher")
-    captions = {}
-    if found.calibration is not None:
-        plot_reliability(
-            found.calibration, found.teacher_calibration, folder / RELIABILITY, names=names
-        )
-        captions[RELIABILITY] = (
-            "Precision over score on the held-out images; below the diagonal a detector is too "
-            "sure of itself."
-        )
-    for file, title, bars in (
-        (CLASSES, "AP50-95 by class", _class_bars(told, student, teacher)),
-        (SIZES, "AP50-95 by object size", _size_bars(told, student, teacher)),
-    ):
-        if bars:
-            plot_bars(bars[:_MAX_BARS], folder / file, title=title, names=names)
-            captions[file] = f"{title}, with {_bounds_text(told)}."
-    return {file: embedded(folder / file, caption) for file, caption in captions.items()}
+from distill_jobs.tracking.page import Page, PagePicture, PageSection, PageTable, Tile
 
 
 def page_of(told: Told, plots: dict[str, PagePicture]) -> Page:
@@ -74,11 +36,6 @@ def _measured_on(told: Told) -> str:
         return f"checked on {images} images without labels: its quality is unmeasured"
     data = f"{told.request.data} " if told.request.data else ""
     return f"measured on the {images} images of {data}{told.request.split}".rstrip()
-
-
-def _bounds_text(told: Told) -> str:
-    confidence = told.request.gate.confidence or REPORTED_CONFIDENCE
-    return f"one-sided {100 * confidence:g}% bounds"
 
 
 def _tiles(told: Told) -> list[Tile]:
@@ -109,7 +66,7 @@ def _gate_section(told: Told) -> list[PageSection]:
     rows = [_check_row(one) for one in sorted(checks, key=lambda one: order[one.verdict])]
     judged = "the bound" if told.request.gate.confidence else "the figure itself"
     note = (
-        f"Bounds are {_bounds_text(told)} of a paired bootstrap over images "
+        f"Bounds are {told.bounds_text} of a paired bootstrap over images "
         f"({told.request.gate.resamples} resamples); {judged} is held against the limit."
     )
     if told.live:
@@ -234,51 +191,6 @@ def _variants_section(told: Told) -> list[PageSection]:
         tables.append(PageTable(("left out", "why"), list(told.left_out.items())))
     note = "The first is the default. Lost: mAP50-95 against PyTorch, with its bounds."
     return [PageSection("Variants", note=note, tables=tables)] if tables else []
-
-
-def _class_bars(told: Told, student: Measured | None, teacher: Measured | None) -> list[Bar]:
-    held = told.findings.evidence.held
-    if student is None or held is None:
-        return []
-    theirs = teacher.scores if teacher else None
-    return [
-        _bar(
-            told,
-            held.class_names[class_id],
-            (student.scores, theirs),
-            partial(Precisions.ap50_95, class_id=class_id),
-        )
-        for class_id in student.scores.whole.class_ids
-    ]
-
-
-def _size_bars(told: Told, student: Measured | None, teacher: Measured | None) -> list[Bar]:
-    if student is None:
-        return []
-    return [
-        _bar(
-            told,
-            size,
-            (student.by_size[size], teacher.by_size[size] if teacher else None),
-            lambda precisions: precisions.map50_95,
-        )
-        for size, objects in student.objects_by_size.items()
-        if objects
-    ]
-
-
-def _bar(
-    told: Told,
-    name: str,
-    pair: tuple[Scores, Scores | None],
-    of: Callable[[Precisions], Floats],
-) -> Bar:
-    confidence = told.request.gate.confidence or REPORTED_CONFIDENCE
-    ours, theirs = (
-        Bounded.of(float(of(one.whole)[0]), of(one.drawn), confidence) if one else None
-        for one in pair
-    )
-    return Bar(name, ours or Bounded.exact(0.0), theirs)
 
 
 def _pictures(plots: dict[str, PagePicture], file: str) -> Sequence[PagePicture]:

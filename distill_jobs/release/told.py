@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distill_jobs.release.assess import Findings
+from distill_jobs.release.bootstrap import REPORTED_CONFIDENCE
 from distill_jobs.release.checks import Check
 from distill_jobs.release.evaluate import Quality
 from distill_jobs.release.request import ReleaseRequest, VariantResult
@@ -30,6 +31,16 @@ class Told:
     variants: Sequence[VariantResult]
     left_out: dict[str, str]
     live: str = ""
+
+    @property
+    def confidence(self) -> float:
+        """Of the bounds that are shown, each one-sided."""
+        return self.request.gate.confidence or REPORTED_CONFIDENCE
+
+    @property
+    def bounds_text(self) -> str:
+        """What the bounds are, in words."""
+        return f"one-sided {100 * self.confidence:g}% bounds"
 
     @property
     def failed(self) -> tuple[Check, ...]:
