@@ -23,7 +23,7 @@ class Cell:
 
     Attributes:
         kind: "train", "narrow", "measure" or "latency".
-        name: For people: arm, fold, seed, trial.
+        name: For people: arm, fold, seed.
         inputs: All that decides the outcome, as JSON; the name is no part of it, and neither is
             the commit: code that changes what a cell means changes its inputs.
         after: Folders' keys of the cells that it reads; done before it begins.

@@ -155,15 +155,16 @@ def _costs(report: Figures) -> list[str]:
 def _trials(report: Figures) -> str:
     rows = [
         (
-            cell["name"],
+            NAMES[cell["trial_of"]] if cell["trial_of"] else cell["name"],
             _choice(cell["inputs"]),
             f"{100 * cell['figures']['inner_map50_95']:.2f}",
+            f"{cell['figures']['best_epoch']} of {cell['figures']['epochs_run']}",
             "" if cell["planned"] else "left out of the plan",
         )
         for cell in report["cells"]
-        if "-trial" in cell["name"]
+        if cell["kind"] == "train" and (cell["trial_of"] or not cell["planned"])
     ]
-    return table(("trial", "what it tries", "inner mAP50-95", ""), rows)
+    return table(("trial of", "what it tries", "inner mAP50-95", "best epoch", ""), rows)
 
 
 def _choice(inputs: Figures) -> str:
@@ -172,7 +173,9 @@ def _choice(inputs: Figures) -> str:
         section = Distillation.model_validate(inputs["distillation"])
         told = section.model_dump(by_alias=True, exclude_defaults=True)
         return f"`{told}`" if told else "the defaults of a job file"
-    return f"`dis: {given['dis']}`" if "dis" in given else f"`lr0: {given['lr0']}`"
+    if "dis" in given:
+        return f"`dis: {given['dis']}`"
+    return f"`lr0: {given['lr0']}, mosaic: {given['mosaic']}, epochs: {given['epochs']}`"
 
 
 def _provenance(report: Figures) -> str:

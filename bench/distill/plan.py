@@ -4,28 +4,26 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.distill import arms
-from bench.distill.arms import Arguments, Choice
-from bench.distill.cells import Cell, Figures, Inputs, Store
+from bench.distill.arms import Choice
+from bench.distill.cells import Cell, Figures, Store
 from bench.distill.folds import Fold
-from distill_jobs.recipe.distillation import Distillation
+from bench.distill.naming import Naming
 
-_LATENCY_FOLD = 0
 # In the order in which they are run.
 _TRAINED_ARMS = (
-    "teacher",
     "none",
+    "teacher",
     "builtin",
     "ours",
     "none-long",
     "ours-small",
     "engine-check",
 )
-_TUNED_ARMS = ("builtin", "ours", "ours-small")
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training that the report speaks of.
+    """A training that the report speaks of.
 
     Attributes:
         arm: "teacher", "none"...
@@ -70,56 +68,48 @@ class Plan:
         return list(found.values())
 
     def trained(self) -> list[Trained]:
-        """Return the finished comparisons' cells that can be named by now."""
-        if self._lr0() is None:
-            return []
+        """Return the compared trainings that can be named by now."""
         return [
             one
-            for seed in self.seeds
             for arm in self._trained_arms()
-            for one in self._comparisons(arm, seed)
+            for seed in self.seeds
+            for one in self._compared(arm, seed)
         ]
 
     def choice(self, arm: str) -> Choice | None:
         """Return what an arm's trials chose, None while they are not all done."""
-        trials = list(self.trials(arm))
+        trials = self.trials(arm)
         scores = [self._score(cell) for _, cell in trials]
         known = [score for score in scores if score is not None]
         if not trials or len(known) < len(trials):
             return None
         return trials[known.index(max(known))][0]
 
-    def trials(self, arm: str) -> Iterator[tuple[Choice, Cell]]:
-        """Give an arm's trials with their cells; none while what they share is not chosen."""
-        spaces = {"none": arms.NONE_SPACE, "builtin": arms.BUILTIN_SPACE}
-        ours = {"ours": arms.OURS_SPACE, "ours-small": arms.SMALL_SPACE}
-        for number, choice in enumerate({**spaces, **ours}[arm]):
-            cell = self._training(
-                arm, self.folds[arms.TUNED_ON_FOLD], arms.SEEDS[0], choice, trial=number
-            )
-            if cell is not None:
-                yield choice, cell
+    def trials(self, arm: str) -> list[tuple[Choice, Cell]]:
+        """Return an arm's trials with their cells; none while what they share is not chosen.
+
+        A trial is the very training that its choice makes on that fold: the chosen one is not
+        repeated.
+        """
+        fold, seed = self.folds[arms.TUNED_ON_FOLD], arms.SEEDS[0]
+        named = [(one, self._training(arm, fold, seed, one)) for one in arms.SPACES[arm]]
+        return [(choice, cell) for choice, cell in named if cell is not None]
+
+    @property
+    def _naming(self) -> Naming:
+        return Naming(self.weights, len(self.folds[0].class_names))
 
     def _cells(self) -> Iterator[Cell]:
-        for _, cell in self.trials("none"):
-            yield cell
-        if self._lr0() is None:
-            return
         for arm in self._trained_arms():
-            if arm in _TUNED_ARMS:
-                yield from self._tuning(arm)
+            if arm == "ours-small" and self.trials(arm):
+                yield self._naming.narrow()
+            if arm in arms.SPACES:
+                yield from (cell for _, cell in self.trials(arm))
             for seed in self.seeds:
-                for one in self._comparisons(arm, seed):
+                for one in self._compared(arm, seed):
                     yield one.training
                     yield from one.measured.values()
-        yield from self._latency()
-
-    def _tuning(self, arm: str) -> Iterator[Cell]:
-        yield self._teacher(self.folds[arms.TUNED_ON_FOLD])
-        if arm == "ours-small":
-            yield self._narrow()
-        for _, cell in self.trials(arm):
-            yield cell
+        yield from self._timed()
 
     def _trained_arms(self) -> list[str]:
         """Return who is trained; the INT8 arm is a precision of ours, and the long one needs it."""
@@ -127,152 +117,60 @@ class Plan:
         wanted = {"teacher", "none", *self.wanted, *(("ours",) if needs_ours else ())}
         return [arm for arm in _TRAINED_ARMS if arm in wanted]
 
-    def _comparisons(self, arm: str, seed: int) -> Iterator[Trained]:
+    def _compared(self, arm: str, seed: int) -> Iterator[Trained]:
         numbers = sorted(self.only_folds)
         for number in numbers[:1] if arm == "engine-check" else numbers:
             fold = self.folds[number]
             cell = self._final(arm, fold, seed)
             if cell is not None:
-                yield self._measured(arm, fold, seed, cell)
-
-    def _measured(self, arm: str, fold: Fold, seed: int, cell: Cell) -> Trained:
-        precisions = ("fp32", "int8") if arm.startswith("ours") else ("fp32",)
-        measured = {
-            precision: Cell(
-                "measure",
-                f"{arm}-f{fold.number}-s{seed}-{precision}",
-                {
-                    "training": cell.key,
-                    "precision": precision,
-                    "fold": fold.digest,
-                    "fold_number": fold.number,
-                    "image_side_px": arms.IMAGE_SIDE_PX,
-                },
-                after=(cell.key,),
-            )
-            for precision in precisions
-        }
-        return Trained(arm, fold.number, seed, cell, measured)
+                precisions = ("fp32", "int8") if arm.startswith("ours") else ("fp32",)
+                named = {one: self._naming.measured(cell, fold, one) for one in precisions}
+                yield Trained(arm, number, seed, cell, named)
 
     def _final(self, arm: str, fold: Fold, seed: int) -> Cell | None:
-        if arm == "teacher":
-            return self._teacher(fold)
+        """Name an arm's training; None while something that it needs is not known."""
         if arm == "none-long":
             return self._long(fold, seed)
-        if arm == "engine-check":
-            return self._engine_check(fold, seed)
-        choice = self.choice(arm)
+        choice = self.choice("none" if arm == "engine-check" else arm)
         return None if choice is None else self._training(arm, fold, seed, choice)
-
-    def _teacher(self, fold: Fold) -> Cell:
-        """All students of a fold have one teacher, whatever their seed."""
-        given = arms.arguments(self._rate())
-        return self._cell("teacher", fold, arms.SEEDS[0], "yolov8s.pt", given)
 
     def _long(self, fold: Fold, seed: int) -> Cell | None:
         """As many epochs without a teacher as ours cost, at one thread's processor time."""
-        done = [self._done(self._final(arm, fold, seed)) for arm in ("ours", "none")]
-        if done[0] is None or done[1] is None:
+        shared = self.choice("none")
+        ours, none = (self._done(self._final(arm, fold, seed)) for arm in ("ours", "none"))
+        if shared is None or ours is None or none is None:
             return None
-        ours, none = done[0], done[1]
         epochs = max(1, int(ours["cpu_s"] / none["cpu_s_per_epoch"]))
-        given = arms.arguments(self._rate(), epochs=epochs, patience=0)
-        return self._cell("none-long", fold, seed, "yolov8n.pt", given)
+        given = arms.arguments(shared, epochs=epochs, patience=0)
+        return self._naming.alone("none-long", fold, seed, given)
 
-    def _engine_check(self, fold: Fold, seed: int) -> Cell:
-        """Our engine without a teacher, trained as the arm "none" is."""
-        given = arms.arguments(self._rate())
-        return self._cell("engine-check", fold, seed, "yolov8n.pt", given, engine="understudy")
-
-    def _training(
-        self, arm: str, fold: Fold, seed: int, choice: Choice, *, trial: int | None = None
-    ) -> Cell | None:
-        """Name the training of an arm with a choice; None while what it shares is not chosen."""
-        limits = {} if trial is None else {"epochs": arms.TRIAL_EPOCHS, "patience": 0}
-        label = arm if trial is None else f"{arm}-trial{trial}"
-        if arm == "none":
-            return self._cell(label, fold, seed, "yolov8n.pt", arms.arguments(**choice, **limits))
-        if self._lr0() is None:
+    def _training(self, arm: str, fold: Fold, seed: int, choice: Choice) -> Cell | None:
+        """Name the training that a choice makes; None while what it shares is not chosen."""
+        if arm in {"none", "engine-check"}:
+            engine = "ultralytics" if arm == "none" else "understudy"
+            return self._naming.alone(arm, fold, seed, arms.arguments(choice), engine=engine)
+        shared = self.choice("none")
+        if shared is None:
             return None
-        teacher = self._teacher(fold).key
+        if arm == "teacher":  # all students of a fold have one, whatever their seed
+            return self._naming.alone(arm, fold, arms.SEEDS[0], arms.arguments(shared, **choice))
+        teacher = self._final("teacher", fold, seed)
+        if teacher is None:
+            return None
         if arm == "builtin":
-            given = arms.arguments(self._rate(), **limits, **choice)
-            return self._cell(label, fold, seed, "yolov8n.pt", given, teacher=teacher)
-        return self._cell(
-            label,
-            fold,
-            seed,
-            "narrow" if arm == "ours-small" else "yolov8n.pt",
-            arms.arguments(self._rate(), **limits),
-            teacher=teacher,
-            engine="understudy",
-            # With its defaults: should they ever change, so does the cell.
-            distillation=Distillation.model_validate(choice).model_dump(by_alias=True),
-        )
+            given = arms.arguments(shared, **choice)
+            return self._naming.builtin(fold, seed, given, teacher)
+        given = arms.arguments(shared)
+        return self._naming.ours(arm, fold, seed, given, teacher, section=choice)
 
-    def _cell(
-        self, name: str, fold: Fold, seed: int, start: str, given: Arguments, **more: object
-    ) -> Cell:
-        inputs: Inputs = {
-            "engine": "ultralytics",
-            "teacher": None,
-            "distillation": None,
-            **more,
-            "fold": fold.digest,
-            "fold_number": fold.number,
-            "seed": seed,
-            "arguments": given,
-            "image_side_px": arms.IMAGE_SIDE_PX,
-            **self._start(start),
-        }
-        after = [inputs["teacher"], inputs["weights"].get("cell")]
-        return Cell(
-            "train",
-            f"{name}-f{fold.number}-s{seed}",
-            inputs,
-            after=tuple(key for key in after if key is not None),
-        )
-
-    def _start(self, start: str) -> Inputs:
-        if start == "narrow":
-            return {"weights": {"cell": self._narrow().key}}
-        return {"weights": {"file": start, "sha256": self.weights[start]}}
-
-    def _narrow(self) -> Cell:
-        """Cut the small student out of the COCO weights."""
-        inputs = {
-            **self._start("yolov8n.pt"),
-            "max_parameters": arms.MAX_SMALL_PARAMETERS,
-            "classes": len(self.folds[0].class_names),
-            "image_side_px": arms.IMAGE_SIDE_PX,
-        }
-        return Cell("narrow", "yolov8n", inputs)
-
-    def _latency(self) -> Iterator[Cell]:
-        """Time the models of one fold, when nothing else is left to be done."""
+    def _timed(self) -> Iterator[Cell]:
+        """Name the timing of one fold's models, which is done when nothing else is left."""
         if not {"ours", "ours-int8"} & set(self.wanted):
             return
-        fold, seed = self.folds[_LATENCY_FOLD], arms.SEEDS[0]
-        ours = self._final("ours", fold, seed)
-        if ours is not None:
-            keys = {"student": ours.key, "teacher": self._teacher(fold).key}
-            inputs = {
-                **keys,
-                "fold": fold.digest,
-                "fold_number": fold.number,
-                "sides_px": [320, 640],
-            }
-            yield Cell("latency", "ours", inputs, after=tuple(keys.values()))
-
-    def _lr0(self) -> float | None:
-        choice = self.choice("none")
-        return None if choice is None else float(choice["lr0"])
-
-    def _rate(self) -> float:
-        rate = self._lr0()
-        if rate is None:
-            raise RuntimeError("the shared learning rate is not chosen yet")
-        return rate
+        fold, seed = self.folds[min(self.only_folds)], arms.SEEDS[0]
+        student, teacher = (self._final(arm, fold, seed) for arm in ("ours", "teacher"))
+        if student is not None and teacher is not None:
+            yield self._naming.latency(student, teacher, fold)
 
     def _score(self, cell: Cell) -> float | None:
         figures = self._done(cell)

@@ -57,4 +57,4 @@ def _epoch_s(plan: Plan, cell: Cell) -> float:
 
 
 def _arm(cell: Cell) -> str:
-    return cell.name.rsplit("-f", 1)[0].split("-trial")[0]
+    return cell.name.rsplit("-f", 1)[0]

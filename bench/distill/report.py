@@ -48,7 +48,7 @@ def write_report(plan: Plan, result: Path) -> Figures:
         **provenance("make bench-distill"),
         "load_generator": None,
         "protocol": _protocol(plan),
-        "chosen": {arm: plan.choice(arm) for arm in ("none", "builtin", "ours", "ours-small")},
+        "chosen": {arm: plan.choice(arm) for arm in arms.SPACES},
         **_comparisons(plan),
         "latency": _latency(plan),
         "cells": _cells(plan),
@@ -76,15 +76,9 @@ def _protocol(plan: Plan) -> Figures:
         "patience": arms.PATIENCE,
         "trials": {
             "an_arm": arms.TRIALS,
-            "epochs": arms.TRIAL_EPOCHS,
             "on_fold": arms.TUNED_ON_FOLD,
             "judged_by": "mAP50-95 of its inner part; its held-out part plays no role",
-            "spaces": {
-                "none": list(arms.NONE_SPACE),
-                "builtin": list(arms.BUILTIN_SPACE),
-                "ours": list(arms.OURS_SPACE),
-                "ours-small": list(arms.SMALL_SPACE),
-            },
+            "spaces": {arm: list(space) for arm, space in arms.SPACES.items()},
         },
         "bootstrap": f"{RESAMPLES} resamples of images, stratified by fold, the same for all arms; "
         "95% percentile intervals; they hold the trained models fixed",
@@ -172,4 +166,8 @@ def _latency(plan: Plan) -> Figures | None:
 def _cells(plan: Plan) -> list[Figures]:
     """Return everything that was ever run here, in or out of the present plan."""
     planned = {cell.key for cell in plan.cells()}
-    return [{**one, "planned": one["key"] in planned} for one in plan.store.all_done()]
+    trials = {cell.key: arm for arm in arms.SPACES for _, cell in plan.trials(arm)}
+    return [
+        {**one, "planned": one["key"] in planned, "trial_of": trials.get(one["key"])}
+        for one in plan.store.all_done()
+    ]

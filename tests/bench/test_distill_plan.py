@@ -21,49 +21,59 @@ def plan(tmp_path: Path) -> Plan:
 
 
 def test_before_the_shared_trials_are_done_nothing_else_can_be_named(plan: Plan) -> None:
-    assert [cell.name for cell in plan.cells()] == [
-        f"none-trial{number}-f0-s0" for number in range(arms.TRIALS)
-    ]
+    assert [cell.name for cell in plan.cells()] == ["none-f0-s0"] * arms.TRIALS
 
 
 def test_every_arm_that_tunes_has_as_many_trials(plan: Plan) -> None:
-    _finish_trials(plan, "none")
+    _finish_trials(plan, "none", "teacher")
 
-    counts = {arm: len(list(plan.trials(arm))) for arm in ("none", "builtin", "ours", "ours-small")}
+    counts = {arm: len(plan.trials(arm)) for arm in ("none", "builtin", "ours", "ours-small")}
 
     assert set(counts.values()) == {arms.TRIALS}
 
 
-def test_the_best_trial_sets_the_rate_of_every_arm(plan: Plan) -> None:
-    _finish_trials(plan, "none", best=2)
+def test_the_best_trial_sets_what_every_student_shares(plan: Plan) -> None:
+    _finish_trials(plan, "none", "teacher", "ours", "builtin", best=1)
 
-    rates = {
-        cell.inputs["arguments"]["lr0"]
-        for cell in plan.cells()
-        if cell.kind == "train" and "none-trial" not in cell.name
-    }
+    shared = [
+        {key: cell.inputs["arguments"][key] for key in arms.NONE_SPACE[1]}
+        for one in plan.trained()
+        if one.arm != "teacher"
+        for cell in [one.training]
+    ]
 
-    assert rates == {arms.NONE_SPACE[2]["lr0"]}
+    assert len(shared) > 9
+    assert all(one == arms.NONE_SPACE[1] for one in shared)
+
+
+def test_a_chosen_trial_is_not_trained_again(plan: Plan) -> None:
+    _finish_trials(plan, "none", best=3)
+
+    chosen = plan.trials("none")[3][1]
+
+    assert [one.training for one in plan.trained() if (one.arm, one.fold) == ("none", 0)] == [
+        chosen
+    ]
 
 
 def test_trainings_of_a_fold_differ_in_their_teacher_and_losses_alone(plan: Plan) -> None:
-    _finish_trials(plan, "none", "ours")
-    by_name = {cell.name: cell for cell in plan.cells()}
-    none, ours = (by_name[f"{arm}-f1-s0"].inputs for arm in ("none", "ours"))
+    _finish_trials(plan, "none", "teacher", "ours")
+    of_fold_1 = {one.arm: one.training for one in plan.trained() if one.fold == 1}
+    none, ours = of_fold_1["none"].inputs, of_fold_1["ours"].inputs
 
     different = {key for key in none if none[key] != ours[key]}
 
     assert different == {"engine", "teacher", "distillation"}
-    assert ours["teacher"] == by_name["teacher-f1-s0"].key
+    assert ours["teacher"] == of_fold_1["teacher"].key
 
 
 def test_the_long_student_gets_the_epochs_that_ours_cost(plan: Plan) -> None:
-    _finish_trials(plan, "none", "ours")
-    by_name = {cell.name: cell for cell in plan.cells()}
-    _finish(plan, by_name["none-f0-s0"], {"cpu_s_per_epoch": 20.0, "cpu_s": 400.0})
-    _finish(plan, by_name["ours-f0-s0"], {"cpu_s_per_epoch": 36.0, "cpu_s": 720.0})
+    _finish_trials(plan, "none", "teacher", "ours")
+    of_fold_1 = {one.arm: one.training for one in plan.trained() if one.fold == 1}
+    _finish(plan, of_fold_1["none"], {"cpu_s_per_epoch": 20.0, "cpu_s": 400.0})
+    _finish(plan, of_fold_1["ours"], {"cpu_s_per_epoch": 36.0, "cpu_s": 720.0})
 
-    long = next(cell for cell in plan.cells() if cell.name == "none-long-f0-s0")
+    long = next(cell for cell in plan.cells() if cell.name == "none-long-f1-s0")
 
     assert long.inputs["arguments"]["epochs"] == 36
     assert long.inputs["arguments"]["patience"] == 0
@@ -72,17 +82,20 @@ def test_the_long_student_gets_the_epochs_that_ours_cost(plan: Plan) -> None:
 
 def test_an_arm_alone_brings_its_teachers_and_the_shared_trials(plan: Plan) -> None:
     alone = replace(plan, wanted=("builtin",), only_folds=(1,))
-    _finish_trials(alone, "none")
+    _finish_trials(alone, "none", "teacher")
 
-    names = [cell.name for cell in alone.cells() if cell.kind == "train"]
+    names = {cell.name for cell in alone.cells() if cell.kind == "train"}
 
-    assert {"teacher-f1-s0", "teacher-f0-s0", "none-f1-s0", "builtin-trial0-f0-s0"} <= set(names)
-    assert not [name for name in names if name.startswith("ours") or name.endswith("f2-s0")]
+    assert names == {
+        *("none-f0-s0", "none-f1-s0"),
+        *("teacher-f0-s0", "teacher-f1-s0"),
+        "builtin-f0-s0",
+    }
 
 
 def test_a_second_seed_keeps_the_teachers(plan: Plan) -> None:
     two = replace(plan, seeds=(0, 1))
-    _finish_trials(two, "none")
+    _finish_trials(two, "none", "teacher")
 
     trained = two.trained()
 
@@ -93,8 +106,9 @@ def test_a_second_seed_keeps_the_teachers(plan: Plan) -> None:
 
 def _finish_trials(plan: Plan, *names: str, best: int = 1) -> None:
     for arm in names:
-        for number, (_, cell) in enumerate(list(plan.trials(arm))):
-            _finish(plan, cell, {"inner_map50_95": 0.6 if number == best else 0.5})
+        for number, (_, cell) in enumerate(plan.trials(arm)):
+            score = 0.6 if number == best else 0.5
+            _finish(plan, cell, {"inner_map50_95": score, "cpu_s_per_epoch": 10.0, "cpu_s": 200.0})
 
 
 def _finish(plan: Plan, cell: Cell, figures: Figures) -> None:

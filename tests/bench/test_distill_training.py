@@ -43,7 +43,7 @@ def _train(engine: str, here: Path) -> Figures:
     inputs: Inputs = {
         "engine": engine,
         "seed": 0,
-        "arguments": arms.arguments(0.001, epochs=1, patience=0),
+        "arguments": arms.arguments(arms.NONE_SPACE[0], epochs=1, patience=0),
         "distillation": None,
     }
     return train_cell(inputs, tiny, weights=WEIGHTS / "yolov8n.pt", teacher=None, here=here)
