@@ -52,7 +52,7 @@ def write_run_page(folder: RunFolder, refusal: str = "") -> Path:
         subtitle=f"Run {folder.path.name}, begun {began} UTC",
         tiles=_tiles(models),
         sections=[
-            *_models_section(models),
+            *_models_section(folder, models),
             *_variant_sections(models),
             *(_training_section(role, found) for role, found in curves.items()),
             *_pictures_section(folder),
@@ -101,7 +101,7 @@ def _tiles(models: Sequence[ModelResult]) -> list[Tile]:
     return tiles
 
 
-def _models_section(models: Sequence[ModelResult]) -> list[PageSection]:
+def _models_section(folder: RunFolder, models: Sequence[ModelResult]) -> list[PageSection]:
     if not models:
         return []
     heads = ("", "parameters", "checkpoint MB", "trained s", "mAP50", "mAP50-95", "images")
@@ -118,6 +118,10 @@ def _models_section(models: Sequence[ModelResult]) -> list[PageSection]:
         for model in models
     ]
     note = "Measured on the held-out split with the checkpoint in PyTorch."
+    reports = [f"release/{role}/report.html" for role in ROLES]
+    found = [one for one in reports if (folder.path / one).exists()]
+    if found:
+        note += f" Gate, thresholds and calibration: {', '.join(found)} in this folder."
     return [PageSection("Teacher and student", note=note, tables=[PageTable(heads, rows)])]
 
 

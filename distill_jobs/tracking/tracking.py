@@ -13,6 +13,8 @@ from distill_jobs.tracking.pictures import PictureFolder
 from distill_jobs.tracking.tensorboard_log import TensorBoardLog
 from distill_jobs.training.listening import EpochListener, EpochSeen
 
+_LONGEST_REASON = 160
+
 
 class Tracking:
     """Tells several listeners of each epoch: an `EpochListener`.
@@ -37,7 +39,7 @@ class Tracking:
                 listener.epoch_ended(once)
             except Exception as error:  # noqa: BLE001  # whatever it is, the training goes on
                 del self._listeners[name]
-                reason = str(error).partition("\n")[0] or type(error).__name__
+                reason = str(error).partition("\n")[0][:_LONGEST_REASON] or type(error).__name__
                 self._reporter.note(f"{name} is not written any more: {reason}")
 
 

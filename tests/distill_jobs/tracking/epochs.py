@@ -2,8 +2,19 @@
 
 import numpy as np
 
+from distill_jobs.progress import Silent
 from distill_jobs.training.listening import EpochSeen, FrameSeen
 from handlers.frames import Detections
+
+
+class Noted(Silent):
+    """Keeps what it is told in `notes`."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 def found(*boxes: tuple[float, float, float, float, float]) -> Detections:

@@ -1,9 +1,12 @@
+import socket
+
 import pytest
-from epochs import epoch
+from epochs import Noted, epoch
 
 from distill_jobs.errors import JobError
 from distill_jobs.tracking import mlflow_log
 from distill_jobs.tracking.mlflow_log import MlflowLog, mlflow_uri
+from distill_jobs.tracking.tracking import Tracking
 
 PARAMETERS = {"training.epochs": 3, "data.path": "/x/" + "long" * 200}
 
@@ -52,3 +55,18 @@ def test_a_training_is_one_mlflow_run_even_when_it_was_killed(uri, tmp_path):
         (2, 1.4),
         (3, 1.3),
     ]
+
+
+def test_a_server_that_is_away_costs_the_training_nothing(monkeypatch, tmp_path):
+    pytest.importorskip("mlflow", reason="the extra `mlflow` is not installed")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    log = MlflowLog(f"http://127.0.0.1:{port}", "bccd", "run student", {}, tmp_path / "id")
+    reporter = Noted()
+
+    Tracking({"MLflow": log}, reporter).epoch_ended(epoch(0))
+
+    assert len(reporter.notes) == 1
+    assert reporter.notes[0].startswith("MLflow is not written any more: ")
+    assert not (tmp_path / "id").exists()

@@ -1,16 +1,8 @@
-from epochs import epoch, frame
+from epochs import Noted, epoch, frame
 
 from distill_jobs.progress import Silent
 from distill_jobs.tracking.pictures import PictureFolder, picture_of
 from distill_jobs.tracking.tracking import Tracking, flat
-
-
-class Noted(Silent):
-    def __init__(self):
-        self.notes = []
-
-    def note(self, text):
-        self.notes.append(text)
 
 
 class Full:
