@@ -53,6 +53,7 @@ def write_page(report: Figures, page: Path, picture: str) -> None:
         *_costs(report),
         "## Trials\n",
         _trials(report),
+        *(f"- Dropped: {text}." for text in report["protocol"]["tried_and_dropped"]),
         _provenance(report),
     ]
     write_atomically(page, ("\n".join(parts)).encode())

@@ -80,6 +80,7 @@ def _protocol(plan: Plan) -> Figures:
             "judged_by": "mAP50-95 of its inner part; its held-out part plays no role",
             "spaces": {arm: list(space) for arm, space in arms.SPACES.items()},
         },
+        "tried_and_dropped": list(arms.DROPPED),
         "bootstrap": f"{RESAMPLES} resamples of images, stratified by fold, the same for all arms; "
         "95% percentile intervals; they hold the trained models fixed",
         "none-long": "as many epochs as ours took processor time at one thread, without early stop",
