@@ -1,8 +1,6 @@
 """One training from first weights to a plain checkpoint."""
 
 import contextlib
-import csv
-import io
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,7 +12,6 @@ import torch
 
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.errors import JobError, TrainingFailed
-from distill_jobs.files import write_atomically
 from distill_jobs.progress import Reporter, Silent
 from distill_jobs.recipe.distillation import Distillation
 from distill_jobs.recipe.networks import Student, Teacher
@@ -22,14 +19,15 @@ from distill_jobs.recipe.teachers import FurtherTeacher, Voice
 from distill_jobs.recipe.training import Training
 from distill_jobs.training import ranks
 from distill_jobs.training.console import logged_to
+from distill_jobs.training.curves import write_curves
+from distill_jobs.training.lesson import Lesson
 from distill_jobs.training.listening import EpochListener
 from distill_jobs.training.networks import find_origin
 from distill_jobs.training.plain import write_plain_checkpoint
 from distill_jobs.training.resume_file import read_state
-from distill_jobs.training.schedule import teacher_weight
 from distill_jobs.training.teachers.faculty import Staff
 from distill_jobs.training.trackers import no_trackers
-from distill_jobs.training.trainer import Lesson, LessonTrainer
+from distill_jobs.training.trainer import LessonTrainer
 
 
 @dataclass(frozen=True)
@@ -244,20 +242,4 @@ def _collect(request: TrainRequest) -> None:
     write_plain_checkpoint(best, request.output)
     results = request.folder / "results.csv"
     if results.exists():
-        _write_curves(request, results)
-
-
-def _write_curves(request: TrainRequest, results: Path) -> None:
-    """Give each epoch one row (a killed one may have left two) and its teacher's weight."""
-    rows = list(csv.DictReader(results.read_text(encoding="utf-8").splitlines()))
-    by_epoch = {int(float(row["epoch"])): row for row in rows}
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*rows[0], "teacher_weight"], lineterminator="\n")
-    writer.writeheader()
-    for epoch, row in sorted(by_epoch.items()):
-        alpha = 0.0
-        if request.distillation is not None:
-            schedule = request.distillation.schedule
-            alpha = teacher_weight(epoch - 1, request.training.epochs, schedule)
-        writer.writerow({**row, "teacher_weight": f"{alpha:.4g}"})
-    write_atomically(request.folder / "curves.csv", text.getvalue().encode())
+        write_curves(results, request.training.epochs, request.distillation)

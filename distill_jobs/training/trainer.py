@@ -3,71 +3,32 @@
 import contextlib
 import io
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils.torch_utils import ModelEMA, unwrap_model
 
-from distill_jobs.data.dataset import Dataset
-from distill_jobs.progress import Reporter
-from distill_jobs.recipe.distillation import Distillation
-from distill_jobs.recipe.training import MixedPrecision
 from distill_jobs.training import ranks
 from distill_jobs.training.amp import Precision, choose_precision
 from distill_jobs.training.distiller import Distiller
 from distill_jobs.training.epoch_news import tell
-from distill_jobs.training.listening import EpochListener
+from distill_jobs.training.lesson import Lesson
 from distill_jobs.training.loop import run_epochs
-from distill_jobs.training.networks import Origin
-from distill_jobs.training.normaliser import share_normalisers
 from distill_jobs.training.position import Position
+from distill_jobs.training.reporting import report_progress
 from distill_jobs.training.resume_file import write_state
 from distill_jobs.training.resume_state import put_back_state, take_state
-from distill_jobs.training.teachers.faculty import Rows, Staff, assemble
+from distill_jobs.training.teachers.faculty import Rows, assemble
 from distill_jobs.training.teachers.taught_dataset import (
     build_training_split,
     training_options,
     unlabelled_names,
 )
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What ultralytics' arguments cannot say.
-
-    Attributes:
-        title: Of the progress bar.
-        data: The data set, staged where label caches may be written.
-        origin: Of the network to be trained.
-        staff: Its teachers, or None to train alone.
-        distillation: Given with a staff.
-        reporter: Told of every batch and epoch.
-        listeners: Told of every epoch.
-        state: Where a killed training was, or None to begin.
-        keep_every_batches: How often that is kept within an epoch; 0: at its end alone.
-        precision: Wish for the forward passes.
-        freeze_norms: Whether batch statistics stay as they are.
-        workers: Processes that make batches; 0: this one.
-    """
-
-    title: str
-    data: Dataset
-    origin: Origin
-    staff: Staff | None
-    distillation: Distillation | None
-    reporter: Reporter
-    listeners: Sequence[EpochListener] = ()
-    state: dict[str, Any] | None = None
-    keep_every_batches: int = 0
-    precision: MixedPrecision = "off"
-    freeze_norms: bool = False
-    workers: int = 0
+from distill_jobs.training.together import train_together
 
 
 class LessonTrainer(DetectionTrainer):
@@ -106,10 +67,8 @@ class LessonTrainer(DetectionTrainer):
         self.precision = Precision()
         self.mosaic_closed = False
         self.full_accumulate = 1
-        self.add_callback("on_train_start", _announce)
-        self.add_callback("on_train_epoch_start", _set_teacher_weight)
-        self.add_callback("on_train_batch_end", _advance)
-        self.add_callback("on_fit_epoch_end", _note_epoch)
+        self.add_callback("on_train_epoch_start", _begin_epoch_with_teachers)
+        report_progress(self)
 
     @property
     def lesson(self) -> Lesson:
@@ -206,19 +165,9 @@ class LessonTrainer(DetectionTrainer):
         self.scaler = torch.amp.GradScaler("cuda", enabled=self.precision.scaled)
 
     def _join_processes(self) -> None:
-        """Average gradients over the processes; the teachers, which have none, stay outside."""
-        trained = self.trained_tensors()
-        outside = [name for name in self.model.state_dict() if name not in trained]
-        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self.model, outside)
-        share_normalisers(self.student())
-        on_gpu = self.device.type == "cuda"
-        self.model = DistributedDataParallel(
-            self.model,
-            device_ids=[self.device.index] if on_gpu else None,
-            find_unused_parameters=_may_rest(self.model),
-            forward_sync_buffers=False,
-        )
-        self.ema = ModelEMA(self.model)  # of the first process's weights, which all have now
+        """Make this process one of several, all beginning with the first one's weights."""
+        self.model = train_together(self.model, self.trained_tensors().keys(), self.device)
+        self.ema = ModelEMA(self.model)
 
     def _do_train(self) -> None:
         """Train from the beginning, or from where the lesson's state was taken."""
@@ -302,36 +251,11 @@ class LessonTrainer(DetectionTrainer):
         return saved
 
 
-def _may_rest(model: nn.Module) -> bool:
-    """Return whether some parameters get no gradients at times: projectors before the teacher."""
-    trained = [name for name, one in model.named_parameters() if one.requires_grad]
-    beside = [name for name in trained if not name.startswith("student_model.")]
-    return isinstance(model, Distiller) and bool(beside)
-
-
 def _half_written(path: Path) -> Path:
     return path.with_suffix(".writing")
 
 
-def _announce(trainer: LessonTrainer) -> None:
-    batches, position = len(trainer.train_loader), trainer.position
-    trainer.lesson.reporter.stage(trainer.lesson.title, trainer.epochs * batches)
-    trainer.lesson.reporter.advance(position.epoch * batches + position.batch)
-
-
-def _set_teacher_weight(trainer: LessonTrainer) -> None:
+def _begin_epoch_with_teachers(trainer: LessonTrainer) -> None:
     model = unwrap_model(trainer.model)
     if isinstance(model, Distiller):
         model.begin_epoch(trainer.epoch, trainer.epochs)
-
-
-def _advance(trainer: LessonTrainer) -> None:
-    trainer.lesson.reporter.advance()
-
-
-def _note_epoch(trainer: LessonTrainer) -> None:
-    metrics: dict[str, float] = trainer.metrics or {}
-    map50 = metrics.get("metrics/mAP50(B)")
-    if map50 is not None and (trainer.epoch + 1 == trainer.epochs or trainer.epoch % 5 == 4):
-        text = f"epoch {trainer.epoch + 1}/{trainer.epochs}: validation mAP50 {map50:.3f}"
-        trainer.lesson.reporter.note(text)

@@ -44,8 +44,9 @@ def test_processes_share_an_epoch_out_evenly(monkeypatch):
 @pytest.mark.slow
 def test_workers_go_on_with_the_very_batches_that_were_to_come(tmp_path):
     from distill_jobs.training.batch_order import remaining_batches
+    from distill_jobs.training.lesson import Lesson
     from distill_jobs.training.networks import find_origin
-    from distill_jobs.training.trainer import Lesson, LessonTrainer
+    from distill_jobs.training.trainer import LessonTrainer
 
     data = draw_data(tmp_path / "data", train=8)
 

@@ -21,7 +21,8 @@ from distill_jobs.training import ranks
 from distill_jobs.training.loop import forward_and_back
 from distill_jobs.training.networks import find_origin
 from distill_jobs.training.teachers.faculty import Staff
-from distill_jobs.training.trainer import Lesson, LessonTrainer
+from distill_jobs.training.lesson import Lesson
+from distill_jobs.training.trainer import LessonTrainer
 
 folder, data, teacher, student, images = sys.argv[1:]
 ranks.join()
