@@ -80,7 +80,7 @@ SPACES: Mapping[str, Sequence[Choice]] = {
 
 # What no cell of the store tells.
 DROPPED: Sequence[str] = (
-    "students' trials of ten epochs without patience, mosaic 1: all stood still until mosaic closed",
+    "students' trials of ten epochs without patience, mosaic 1: they stood still until it closed",
     "a teacher at the students' lr0 0.001 with mosaic 1: ended by hand after 7 epochs, whose inner "
     "mAP50-95 were .30 .02 .18 .00 .49 .57 .57",
 )
