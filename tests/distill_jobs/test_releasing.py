@@ -56,3 +56,14 @@ def test_it_may_where_the_job_says_so_or_releases_nothing(
     refuse_unfit(Job.load(write_job(from_disk(without_test))), dataset)
 
     assert dataset.held_out_split == "val"
+
+
+def test_paths_of_the_gate_start_at_the_job_file(
+    write_job: Callable[..., Path], tmp_path: Path
+) -> None:
+    limits = ("licences:", "gate: {frames: yard, live: store/small-1.0.mar}\nlicences:")
+
+    gate = Job.load(write_job(limits)).gate
+
+    assert (gate.frames, gate.live) == (tmp_path / "yard", tmp_path / "store/small-1.0.mar")
+    assert gate.confidence is None
