@@ -17,7 +17,8 @@ class Prune(Section):
             of 8.
         latency_ratio: Its run in ONNX Runtime takes at most this share of the unpruned one's,
             timed in turns on this machine at the job's image size, one thread.
-        max_parameters: It has at most as many parameters.
+        max_parameters: It has at most as many parameters; the deepest layers, which hold most of
+            them, are cut most.
     """
 
     keep: float | None = Field(default=None, ge=0.1, le=1)
