@@ -39,7 +39,8 @@ class FineTuning(Section):
     Attributes:
         epochs: Passes over the training split.
         batch: Images a step.
-        lr0: First learning rate of AdamW; it falls to 0 along a cosine.
+        lr0: First learning rate of AdamW; it falls to 0 along a cosine. Ten times the default
+            already cost a trained yolov8n seven points of agreement.
         teacher: Share of the loss that asks for the teacher's answers; the rest asks for those that
             the student gave before it was quantized.
         float_layers: How many of the first layers stay float.
@@ -47,6 +48,6 @@ class FineTuning(Section):
 
     epochs: int = Field(default=3, ge=1, le=200)
     batch: int = Field(default=8, ge=1, le=256)
-    lr0: float = Field(default=1e-4, gt=0, le=0.1)
+    lr0: float = Field(default=1e-5, gt=0, le=0.1)
     teacher: Fraction = 0.5
     float_layers: int = Field(default=2, ge=0, le=20)
