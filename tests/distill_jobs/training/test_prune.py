@@ -101,7 +101,8 @@ def test_channels_that_say_nothing_are_those_that_go():
 
     narrow_into(model, small)
 
-    torch.testing.assert_close(answers(small), answers(model))
+    # Sums over fewer channels round otherwise: the answers reach 100 in FP32.
+    torch.testing.assert_close(answers(small), answers(model), rtol=1e-4, atol=1e-3)
 
 
 def test_fewer_repeats_keep_the_first_blocks():
