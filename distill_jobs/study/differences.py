@@ -1,8 +1,9 @@
 """Models compared on the same images: is one better, or was it luck?"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from distill_jobs.data.dataset import Dataset, Sample
 from distill_jobs.errors import JobError
@@ -66,7 +67,8 @@ def differences(
         One for each run after the first.
 
     Raises:
-        JobError: The runs have no such split in common, or a student is not finished.
+        JobError: The runs have no such split in common, their classes differ, or a student is not
+            finished.
     """
     samples = _common_samples([run for _, run in runs], split)
     drawn = draw(images=len(samples), resamples=RESAMPLES, seed=_SEED)
@@ -102,28 +104,53 @@ def _scores(
 
 
 def _common_samples(runs: Sequence[RunFolder], split: str) -> tuple[Sample, ...]:
-    """Return the first run's images of the split, which every run must have the same.
+    """Return the first run's images of the split, which every run must have, labelled the same.
 
     Raises:
-        JobError: They differ.
+        JobError: They differ, or what is asked of the models in them does.
     """
-    locked = [_locked(run, split) for run in runs]
-    for run, own in zip(runs, locked, strict=True):
+    locks = [_lock(run) for run in runs]
+    files = [_digests(lock, split) for lock in locks]
+    for run, lock, own in zip(runs, locks, files, strict=True):
         if not own:
             raise JobError(f"{run.path}: its data.lock has no {split} split")
-        if own != locked[0]:
+        if own != files[0]:
             raise JobError(
                 f"{run.path} and {runs[0].path} have different {split} splits ({len(own)} and "
-                f"{len(locked[0])} files): figures on different images cannot be subtracted. "
-                "Compare runs of one data set"
+                f"{len(files[0])} files): figures on different images cannot be subtracted. "
+                f"{_REMEDY}"
+            )
+        if _classes(lock) != _classes(locks[0]):
+            raise JobError(
+                f"{run.path} and {runs[0].path} give the same images different classes "
+                f"({_told(lock)}; {_told(locks[0])}): what one student is asked to find is not "
+                f"what the other is. {_REMEDY}, with one `data.classes`, or none"
             )
     return Dataset.load(runs[0].data / "data.yaml").split(split)
 
 
-def _locked(run: RunFolder, split: str) -> list[str]:
-    """Return the digests of a split's files, sorted: paths may differ."""
+_REMEDY = "Compare runs of one data set"
+
+
+def _lock(run: RunFolder) -> dict[str, Any]:
     try:
-        lock = json.loads(run.data_lock.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(run.data_lock.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise JobError(f"{run.path}: its data step is not finished") from error
+    return content
+
+
+def _digests(lock: Mapping[str, Any], split: str) -> list[str]:
+    """Return the digests of a split's files, sorted: paths may differ."""
     return sorted(lock["splits"].get(split, {}).values())
+
+
+def _classes(lock: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what the labels come to: the class names by id, and what became of the old ones."""
+    return lock["class_names"], lock.get("class_map")
+
+
+def _told(lock: Mapping[str, Any]) -> str:
+    names, renamed = _classes(lock)
+    changed = [f"{old} is {new or 'dropped'}" for old, new in (renamed or {}).items() if old != new]
+    return ", ".join(names) + (f", where {', '.join(changed)}" if changed else "")

@@ -1,3 +1,5 @@
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -78,6 +80,23 @@ def test_runs_on_other_images_are_not_subtracted(make):
     runs = [make("plain", 12), make("elsewhere", 12, shade=1)]
 
     with pytest.raises(JobError, match="different val splits"):
+        differences(runs, "val", Silent())
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"class_names": ["dog", "cat"]}, r"\(dog, cat; cat, dog\)"),
+        ({"class_map": {"cat": "cat", "pup": None, "dog": "dog"}}, r"where pup is dropped; cat"),
+    ],
+)
+def test_students_that_were_asked_for_other_classes_are_not_subtracted(make, changed, told):
+    runs = [make("plain", 12), make("mapped", 12)]
+    for (_, folder), more in zip(runs, ({}, changed), strict=True):
+        lock = json.loads(folder.data_lock.read_text())
+        folder.data_lock.write_text(json.dumps({**lock, "class_names": ["cat", "dog"], **more}))
+
+    with pytest.raises(JobError, match=f"give the same images different classes .*{told}"):
         differences(runs, "val", Silent())
 
 
