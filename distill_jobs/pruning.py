@@ -14,7 +14,8 @@ from handlers.card import Input
 from handlers.images import decode, letterbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import torch
 
@@ -55,7 +56,8 @@ def cut_student(folder: RunFolder, job: Job, student: Student, reporter: Reporte
                 classes=len(data.class_names),
                 image_size=job.image_size,
             )
-            settle(cut.model, _batches(data, job.image_size))
+            images = [sample.image for sample in data.split("train")]
+            settle(cut.model, settling_batches(images, job.image_size))
             save_as_weights(cut.model, file)
             figures.update(
                 keep=cut.keep, parameters=cut.parameters, latency_ratio=cut.latency_ratio
@@ -69,12 +71,20 @@ def cut_student(folder: RunFolder, job: Job, student: Student, reporter: Reporte
     return student.model_copy(update={"weights": file, "prune": None})
 
 
-def _batches(data: Dataset, image_size: int) -> "Iterator[torch.Tensor]":
-    """Yield training images as the student will see them: float32 [N, 3, size, size], 0 to 1."""
+def settling_batches(images: "Sequence[Path]", image_size: int) -> "Iterator[torch.Tensor]":
+    """Yield what a cut network's batch norms are measured on, fitted as the student will see it.
+
+    Args:
+        images: Of the training split; the first 128 are read.
+        image_size: Side of the square input, pixels.
+
+    Yields:
+        float32 [N, 3, image_size, image_size], RGB, 0 to 1.
+    """
     import torch  # noqa: PLC0415  # heavy
 
     fitted = Input(image_size, image_size, 114, True, 1 / 255, "", "")
-    files = [sample.image for sample in data.split("train")[:_SETTLING_IMAGES]]
+    files = images[:_SETTLING_IMAGES]
     for start in range(0, len(files), _SETTLING_BATCH):
-        images = [decode(file.read_bytes()) for file in files[start : start + _SETTLING_BATCH]]
-        yield torch.from_numpy(np.stack([letterbox(image, fitted)[0] for image in images]))
+        frames = [decode(file.read_bytes()) for file in files[start : start + _SETTLING_BATCH]]
+        yield torch.from_numpy(np.stack([letterbox(frame, fitted)[0] for frame in frames]))

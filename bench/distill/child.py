@@ -67,11 +67,11 @@ def _do(store: Store, kind: str, inputs: Inputs, here: Path) -> Figures:
     if kind != "latency":
         torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    fold = _fold(inputs)
     if kind == "narrow":
         from bench.distill.narrowing import narrow_cell  # noqa: PLC0415 - after offline()
 
-        return narrow_cell(inputs, weights_of(store, inputs), here)
-    fold = _fold(inputs)
+        return narrow_cell(inputs, fold, weights_of(store, inputs), here)
     if kind == "train":
         from bench.distill.training import train_cell  # noqa: PLC0415 - after offline()
 

@@ -17,11 +17,9 @@ class Naming:
 
     Attributes:
         weights: Digests of the COCO weights, by file name.
-        classes: How many the data set has.
     """
 
     weights: dict[str, str]
-    classes: int
 
     def alone(
         self, arm: str, fold: Fold, seed: int, given: Arguments, *, engine: str = "ultralytics"
@@ -39,7 +37,7 @@ class Naming:
         self, arm: str, fold: Fold, seed: int, given: Arguments, teacher: Cell, *, section: Choice
     ) -> Cell:
         """Name a training of ours; `section` is a job file's `distillation:`."""
-        start = {"cell": self.narrow().key} if arm == "ours-small" else self._file(_STUDENT)
+        start = {"cell": self.narrow(fold).key} if arm == "ours-small" else self._file(_STUDENT)
         # With its defaults: should they ever change, so does the cell.
         learnt = Distillation.model_validate(section).model_dump(by_alias=True)
         return self._training(
@@ -53,15 +51,15 @@ class Naming:
             distillation=learnt,
         )
 
-    def narrow(self) -> Cell:
-        """Name the cutting of the small student out of the COCO weights."""
+    def narrow(self, fold: Fold) -> Cell:
+        """Name the cutting of a fold's small student out of the COCO weights."""
         inputs = {
             "weights": self._file(_STUDENT),
             "max_parameters": arms.MAX_SMALL_PARAMETERS,
-            "classes": self.classes,
             "image_side_px": arms.IMAGE_SIDE_PX,
+            **_of(fold),
         }
-        return Cell("narrow", "yolov8n", inputs)
+        return Cell("narrow", f"yolov8n-f{fold.number}", inputs)
 
     def measured(self, training: Cell, fold: Fold, precision: str) -> Cell:
         """Name the measuring of a model on the held-out part."""

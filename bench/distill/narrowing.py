@@ -3,16 +3,19 @@
 from pathlib import Path
 
 from bench.distill.cells import Figures, Inputs
+from bench.distill.folds import Fold
 from distill_jobs.checkpoints import digest, load_detector, parameter_count
+from distill_jobs.pruning import settling_batches
 from distill_jobs.recipe.compression import Prune
-from distill_jobs.training.prune import prune, save_as_weights
+from distill_jobs.training.prune import prune, save_as_weights, settle
 
 
-def narrow_cell(inputs: Inputs, weights: Path, here: Path) -> Figures:
-    """Cut weights to `max_parameters`; nothing is trained here.
+def narrow_cell(inputs: Inputs, fold: Fold, weights: Path, here: Path) -> Figures:
+    """Cut weights to `max_parameters`, as a job's pruning step does; nothing is trained here.
 
     Args:
-        inputs: `max_parameters`, `classes`, `image_side_px`.
+        inputs: `max_parameters`, `image_side_px`.
+        fold: Its train part measures the batch norms anew.
         weights: What is cut.
         here: Gets `model.pt`.
     """
@@ -20,9 +23,11 @@ def narrow_cell(inputs: Inputs, weights: Path, here: Path) -> Figures:
     cut = prune(
         load_detector(weights),
         wanted,
-        classes=inputs["classes"],
+        classes=len(fold.class_names),
         image_size=inputs["image_side_px"],
     )
+    images = [sample.image for sample in fold.train]
+    settle(cut.model, settling_batches(images, inputs["image_side_px"]))
     save_as_weights(cut.model, here / "model.pt")
     written = load_detector(here / "model.pt")
     return {

@@ -97,12 +97,13 @@ class Plan:
 
     @property
     def _naming(self) -> Naming:
-        return Naming(self.weights, len(self.folds[0].class_names))
+        return Naming(self.weights)
 
     def _cells(self) -> Iterator[Cell]:
         for arm in self._trained_arms():
             if arm == "ours-small" and self.trials(arm):
-                yield self._naming.narrow()
+                numbers = sorted({arms.TUNED_ON_FOLD, *self.only_folds})
+                yield from (self._naming.narrow(self.folds[number]) for number in numbers)
             if arm in arms.SPACES:
                 yield from (cell for _, cell in self.trials(arm))
             for seed in self.seeds:
