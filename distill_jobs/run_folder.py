@@ -68,6 +68,11 @@ class RunFolder:
         return cls(path)
 
     @property
+    def kind(self) -> str:
+        """What it is: "run", "sweep", or "trial" of a sweep."""
+        return str(self._facts().get("kind", "run"))
+
+    @property
     def job_file(self) -> Path:
         """The job as it was when the run began."""
         return self.path / "job.yaml"
@@ -101,7 +106,7 @@ class RunFolder:
 
     def place(self, name: str) -> str:
         """Return what `run.json` says of "job_base", "model_store", "signing_key" or "began"."""
-        return str(json.loads((self.path / "run.json").read_text(encoding="utf-8"))[name])
+        return str(self._facts()[name])
 
     def figures(self, step: str) -> dict[str, Any] | None:
         """Return what a finished step left, or None when it is not finished."""
@@ -149,6 +154,10 @@ class RunFolder:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return folder
+
+    def _facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        return facts
 
     def _marker(self, step: str) -> Path:
         return self.path / "steps" / f"{step}.json"

@@ -4,12 +4,21 @@ import shutil
 import socket
 
 import pytest
+import torch
 from job_processes import can_cut_network, job_without_network, killed_at, without_network
 
 from distill_jobs.checkpoints import load_detector, parameter_count
 from distill_jobs.data.dataset import Dataset
-from distill_jobs.environment import PROJECT_ROOT, data_root
-from distill_jobs.errors import DataChanged, HeadsDiffer, JobError, RunFolderInvalid, WrongTask
+from distill_jobs.data.scenes import CLASS_NAMES
+from distill_jobs.environment import PROJECT_ROOT, data_root, offline
+from distill_jobs.errors import (
+    DataChanged,
+    HeadsDiffer,
+    JobError,
+    RunFolderInvalid,
+    UnsupportedModel,
+    WrongTask,
+)
 from distill_jobs.progress import Silent
 from distill_jobs.results import read_result
 from distill_jobs.run import resume, run_job
@@ -186,6 +195,57 @@ def test_a_lead_that_does_not_know_the_classes_is_refused(write_job, tmp_path):
 
     with pytest.raises(HeadsDiffer, match=r"yolov8n\.pt: the lead .* does not know 'parcel'"):
         begin(job, tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("old", "new", "remedy"),
+    [
+        (
+            "architecture: yolov8n\n  width: 0.125\n"
+            "  train: {epochs: 1, batch: 8, optimizer: AdamW, lr0: 0.002, warmup_epochs: 0}",
+            "weights: rtdetr.pt",
+            r"teacher: rtdetr\.pt: the model ends in RTDETRDecoder.* `further_teachers:`",
+        ),
+        (
+            "architecture: yolov5n\n  width: 0.125",
+            "weights: rtdetr.pt",
+            r"student: rtdetr\.pt: the model ends in RTDETRDecoder",
+        ),
+        (
+            "architecture: yolov5n\n  width: 0.125",
+            "architecture: yolov8n-p6",
+            r"student: yolov8n-p6\.yaml: image_size: 96 .* stride 64; take 128",
+        ),
+    ],
+)
+def test_what_could_be_trained_and_never_measured_is_refused_before_any_training(
+    write_job, tmp_path, old, new, remedy
+):
+    offline()
+    from ultralytics.nn.tasks import RTDETRDetectionModel
+
+    names = dict(enumerate(CLASS_NAMES))
+    detector = RTDETRDetectionModel("rtdetr-resnet50.yaml", nc=len(names), verbose=False)
+    detector.names = names
+    torch.save({"model": detector, "epoch": -1, "train_args": {}}, tmp_path / "rtdetr.pt")
+
+    with pytest.raises(UnsupportedModel, match=remedy):
+        begin(write_job((old, new)), tmp_path / "run")
+
+    folder = RunFolder.open(tmp_path / "run")
+    assert not folder.begun("teacher")
+
+
+@pytest.mark.parametrize("kind", ["sweep", "trial"])
+def test_a_sweep_and_its_trials_are_not_resumed_as_runs(write_job, tmp_path, kind):
+    path = tmp_path / {"sweep": "s", "trial": "s/trials/0001"}[kind]
+    RunFolder.create(path, write_job(), {"kind": kind})
+
+    with pytest.raises(RunFolderInvalid, match=rf"is a {kind}.* --sweep-dir {tmp_path}/s`"):
+        resume(path, reporter=Silent())
+
+    assert not (path / "report.html").exists()
 
 
 def test_an_archive_name_that_is_taken_is_refused_before_the_training(write_job, tmp_path):

@@ -19,7 +19,6 @@ from distill_jobs.errors import HeadsDiffer
 from distill_jobs.files import write_atomically
 from distill_jobs.recipe.networks import Teacher
 from distill_jobs.training.teachers.classes import ClassMap
-from distill_jobs.training.teachers.dense import is_dense
 
 _KEPT = ("epoch", "train_args", "version", "license", "docs")
 
@@ -28,7 +27,7 @@ def take_lead(lead: Teacher, target: Path, names: tuple[str, ...]) -> None:
     """Copy the lead's checkpoint, its classes those of the data set, in their order.
 
     Args:
-        lead: With `weights:`.
+        lead: With `weights:`, whose head is dense.
         target: Gets the copy; the very file where the classes fit as they are.
         names: Of the data set; index = class id.
 
@@ -39,7 +38,7 @@ def take_lead(lead: Teacher, target: Path, names: tuple[str, ...]) -> None:
     weights = lead.weights or Path()
     model: Any = load_detector(weights)
     own = class_names(model)
-    if own == names or not is_dense(model):
+    if own == names and not lead.classes:
         shutil.copyfile(weights, target)
         return
     try:

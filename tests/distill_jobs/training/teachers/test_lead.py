@@ -30,6 +30,17 @@ def test_a_lead_of_the_data_sets_classes_is_copied_as_it_is(tmp_path):
     assert target.read_bytes() == weights.read_bytes()
 
 
+def test_a_lead_whose_classes_are_called_alike_and_mean_others_is_renamed(tmp_path):
+    weights = tmp_path / "lead.pt"
+    before = write(weights).eval()
+
+    target = take(weights, ("a", "b"), classes={"a": "b", "b": "a"})
+
+    with torch.no_grad():
+        expected, found = before(images())[0], load_detector(target)(images())[0]
+    torch.testing.assert_close(found[:, 4:], expected[:, [5, 4]])
+
+
 @pytest.mark.parametrize("name", ["yolov8n", "yolo26n"])
 def test_a_lead_that_knows_more_is_cut_and_scores_alike(tmp_path, name):
     weights = tmp_path / "lead.pt"
