@@ -2,7 +2,8 @@
 
 A box right at a class's operating threshold is in one answer and out of the other although nothing
 is wrong: rounding by a hundredth of a score decides. So F1 is counted with a band. A box counts
-once it reaches the threshold, on either side; its partner may lie up to `BAND` below. Without a
+once it reaches the threshold, on either side; its partner may lie up to `BAND` below, but not below
+half of the threshold: at a low one the band would forgive a detector that falls silent. Without a
 partner it is a miss or an invention, as always. The strict F1 has no band, and is reported too.
 """
 
@@ -57,7 +58,7 @@ class Rule:
         min_iou: They overlap by at least this.
         max_score_difference: Their scores differ by at most this.
         margin: A box counts from its class's threshold plus this.
-        band: Partners are looked for from that level minus this.
+        band: Partners are looked for from that level minus this, or from half of it if higher.
     """
 
     min_iou: float = SAME_OBJECT_IOU
@@ -170,5 +171,5 @@ def _eligible(
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
     """Return which boxes may be partners, and which of those count by themselves."""
     level = thresholds[answer.class_ids] + rule.margin
-    places = np.flatnonzero(answer.scores >= level - rule.band)
+    places = np.flatnonzero(answer.scores >= np.maximum(level - rule.band, level / 2))
     return places, answer.scores[places] >= level[places]

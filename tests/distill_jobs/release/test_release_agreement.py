@@ -69,6 +69,17 @@ def test_a_box_that_falls_further_is_missed() -> None:
     assert (agreement.pairs, agreement.missed, agreement.invented) == (0, 1, 0)
 
 
+def test_the_band_forgives_half_of_a_low_threshold_at_most() -> None:
+    low = np.full(2, 0.04, np.float32)
+    here = [found((*BOX, 0.3, 0))]
+
+    near = compare(here, [found((*BOX, 0.021, 0))], low, Rule())
+    silent = compare(here, [found((*BOX, 0.002, 0))], low, Rule())
+
+    assert (near.pairs, near.missed) == (1, 0)
+    assert (silent.pairs, silent.missed, silent.f1) == (0, 1, 0.0)
+
+
 def test_boxes_that_reach_the_threshold_nowhere_do_not_count() -> None:
     agreement = compare([found((*BOX, 0.24, 0))], [found((*BOX, 0.23, 0))], THRESHOLDS, Rule())
 
