@@ -3,6 +3,7 @@
 import signal
 import sys
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,13 @@ _WEIGHTS = ("yolov8n.pt", "yolov8s.pt")
 console = Console()
 
 
+class Device(StrEnum):
+    """What trains; all else is the processor's."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 def main(  # noqa: PLR0917 - Typer reads the options from the parameters
     folder: Annotated[Path, typer.Option(help="Cells that are done lie here.")] = Path(
         "runs/bench-distill"
@@ -35,6 +43,7 @@ def main(  # noqa: PLR0917 - Typer reads the options from the parameters
     only: Annotated[list[str] | None, typer.Option(help="An arm; may be given again.")] = None,
     folds: Annotated[str, typer.Option(help="Numbers, joined by commas.")] = "0,1,2",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each arm and fold.")] = 1,
+    device: Annotated[Device, typer.Option(help="What trains.")] = Device.CPU,
     listed: Annotated[bool, typer.Option("--list", help="Say what is done and left.")] = False,
     run: Annotated[bool, typer.Option(help="Do what is left; else report alone.")] = True,
     result: Annotated[Path, typer.Option(help="Gets the figures.")] = RESULT,
@@ -52,6 +61,7 @@ def main(  # noqa: PLR0917 - Typer reads the options from the parameters
         wanted=_arms(only),
         only_folds=_numbers(folds),
         seeds=range(seeds),
+        device=device.value,
     )
     if listed:
         console.print(listing(plan))

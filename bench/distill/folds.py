@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import yaml
@@ -34,14 +35,15 @@ class Fold:
     inner: tuple[Sample, ...]
     held_out: tuple[Sample, ...]
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """Names and labels of the images in their three parts, as SHA-256 in hex."""
+        """Names, pixels and labels of the images in their three parts, as SHA-256 in hex."""
         found = hashlib.sha256()
         for part in (self.train, self.inner, self.held_out):
             for sample in part:
                 found.update(sample.image.name.encode())
-                found.update(sample.labels.read_bytes() if sample.labels else b"")
+                found.update(_content(sample.image))
+                found.update(_content(sample.labels) if sample.labels else b"")
             found.update(b"|")
         return found.hexdigest()
 
@@ -132,6 +134,10 @@ def _class_ids(sample: Sample) -> list[int]:
         return []
     rows = sample.labels.read_text(encoding="utf-8").splitlines()
     return [int(row.split()[0]) for row in rows if row.strip()]
+
+
+def _content(file: Path) -> bytes:
+    return hashlib.sha256(file.read_bytes()).digest()
 
 
 def _by_name(samples: Iterable[Sample]) -> tuple[Sample, ...]:

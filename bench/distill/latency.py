@@ -21,6 +21,7 @@ from distill_jobs.release.answers import tensor_of
 from distill_jobs.release.dense import DenseDetector
 from distill_jobs.release.export import export_onnx
 from distill_jobs.release.runtimes import TorchRuntime
+from handlers.requirements import multiplies_8_bits_exactly
 from handlers.runtimes import Runtime
 
 _ROUNDS = 100
@@ -72,6 +73,7 @@ def latency_cell(
     return {
         "rounds": _ROUNDS,
         "float_stem_layers": stem_layers,
+        "vnni": multiplies_8_bits_exactly(),
         "rows": rows,
         "bytes": {
             "onnx_by_side_px": sizes,

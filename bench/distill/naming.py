@@ -17,9 +17,11 @@ class Naming:
 
     Attributes:
         weights: Digests of the COCO weights, by file name.
+        device: What trains: "cpu" or "cuda".
     """
 
     weights: dict[str, str]
+    device: str = "cpu"
 
     def alone(
         self, arm: str, fold: Fold, seed: int, given: Arguments, *, engine: str = "ultralytics"
@@ -95,6 +97,7 @@ class Naming:
             "seed": seed,
             "arguments": given,
             "image_side_px": arms.IMAGE_SIDE_PX,
+            "device": self.device,
             "weights": start,
         }
         after = tuple(key for key in (inputs["teacher"], start.get("cell")) if key is not None)

@@ -26,8 +26,7 @@ arguments and every trial stand. BCCD, all 364 images in three folds; each fold 
 teacher, students are yolov8n from the COCO weights at 320 px. An inner part of each training fold
 chooses epochs and trials; the held-out fold is measured once. mAP50-95 and mAP50 in points, on the
 pooled held-out images, with 95% intervals of a bootstrap over images (paired, stratified by fold);
-they do not hold the chance of another seed. Trials were made on fold 0 alone: its training images
-are held out in folds 1 and 2, for all arms alike.
+they do not hold the chance of another seed. Each fold's trials are its own.
 """
 
 

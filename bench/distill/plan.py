@@ -9,16 +9,12 @@ from bench.distill.cells import Cell, Figures, Store
 from bench.distill.folds import Fold
 from bench.distill.naming import Naming
 
-# In the order in which they are run.
-_TRAINED_ARMS = (
-    "none",
-    "teacher",
-    "builtin",
-    "ours",
-    "none-long",
-    "ours-small",
-    "engine-check",
-)
+# In the order in which they are run within a fold.
+_TRAINED_ARMS = ("none", "teacher", "builtin", "ours", "none-long", "ours-small")
+_CHECK = "engine-check"
+# What "as long as ours" is counted in: processor time of one thread, whatever else the machine
+# does; with a GPU, where the processor mostly waits, the clock on the wall.
+_COSTS = {"cpu": "cpu_s", "cuda": "wall_s"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +47,7 @@ class Plan:
         wanted: Arms to be run; what they need is run too.
         only_folds: Numbers.
         seeds: Repetitions.
+        device: What trains: "cpu" or "cuda".
     """
 
     store: Store
@@ -59,6 +56,7 @@ class Plan:
     wanted: Collection[str] = arms.ARMS
     only_folds: Collection[int] = (0, 1, 2)
     seeds: Sequence[int] = arms.SEEDS
+    device: str = "cpu"
 
     def cells(self) -> list[Cell]:
         """Return all cells that can be named by now, each after those it needs."""
@@ -69,48 +67,52 @@ class Plan:
 
     def trained(self) -> list[Trained]:
         """Return the compared trainings that can be named by now."""
-        return [
-            one
-            for arm in self._trained_arms()
-            for seed in self.seeds
-            for one in self._compared(arm, seed)
-        ]
+        return [one for arm, fold in self._places() for one in self._compared(arm, fold)]
 
-    def choice(self, arm: str) -> Choice | None:
-        """Return what an arm's trials chose, None while they are not all done."""
-        trials = self.trials(arm)
+    def chosen_folds(self) -> list[Fold]:
+        """Return the folds that are run."""
+        return [self.folds[number] for number in sorted(self.only_folds)]
+
+    def choice(self, arm: str, fold: Fold) -> Choice | None:
+        """Return what an arm's trials chose in a fold, None while they are not all done."""
+        trials = self.trials(arm, fold)
         scores = [self._score(cell) for _, cell in trials]
         known = [score for score in scores if score is not None]
         if not trials or len(known) < len(trials):
             return None
         return trials[known.index(max(known))][0]
 
-    def trials(self, arm: str) -> list[tuple[Choice, Cell]]:
-        """Return an arm's trials with their cells; none while what they share is not chosen.
+    def trials(self, arm: str, fold: Fold) -> list[tuple[Choice, Cell]]:
+        """Return an arm's trials in a fold with their cells; none while what they share is open.
 
-        A trial is the very training that its choice makes on that fold: the chosen one is not
-        repeated.
+        A trial is the very training that its choice makes: the chosen one is not repeated.
         """
-        fold, seed = self.folds[arms.TUNED_ON_FOLD], arms.SEEDS[0]
+        seed = arms.SEEDS[0]
         named = [(one, self._training(arm, fold, seed, one)) for one in arms.SPACES[arm]]
         return [(choice, cell) for choice, cell in named if cell is not None]
 
     @property
     def _naming(self) -> Naming:
-        return Naming(self.weights)
+        return Naming(self.weights, self.device)
 
     def _cells(self) -> Iterator[Cell]:
-        for arm in self._trained_arms():
-            if arm == "ours-small" and self.trials(arm):
-                numbers = sorted({arms.TUNED_ON_FOLD, *self.only_folds})
-                yield from (self._naming.narrow(self.folds[number]) for number in numbers)
-            if arm in arms.SPACES:
-                yield from (cell for _, cell in self.trials(arm))
-            for seed in self.seeds:
-                for one in self._compared(arm, seed):
-                    yield one.training
-                    yield from one.measured.values()
+        for arm, fold in self._places():
+            trials = self.trials(arm, fold) if arm in arms.SPACES else []
+            if arm == "ours-small" and trials:
+                yield self._naming.narrow(fold)
+            yield from (cell for _, cell in trials)
+            for one in self._compared(arm, fold):
+                yield one.training
+                yield from one.measured.values()
         yield from self._timed()
+
+    def _places(self) -> Iterator[tuple[str, Fold]]:
+        """Yield which arm is trained where; fold by fold, so that one that is stopped has some."""
+        folds = self.chosen_folds()
+        for fold in folds:
+            yield from ((arm, fold) for arm in self._trained_arms())
+        if _CHECK in self.wanted:
+            yield _CHECK, folds[0]
 
     def _trained_arms(self) -> list[str]:
         """Return who is trained; the INT8 arm is a precision of ours, and the long one needs it."""
@@ -118,39 +120,38 @@ class Plan:
         wanted = {"teacher", "none", *self.wanted, *(("ours",) if needs_ours else ())}
         return [arm for arm in _TRAINED_ARMS if arm in wanted]
 
-    def _compared(self, arm: str, seed: int) -> Iterator[Trained]:
-        numbers = sorted(self.only_folds)
-        for number in numbers[:1] if arm == "engine-check" else numbers:
-            fold = self.folds[number]
+    def _compared(self, arm: str, fold: Fold) -> Iterator[Trained]:
+        for seed in self.seeds:
             cell = self._final(arm, fold, seed)
             if cell is not None:
                 precisions = ("fp32", "int8") if arm.startswith("ours") else ("fp32",)
                 named = {one: self._naming.measured(cell, fold, one) for one in precisions}
-                yield Trained(arm, number, seed, cell, named)
+                yield Trained(arm, fold.number, seed, cell, named)
 
     def _final(self, arm: str, fold: Fold, seed: int) -> Cell | None:
         """Name an arm's training; None while something that it needs is not known."""
         if arm == "none-long":
             return self._long(fold, seed)
-        choice = self.choice("none" if arm == "engine-check" else arm)
+        choice = self.choice("none" if arm == _CHECK else arm, fold)
         return None if choice is None else self._training(arm, fold, seed, choice)
 
     def _long(self, fold: Fold, seed: int) -> Cell | None:
-        """As many epochs without a teacher as ours cost, at one thread's processor time."""
-        shared = self.choice("none")
+        """As many epochs without a teacher as ours cost."""
+        shared = self.choice("none", fold)
         ours, none = (self._done(self._final(arm, fold, seed)) for arm in ("ours", "none"))
         if shared is None or ours is None or none is None:
             return None
-        epochs = max(1, int(ours["cpu_s"] / none["cpu_s_per_epoch"]))
+        cost = _COSTS[self.device]
+        epochs = max(1, int(ours[cost] / none[f"{cost}_per_epoch"]))
         given = arms.arguments(shared, epochs=epochs, patience=0)
         return self._naming.alone("none-long", fold, seed, given)
 
     def _training(self, arm: str, fold: Fold, seed: int, choice: Choice) -> Cell | None:
         """Name the training that a choice makes; None while what it shares is not chosen."""
-        if arm in {"none", "engine-check"}:
+        if arm in {"none", _CHECK}:
             engine = "ultralytics" if arm == "none" else "understudy"
             return self._naming.alone(arm, fold, seed, arms.arguments(choice), engine=engine)
-        shared = self.choice("none")
+        shared = self.choice("none", fold)
         if shared is None:
             return None
         if arm == "teacher":  # all students of a fold have one, whatever their seed
@@ -168,7 +169,7 @@ class Plan:
         """Name the timing of one fold's models, which is done when nothing else is left."""
         if not {"ours", "ours-int8"} & set(self.wanted):
             return
-        fold, seed = self.folds[min(self.only_folds)], arms.SEEDS[0]
+        fold, seed = self.chosen_folds()[0], arms.SEEDS[0]
         student, teacher = (self._final(arm, fold, seed) for arm in ("ours", "teacher"))
         if student is not None and teacher is not None:
             yield self._naming.latency(student, teacher, fold)

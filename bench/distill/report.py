@@ -48,7 +48,10 @@ def write_report(plan: Plan, result: Path) -> Figures:
         **provenance("make bench-distill"),
         "load_generator": None,
         "protocol": _protocol(plan),
-        "chosen": {arm: plan.choice(arm) for arm in arms.SPACES},
+        "chosen": {
+            arm: {str(fold.number): plan.choice(arm, fold) for fold in plan.chosen_folds()}
+            for arm in arms.SPACES
+        },
         **_comparisons(plan),
         "latency": _latency(plan),
         "cells": _cells(plan),
@@ -75,9 +78,8 @@ def _protocol(plan: Plan) -> Figures:
         "epochs": arms.EPOCHS,
         "patience": arms.PATIENCE,
         "trials": {
-            "an_arm": arms.TRIALS,
-            "on_fold": arms.TUNED_ON_FOLD,
-            "judged_by": "mAP50-95 of its inner part; its held-out part plays no role",
+            "an_arm_and_fold": arms.TRIALS,
+            "judged_by": "mAP50-95 of the fold's inner part; its held-out part plays no role",
             "spaces": {arm: list(space) for arm, space in arms.SPACES.items()},
         },
         "tried_and_dropped": list(arms.DROPPED),
@@ -167,7 +169,12 @@ def _latency(plan: Plan) -> Figures | None:
 def _cells(plan: Plan) -> list[Figures]:
     """Return everything that was ever run here, in or out of the present plan."""
     planned = {cell.key for cell in plan.cells()}
-    trials = {cell.key: arm for arm in arms.SPACES for _, cell in plan.trials(arm)}
+    trials = {
+        cell.key: arm
+        for fold in plan.chosen_folds()
+        for arm in arms.SPACES
+        for _, cell in plan.trials(arm, fold)
+    }
     return [
         {**one, "planned": one["key"] in planned, "trial_of": trials.get(one["key"])}
         for one in plan.store.all_done()

@@ -92,13 +92,13 @@ class Runner:
         """Wait until a process has ended; returns the others."""
         while all(one.popen.poll() is None for one in running):
             time.sleep(_POLL_S)
-        for one in running:
-            if one.popen.poll() is None:
-                continue
+        # Asked once: who ends meanwhile is looked at the next time.
+        ended = [one for one in running if one.popen.poll() is not None]
+        for one in ended:
             if self.store.figures(one.cell.key) is None:
                 failed[one.cell.key] = one.cell
                 log = self.store.folder(one.cell.key) / "log.txt"
                 self.note(f"FAILED {one.cell.key} ({one.popen.returncode}): see {log}")
             else:
                 self.note(f"done {one.cell.key}")
-        return [one for one in running if one.popen.poll() is None]
+        return [one for one in running if one not in ended]

@@ -8,25 +8,26 @@ from typing import Any
 
 import torch
 from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.utils.torch_utils import unwrap_model
 
 from bench.distill.arms import IMAGE_SIDE_PX
 from bench.distill.cells import Figures, Inputs
-from bench.distill.clock import Clock, cpu_s_per_epoch
+from bench.distill.clock import Clock, cost
 from bench.distill.folds import Fold, stage
 from distill_jobs.checkpoints import load_detector, parameter_count
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.recipe.distillation import Distillation
 from distill_jobs.recipe.networks import Student
 from distill_jobs.recipe.training import Training
+from distill_jobs.training.amp import choose_precision
 from distill_jobs.training.plain import write_plain_checkpoint
 from distill_jobs.training.train import TrainRequest, train
 
 # What distill_jobs sets in every training, for ultralytics alone.
 _QUIET: dict[str, Any] = {
-    "device": "cpu",
     "cache": "ram",
     "workers": 0,
-    "amp": False,
+    "amp": False,  # its check downloads a model: `_Alone` chooses as distill_jobs does
     "plots": False,
     "verbose": False,
     "deterministic": True,
@@ -53,8 +54,9 @@ def train_cell(
     """Train one model.
 
     Args:
-        inputs: `engine` ("ultralytics" or "understudy"), `seed`, `arguments`, and of ours
-            `distillation` (a job file's section, or None).
+        inputs: `engine` ("ultralytics" or "understudy"), `seed`, `device` ("cpu" or "cuda", in
+            float16 where a job would), `arguments`, and of ours `distillation` (a job file's
+            section, or None).
         fold: Its train part is trained on, its inner part chooses the epoch.
         weights: To start from.
         teacher: Checkpoint, or None.
@@ -77,6 +79,8 @@ def train_cell(
 class _Alone(DetectionTrainer):
     """Ultralytics' trainer as it is, told of its data set without a look for fonts online."""
 
+    model: Any  # ultralytics annotates what it is before the network is built
+
     def __init__(self, data: Dataset, overrides: dict[str, Any]) -> None:
         self._data_set = data
         super().__init__(overrides=overrides)
@@ -88,6 +92,14 @@ class _Alone(DetectionTrainer):
         described = {"path": root, "yaml_file": str(self._data_set.path), "names": names}
         return {**splits, **described, "nc": len(names), "channels": 3}
 
+    def _setup_train(self) -> None:
+        super()._setup_train()  # type: ignore[no-untyped-call]  # ultralytics annotates it not
+        model = unwrap_model(self.model)
+        student = getattr(model, "student_model", model)
+        precision = choose_precision("auto", student, self.device, int(self.args.imgsz))
+        self.amp = precision.scaled
+        self.scaler = torch.amp.GradScaler("cuda", enabled=precision.scaled)
+
     def final_eval(self) -> None:
         """Leave the checkpoints as they are: all arms are measured by one implementation."""
 
@@ -97,6 +109,7 @@ def _by_ultralytics(task: _Task) -> None:
     overrides = {
         **given,
         **_QUIET,
+        "device": _device(task.inputs),
         "patience": given["patience"] or given["epochs"],
         "nbs": given["batch"],
         "model": str(task.weights),
@@ -110,6 +123,7 @@ def _by_ultralytics(task: _Task) -> None:
         "distill_model": str(task.teacher) if task.teacher else None,
     }
     trainer = _Alone(task.data, overrides)
+    trainer.add_callback("on_train_batch_end", lambda _: task.clock.step())
     trainer.add_callback("on_fit_epoch_end", lambda _: task.clock.tick())
     trainer.train()  # type: ignore[no-untyped-call]  # ultralytics annotates it not
     write_plain_checkpoint(trainer.best, task.here / "model.pt")
@@ -120,7 +134,7 @@ def _by_us(task: _Task) -> None:
     request = TrainRequest(
         title=task.here.name,
         network=Student(weights=task.weights),
-        training=Training(**task.inputs["arguments"], device="cpu"),
+        training=Training(**task.inputs["arguments"], device=_device(task.inputs)),
         data=task.data,
         image_size=IMAGE_SIDE_PX,
         seed=task.inputs["seed"],
@@ -133,25 +147,42 @@ def _by_us(task: _Task) -> None:
     train(request, task.clock)
 
 
+def _device(inputs: Inputs) -> str:
+    """Return the name that ultralytics and a job file have for it."""
+    return "0" if inputs["device"] == "cuda" else "cpu"
+
+
 def _figures(here: Path) -> Figures:
     lines = (here / "training" / "results.csv").read_text(encoding="utf-8").splitlines()
     # A killed process may have left an epoch twice.
     rows = list({float(row["epoch"]): row for row in csv.DictReader(lines)}.values())
     scores = [float(row["metrics/mAP50-95(B)"]) for row in rows]
     best = max(range(len(scores)), key=lambda place: scores[place])
-    per_epoch = cpu_s_per_epoch(here / "clock.jsonl")
+    taken = cost(here / "clock.jsonl")
     _tidy(here)
     return {
         "inner_map50_95": scores[best],
         "inner_map50": float(rows[best]["metrics/mAP50(B)"]),
         "best_epoch": best + 1,
         "epochs_run": len(rows),
-        "cpu_s_per_epoch": round(per_epoch, 2),
-        "cpu_s": round(per_epoch * len(rows), 1),
+        "cpu_s_per_epoch": round(taken["cpu_s"], 2),
+        "cpu_s": round(taken["cpu_s"] * len(rows), 1),
+        "wall_s_per_epoch": round(taken["wall_s"], 2),
+        "wall_s": round(taken["wall_s"] * len(rows), 1),
+        "step_ms": round(1e3 * taken["step_s"], 2),
         "curve_map50_95": [round(score, 4) for score in scores],
         "parameters": parameter_count(load_detector(here / "model.pt")),
         "threads": torch.get_num_threads(),
+        **_on_gpu(),
     }
+
+
+def _on_gpu() -> Figures:
+    """Return which GPU trained and the most memory that this process's tensors took there."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch's, likewise
+        return {}
+    peak_bytes = torch.cuda.max_memory_allocated()
+    return {"gpu": torch.cuda.get_device_name(), "gpu_peak_mib": round(peak_bytes / 2**20, 1)}
 
 
 def _tidy(here: Path) -> None:

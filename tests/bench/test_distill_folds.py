@@ -68,6 +68,13 @@ def test_a_changed_label_changes_the_fold(cells: Dataset) -> None:
     assert folds(cells)[0].digest != before
 
 
+def test_changed_pixels_change_the_fold(cells: Dataset) -> None:
+    before = folds(cells)[0].digest
+    cells.splits["train"][0].image.write_bytes(b"other pixels")
+
+    assert folds(cells)[0].digest != before
+
+
 def test_what_is_staged_is_train_and_inner_alone(cells: Dataset, tmp_path: Path) -> None:
     fold = folds(cells)[1]
 

@@ -1,6 +1,7 @@
 """What there is to do follows from what is done: trials choose, teachers first, costs count."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,15 +22,54 @@ def plan(tmp_path: Path) -> Plan:
 
 
 def test_before_the_shared_trials_are_done_nothing_else_can_be_named(plan: Plan) -> None:
-    assert [cell.name for cell in plan.cells()] == ["none-f0-s0"] * arms.TRIALS
+    names = [cell.name for cell in plan.cells()]
+
+    assert names == [f"none-f{fold}-s0" for fold in range(3) for _ in range(arms.TRIALS)]
 
 
 def test_every_arm_that_tunes_has_as_many_trials(plan: Plan) -> None:
     _finish_trials(plan, "none", "teacher")
 
-    counts = {arm: len(plan.trials(arm)) for arm in ("none", "builtin", "ours", "ours-small")}
+    counts = {
+        len(plan.trials(arm, fold))
+        for arm in ("none", "builtin", "ours", "ours-small")
+        for fold in plan.folds
+    }
 
-    assert set(counts.values()) == {arms.TRIALS}
+    assert counts == {arms.TRIALS}
+
+
+def test_each_fold_chooses_for_itself(plan: Plan) -> None:
+    first, second, third = plan.folds
+    _finish_trials(plan, "none", best=0, folds=(0,))
+    _finish_trials(plan, "none", best=2, folds=(1,))
+
+    assert plan.choice("none", first) == arms.NONE_SPACE[0]
+    assert plan.choice("none", second) == arms.NONE_SPACE[2]
+    assert plan.choice("none", third) is None
+    assert {cell.name for cell in plan.cells()} >= {"teacher-f0-s0", "teacher-f1-s0"}
+    assert "teacher-f2-s0" not in {cell.name for cell in plan.cells()}
+
+
+def test_one_fold_is_finished_before_the_next_begins(plan: Plan) -> None:
+    _finish_trials(plan, "none", "teacher", "builtin", "ours", "ours-small")
+
+    order = [(one.fold, one.arm) for one in plan.trained()]
+
+    a_fold = ["none", "teacher", "builtin", "ours", "none-long", "ours-small"]
+    assert order == [
+        *((fold, arm) for fold in range(3) for arm in a_fold),
+        (0, "engine-check"),
+    ]
+    assert plan.cells()[-1].kind == "latency"
+
+
+def test_another_device_is_another_training(plan: Plan) -> None:
+    elsewhere = replace(plan, device="cuda")
+
+    keys = [{cell.key for cell in one.cells()} for one in (plan, elsewhere)]
+
+    assert not keys[0] & keys[1]
 
 
 def test_the_best_trial_sets_what_every_student_shares(plan: Plan) -> None:
@@ -47,9 +87,9 @@ def test_the_best_trial_sets_what_every_student_shares(plan: Plan) -> None:
 
 
 def test_a_chosen_trial_is_not_trained_again(plan: Plan) -> None:
-    _finish_trials(plan, "none", best=3)
+    _finish_trials(plan, "none", best=2)
 
-    chosen = plan.trials("none")[3][1]
+    chosen = plan.trials("none", plan.folds[0])[2][1]
 
     assert [one.training for one in plan.trained() if (one.arm, one.fold) == ("none", 0)] == [
         chosen
@@ -70,8 +110,10 @@ def test_trainings_of_a_fold_differ_in_their_teacher_and_losses_alone(plan: Plan
 def test_the_long_student_gets_the_epochs_that_ours_cost(plan: Plan) -> None:
     _finish_trials(plan, "none", "teacher", "ours")
     of_fold_1 = {one.arm: one.training for one in plan.trained() if one.fold == 1}
-    _finish(plan, of_fold_1["none"], {"cpu_s_per_epoch": 20.0, "cpu_s": 400.0})
-    _finish(plan, of_fold_1["ours"], {"cpu_s_per_epoch": 36.0, "cpu_s": 720.0})
+    none = {"cpu_s_per_epoch": 20.0, "cpu_s": 400.0}
+    ours = {"cpu_s_per_epoch": 36.0, "cpu_s": 720.0}
+    _finish(plan, of_fold_1["none"], {"inner_map50_95": 0.6, **none})
+    _finish(plan, of_fold_1["ours"], {"inner_map50_95": 0.6, **ours})
 
     long = next(cell for cell in plan.cells() if cell.name == "none-long-f1-s0")
 
@@ -86,11 +128,7 @@ def test_an_arm_alone_brings_its_teachers_and_the_shared_trials(plan: Plan) -> N
 
     names = {cell.name for cell in alone.cells() if cell.kind == "train"}
 
-    assert names == {
-        *("none-f0-s0", "none-f1-s0"),
-        *("teacher-f0-s0", "teacher-f1-s0"),
-        "builtin-f0-s0",
-    }
+    assert names == {"none-f1-s0", "teacher-f1-s0", "builtin-f1-s0"}
 
 
 def test_a_second_seed_keeps_the_teachers(plan: Plan) -> None:
@@ -104,11 +142,15 @@ def test_a_second_seed_keeps_the_teachers(plan: Plan) -> None:
     assert {one.seed for one in trained if one.arm == "none"} == {0, 1}
 
 
-def _finish_trials(plan: Plan, *names: str, best: int = 1) -> None:
-    for arm in names:
-        for number, (_, cell) in enumerate(plan.trials(arm)):
-            score = 0.6 if number == best else 0.5
-            _finish(plan, cell, {"inner_map50_95": score, "cpu_s_per_epoch": 10.0, "cpu_s": 200.0})
+def _finish_trials(
+    plan: Plan, *names: str, best: int = 1, folds: Sequence[int] = (0, 1, 2)
+) -> None:
+    for fold in (plan.folds[number] for number in folds):
+        for arm in names:
+            for number, (_, cell) in enumerate(plan.trials(arm, fold)):
+                score = 0.6 if number == best else 0.5
+                cost = {"cpu_s_per_epoch": 10.0, "cpu_s": 200.0}
+                _finish(plan, cell, {"inner_map50_95": score, **cost})
 
 
 def _finish(plan: Plan, cell: Cell, figures: Figures) -> None:

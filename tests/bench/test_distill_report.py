@@ -115,9 +115,10 @@ def _plan_with_two_arms(folder: Path) -> Plan:
     weights = {"yolov8n.pt": "small", "yolov8s.pt": "large"}
     plan = Plan(Store(folder / "cells"), folds, weights)
     figures = {"inner_map50_95": 0.5, "best_epoch": 9, "epochs_run": 14}
-    for arm in ("none", "teacher"):
-        for _, cell in plan.trials(arm):
-            _finish(plan, cell, figures)
+    for fold in folds:
+        for arm in ("none", "teacher"):
+            for _, cell in plan.trials(arm, fold):
+                _finish(plan, cell, figures)
     for one in replace(plan, wanted=("none",)).trained():
         passed = _TEACHER if one.arm == "teacher" else _NONE
         cell = one.measured["fp32"]

@@ -43,6 +43,7 @@ def _train(engine: str, here: Path) -> Figures:
     inputs: Inputs = {
         "engine": engine,
         "seed": 0,
+        "device": "cpu",
         "arguments": arms.arguments(arms.NONE_SPACE[0], epochs=1, patience=0),
         "distillation": None,
     }
