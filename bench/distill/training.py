@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ultralytics.data import build_yolo_dataset
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils.torch_utils import unwrap_model
 
@@ -91,6 +92,13 @@ class _Alone(DetectionTrainer):
         splits = {split: str(root / "images" / split) for split in ("train", "val")}
         described = {"path": root, "yaml_file": str(self._data_set.path), "names": names}
         return {**splits, **described, "nc": len(names), "channels": 3}
+
+    def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
+        """Read the pictures; those that choose the epoch are square, as those that measure."""
+        stride = max(int(unwrap_model(self.model).stride.max()), 32)
+        return build_yolo_dataset(
+            self.args, img_path, batch, self.data, mode=mode, rect=False, stride=stride
+        )
 
     def _setup_train(self) -> None:
         super()._setup_train()  # type: ignore[no-untyped-call]  # ultralytics annotates it not
