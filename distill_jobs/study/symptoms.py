@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from distill_jobs.data.dataset import Dataset, Sample
+from distill_jobs.data.dataset import Dataset
+from distill_jobs.data.spread import spread
 from distill_jobs.errors import JobError
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
@@ -93,13 +94,6 @@ def measure(folder: RunFolder, most_images: int, reporter: Reporter) -> Symptoms
         skipped_images=skipped,
         images=images,
     )
-
-
-def spread(samples: Sequence[Sample], most: int) -> list[Sample]:
-    """Take at most so many samples, evenly."""
-    if len(samples) <= most:
-        return list(samples)
-    return [samples[place * len(samples) // most] for place in range(most)]
 
 
 def _hard_share(answers: Sequence[Detections]) -> float | None:

@@ -7,7 +7,7 @@ from distill_jobs.job import Job
 from distill_jobs.release.evaluate import ClassQuality, Quality
 from distill_jobs.results import ModelResult, VariantFigures
 from distill_jobs.study.diagnosis import diagnose
-from distill_jobs.study.symptoms import Symptoms, spread
+from distill_jobs.study.symptoms import Symptoms
 from distill_jobs.tracking.curves import Curves
 
 
@@ -160,8 +160,3 @@ def test_what_was_not_measured_is_not_judged(healthy):
     bare = replace(healthy, quality={}, hard_share=None, curves=None, images=0)
 
     assert [one.name for one in diagnose(bare)] == ["capacity gap", "precision: onnxruntime-int8"]
-
-
-def test_samples_are_spread_evenly():
-    assert spread(list(range(10)), 4) == [0, 2, 5, 7]
-    assert spread([1, 2], 4) == [1, 2]
