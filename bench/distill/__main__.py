@@ -17,12 +17,10 @@ from bench.distill.folds import FOLDS
 from bench.distill.plan import Plan
 from bench.distill.progress import listing
 from bench.distill.running import Runner
-from bench.provenance import PROJECT_ROOT
+from bench.distill.targets import target_of
 from distill_jobs.checkpoints import digest
 from distill_jobs.environment import data_root, offline
 
-RESULT = PROJECT_ROOT / "bench" / "results" / "distill.json"
-PAGE = PROJECT_ROOT / "docs" / "distillation.md"
 _WEIGHTS = ("yolov8n.pt", "yolov8s.pt")
 
 console = Console()
@@ -46,12 +44,13 @@ def main(  # noqa: PLR0917 - Typer reads the options from the parameters
     device: Annotated[Device, typer.Option(help="What trains.")] = Device.CPU,
     listed: Annotated[bool, typer.Option("--list", help="Say what is done and left.")] = False,
     run: Annotated[bool, typer.Option(help="Do what is left; else report alone.")] = True,
-    result: Annotated[Path, typer.Option(help="Gets the figures.")] = RESULT,
-    page: Annotated[Path, typer.Option(help="Gets the tables.")] = PAGE,
+    result: Annotated[Path | None, typer.Option(help="Gets the figures.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Gets the tables.")] = None,
 ) -> None:
     """Compare students with and without a teacher, over folds of real images.
 
-    Killed at any moment, it goes on where it was: each cell is kept when it is done.
+    Killed at any moment, it goes on where it was: each cell is kept when it is done. Results of the
+    whole benchmark by committed code go to bench/results/ and docs/, others lie beside the cells.
     """
     check_origin()
     plan = Plan(
@@ -74,16 +73,21 @@ def main(  # noqa: PLR0917 - Typer reads the options from the parameters
         raise typer.Exit(1)
 
 
-def _report(plan: Plan, result: Path, page: Path) -> None:
+def _report(plan: Plan, result: Path | None, page: Path | None) -> None:
     offline()
     from bench.distill.page import write_page  # noqa: PLC0415 - heavy, and after offline()
     from bench.distill.plot import draw  # noqa: PLC0415 - likewise
     from bench.distill.report import write_report  # noqa: PLC0415 - likewise
 
+    target = target_of(plan)
+    result, page = result or target.result, page or target.page
     report = write_report(plan, result)
     picture = page.parent / "images" / f"{page.stem}.svg"
     draw(report, picture)
-    write_page(report, page, str(picture.relative_to(page.parent)))
+    write_page(report, page, str(picture.relative_to(page.parent)), result.name)
+    for doubt in target.doubts:
+        _note(f"not for the committed files: {doubt}")
+    _note(f"written: {result}, {page}")
 
 
 def _arms(only: list[str] | None) -> tuple[str, ...]:

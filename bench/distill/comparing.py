@@ -7,11 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.distill.cells import Figures
-from distill_jobs.release.bootstrap import Precisions, as_they_are, draw, interval
+from distill_jobs.release.bootstrap import Bounded, Precisions, as_they_are, draw
 from distill_jobs.release.matches import ImageMatches
 
 RESAMPLES = 2000
-_SEED = 0
 # Each bound one-sided, so that both enclose 95%.
 _CONFIDENCE = 0.975
 
@@ -37,48 +36,56 @@ class Scored:
 
 @dataclass(frozen=True)
 class Resampled:
-    """An arm's figures: as they are, and in each resample; seeds averaged, folds pooled.
+    """An arm's figures: as they are, and in each resample; seeds averaged.
+
+    `map50` and `map50_95` are means over the folds of each fold's own: each is one model's, whose
+    scores order its own detections alone. Pooled, detections of several models stand in one order,
+    and an arm whose scores lie higher in one fold than in another loses by that alone.
 
     Attributes:
         map50: float64 [1 + B], the first of the images as they are.
         map50_95: Likewise.
+        pooled_map50_95: Likewise, of all folds' images in one curve.
     """
 
     map50: Floats
     map50_95: Floats
+    pooled_map50_95: Floats
 
 
 def resample(scored: Scored, folds: Sequence[int]) -> Resampled:
-    """Reckon an arm's mAP on the pooled images of some folds.
+    """Reckon an arm's mAP on the images of some folds.
 
-    The same folds give the same resamples for every arm: figures of two arms are paired.
+    A fold's resamples are the same for every arm: figures of two arms are paired.
 
     Args:
         scored: The arm.
         folds: Numbers; the arm has them all.
     """
     seeds = scored.seeds()
-    strata = [fold for fold in folds for _ in scored.folds[fold][seeds[0]]]
-    drawn = draw(images=len(strata), resamples=RESAMPLES, seed=_SEED, strata=strata)
-    counts = np.concatenate([as_they_are(len(strata)), drawn])
-    found = [_precisions(scored, folds, seed, counts) for seed in seeds]
+    counts = {fold: _counts(fold, len(scored.folds[fold][seeds[0]])) for fold in folds}
+    alone = [_precisions(scored, [fold], seed, counts) for fold in folds for seed in seeds]
+    pooled = [_precisions(scored, folds, seed, counts) for seed in seeds]
     return Resampled(
-        np.mean([one.map50 for one in found], axis=0),
-        np.mean([one.map50_95 for one in found], axis=0),
+        np.mean([one.map50 for one in alone], axis=0),
+        np.mean([one.map50_95 for one in alone], axis=0),
+        np.mean([one.map50_95 for one in pooled], axis=0),
     )
 
 
 def bounded(values: Floats, *, points: bool = True) -> Figures:
-    """Return a figure with its 95% interval.
+    """Return a figure with its 95% interval; None for what cannot be reckoned.
 
     Args:
         values: float64 [1 + B], the first as it is.
         points: In hundredths, as mAP is read; else as it is.
     """
     scale = 100.0 if points else 1.0
-    low, high = interval(values[1:], _CONFIDENCE)
-    rounded = [round(scale * float(value), 4) for value in (values[0], low, high)]
-    return dict(zip(("value", "low", "high"), rounded, strict=True))
+    found = Bounded.of(values[0], values[1:], _CONFIDENCE)
+    return {
+        name: None if np.isnan(value) else round(scale * float(value), 4)
+        for name, value in (("value", found.value), ("low", found.low), ("high", found.high))
+    }
 
 
 def difference(first: Resampled, second: Resampled) -> Figures:
@@ -86,6 +93,7 @@ def difference(first: Resampled, second: Resampled) -> Figures:
     return {
         "map50_95": bounded(first.map50_95 - second.map50_95),
         "map50": bounded(first.map50 - second.map50),
+        "pooled_map50_95": bounded(first.pooled_map50_95 - second.pooled_map50_95),
         "share_of_resamples_above": round(float((first.map50_95 > second.map50_95)[1:].mean()), 4),
     }
 
@@ -93,30 +101,39 @@ def difference(first: Resampled, second: Resampled) -> Figures:
 def retention(student: Resampled, teacher: Resampled) -> Figures:
     """Return how much of its teacher's mAP a student keeps, in percent."""
     return {
-        "map50_95": bounded(student.map50_95 / teacher.map50_95),
-        "map50": bounded(student.map50 / teacher.map50),
+        "map50_95": bounded(_share(student.map50_95, teacher.map50_95)),
+        "map50": bounded(_share(student.map50, teacher.map50)),
     }
 
 
 def gap_closed(ours: Resampled, none: Resampled, teacher: Resampled) -> Figures:
     """Return which share of the way from no teacher to the teacher is gone, in percent.
 
-    Resamples in which the teacher is no better than the student without one have no such share;
-    they are counted.
+    Resamples in which the teacher is no better than the student without one have no such share:
+    they are counted, and where they are many the share has no bounds.
     """
     gap = teacher.map50_95 - none.map50_95
-    share = np.full_like(gap, np.nan)
-    np.divide(ours.map50_95 - none.map50_95, gap, out=share, where=gap > 0)
     return {
-        "map50_95": bounded(share),
+        "map50_95": bounded(_share(ours.map50_95 - none.map50_95, gap)),
         "gap_map50_95": bounded(gap),
         "resamples_without_gap": int((gap[1:] <= 0).sum()),
     }
 
 
+def _share(part: Floats, whole: Floats) -> Floats:
+    """Divide; NaN where there is no whole."""
+    return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
+
+
+def _counts(fold: int, images: int) -> npt.NDArray[np.int64]:
+    """Return how often each of a fold's images counts: int64 [1 + B, I]."""
+    drawn = draw(images=images, resamples=RESAMPLES, seed=fold)
+    return np.concatenate([as_they_are(images), drawn])
+
+
 def _precisions(
-    scored: Scored, folds: Sequence[int], seed: int, counts: npt.NDArray[np.int64]
+    scored: Scored, folds: Sequence[int], seed: int, counts: Mapping[int, npt.NDArray[np.int64]]
 ) -> Precisions:
-    pooled = [one for fold in folds for one in scored.folds[fold][seed]]
-    class_ids = sorted({int(one) for image in pooled for one in image.true_ids})
-    return Precisions.of(pooled, class_ids, counts)
+    images = [one for fold in folds for one in scored.folds[fold][seed]]
+    class_ids = sorted({int(one) for image in images for one in image.true_ids})
+    return Precisions.of(images, class_ids, np.hstack([counts[fold] for fold in folds]))

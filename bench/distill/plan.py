@@ -1,5 +1,6 @@
 """Which cells there are, as far as the finished ones tell: later ones depend on earlier figures."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -72,6 +73,20 @@ class Plan:
     def chosen_folds(self) -> list[Fold]:
         """Return the folds that are run."""
         return [self.folds[number] for number in sorted(self.only_folds)]
+
+    def is_whole(self) -> bool:
+        """Whether it is every arm on every fold."""
+        return set(self.wanted) == set(arms.ARMS) and len(self.only_folds) == len(self.folds)
+
+    def whole_folds(self) -> tuple[int, ...]:
+        """Return the numbers of the folds whose arms are all trained and measured."""
+        measured = Counter(
+            one.fold
+            for one in self.trained()
+            if one.arm != _CHECK and all(self._done(cell) for cell in one.measured.values())
+        )
+        needed = len(self._trained_arms()) * len(self.seeds)
+        return tuple(fold for fold in sorted(self.only_folds) if measured[fold] == needed)
 
     def choice(self, arm: str, fold: Fold) -> Choice | None:
         """Return what an arm's trials chose in a fold, None while they are not all done."""

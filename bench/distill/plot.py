@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.distill.cells import Figures
-from bench.distill.page import NAMES
+from bench.distill.tables import NAMES
 
 _COLOURS = {"ours": "#0b6e4f", "teacher": "#555555"}
 

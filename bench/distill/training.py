@@ -80,7 +80,9 @@ def train_cell(
 class _Alone(DetectionTrainer):
     """Ultralytics' trainer as it is, told of its data set without a look for fonts online."""
 
-    model: Any  # ultralytics annotates what it is before the network is built
+    # Ultralytics annotates what they are before they are built.
+    model: Any
+    args: Any
 
     def __init__(self, data: Dataset, overrides: dict[str, Any]) -> None:
         self._data_set = data
@@ -95,7 +97,8 @@ class _Alone(DetectionTrainer):
 
     def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
         """Read the pictures; those that choose the epoch are square, as those that measure."""
-        stride = max(int(unwrap_model(self.model).stride.max()), 32)
+        network: Any = unwrap_model(self.model)
+        stride, batch = max(int(network.stride.max()), 32), batch or int(self.args.batch)
         return build_yolo_dataset(
             self.args, img_path, batch, self.data, mode=mode, rect=False, stride=stride
         )

@@ -1,21 +1,24 @@
 """From what images answered to tables: paired differences, goals, and what is not there yet."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench.distill import arms
 from bench.distill.cells import Cell, Figures, Store
 from bench.distill.comparing import Scored, bounded, difference, gap_closed, resample
 from bench.distill.folds import Fold
-from bench.distill.goals import MET, MISSED, UNMEASURED, judged
+from bench.distill.goals import MET, MISSED, NOT_ASKED, UNMEASURED, judged
 from bench.distill.measuring import keep_matches, read_matches
 from bench.distill.page import write_page
 from bench.distill.plan import Plan
 from bench.distill.plot import draw
 from bench.distill.report import write_report
+from bench.distill.targets import target_of
 from distill_jobs.release.matches import ImageMatches
 
 # Ten IoU thresholds: how many of them a detection of each model passes.
@@ -55,7 +58,8 @@ def test_where_the_teacher_is_no_better_no_share_is_claimed() -> None:
     share = gap_closed(ours, none, teacher=none)
 
     assert share["resamples_without_gap"] == len(none.map50) - 1
-    assert np.isnan(share["map50_95"]["value"])
+    assert share["map50_95"] == {"value": None, "low": None, "high": None}
+    json.dumps(share, allow_nan=False)
 
 
 def test_an_uneven_advantage_has_an_interval_around_it() -> None:
@@ -68,6 +72,32 @@ def test_an_uneven_advantage_has_an_interval_around_it() -> None:
     )["map50_95"]
 
     assert found["low"] < found["value"] < found["high"]
+
+
+def test_folds_are_judged_apart_whatever_their_models_scores() -> None:
+    sound, faint = (
+        [
+            ImageMatches(one.hits, one.scores * scale, one.class_ids, one.true_ids)
+            for one in _mixed()
+        ]
+        for scale in (1.0, 0.4)
+    )
+
+    even = resample(Scored("even", {0: {0: sound}, 1: {0: sound}}), (0, 1))
+    uneven = resample(Scored("uneven", {0: {0: sound}, 1: {0: faint}}), (0, 1))
+
+    assert difference(even, uneven)["map50_95"]["value"] == 0
+    assert difference(even, uneven)["pooled_map50_95"]["value"] > 1
+
+
+def test_a_fold_is_resampled_alike_whichever_folds_it_stands_with() -> None:
+    matches = {fold: {0: [image(_OURS), image(_NONE), image(_TEACHER)]} for fold in (0, 1)}
+
+    alone, other, both = (
+        resample(Scored("ours", matches), folds).map50_95 for folds in ((0,), (1,), (0, 1))
+    )
+
+    assert both == pytest.approx((alone + other) / 2)
 
 
 def test_seeds_are_averaged() -> None:
@@ -95,29 +125,122 @@ def test_goals_are_met_missed_or_not_measured() -> None:
     assert verdicts[:3] == [MET, MISSED, UNMEASURED]
 
 
+def test_a_gain_of_nothing_is_not_above_it() -> None:
+    bounds = {"map50_95": {"value": 1.2, "low": 0.0, "high": 2.0}}
+
+    report = {"differences": {"ours - none": bounds, "ours - builtin": bounds}}
+    bound, builtin = judged(report)[1:3]
+
+    assert bound["verdict"] == MISSED
+    assert (builtin["verdict"], builtin["low"], builtin["high"]) == (MET, 0.0, 2.0)
+
+
+@pytest.mark.parametrize(("vnni", "verdict"), [(True, MISSED), (False, NOT_ASKED)])
+def test_fast_int8_is_asked_where_the_cpu_has_vnni(vnni: bool, verdict: str) -> None:
+    row = {"side_px": 640, "threads": 1, "int8_over_fp32_speedup": 1.1}
+
+    goals = judged({"latency": {"vnni": vnni, "rows": [row]}})
+
+    assert [one["verdict"] for one in goals if "640 px" in one["goal"]] == [verdict]
+
+
 def test_a_half_done_benchmark_gives_a_page_of_what_is_done(tmp_path: Path) -> None:
     plan = _plan_with_two_arms(tmp_path)
 
     report = write_report(plan, tmp_path / "distill.json")
     draw(report, tmp_path / "docs" / "images" / "distillation.svg")
-    write_page(report, tmp_path / "docs" / "distillation.md", "images/distillation.svg")
+    write_page(report, tmp_path / "docs" / "distillation.md", "images/a.svg", "distill.json")
 
     page = (tmp_path / "docs" / "distillation.md").read_text()
+    assert "No fold has all its arms yet" in page
+    assert "none" in report["arms"]
     assert json.loads((tmp_path / "distill.json").read_text())["goals"][0]["verdict"] == UNMEASURED
     assert "| no teacher |" in page
     assert "Not measured yet." in page
     assert "<svg" in (tmp_path / "docs" / "images" / "distillation.svg").read_text()
 
 
-def _plan_with_two_arms(folder: Path) -> Plan:
-    """The teachers and the students without one are measured, nothing else."""
-    folds = [Fold(number, ("cell",), (), (), ()) for number in range(3)]
+def test_once_a_fold_is_whole_the_others_do_not_speak(tmp_path: Path) -> None:
+    plan = _plan_with_two_arms(tmp_path, folds=(0, 1))
+    of_two_arms = replace(plan, wanted=("none",))
+
+    folds = write_report(of_two_arms, tmp_path / "distill.json")
+    write_page(folds, tmp_path / "page.md", "a.svg", "distill.json")
+
+    page = (tmp_path / "page.md").read_text()
+    assert folds["folds"] == {"planned": [0, 1, 2], "whole": [0, 1]}
+    assert set(folds["arms"]["none"]["folds"]) == {"0", "1"}
+    assert "Of folds 0, 1, 2 only 0, 1 " in page
+
+
+def test_choices_at_an_edge_are_named(tmp_path: Path) -> None:
+    report = write_report(_plan_with_two_arms(tmp_path), tmp_path / "distill.json")
+    write_page(report, tmp_path / "page.md", "a.svg", "distill.json")
+
+    assert report["chosen"]["teacher"]["1"] == {
+        "choice": arms.TEACHER_SPACE[0],
+        "at_edges": ["lr0 0.00025"],
+    }
+    assert "teacher, yolov8s, fold 1: lr0 0.00025" in (tmp_path / "page.md").read_text()
+
+
+@pytest.mark.parametrize(("dis", "edges"), [(1.5, ["dis 1.5"]), (6.0, []), (24.0, ["dis 24"])])
+def test_the_least_and_the_greatest_that_was_tried_are_edges(dis: float, edges: list[str]) -> None:
+    assert arms.at_edges("builtin", {"dis": dis}) == edges
+
+
+def test_what_nothing_can_lie_beyond_is_no_edge() -> None:
+    assert arms.at_edges("none", {"lr0": 0.001, "mosaic": 0.0}) == ["lr0 0.001"]
+    assert arms.at_edges("none", {"lr0": 0.0005, "mosaic": 1.0}) == ["lr0 0.0005"]
+
+
+def test_the_commits_of_the_cells_are_told(tmp_path: Path) -> None:
+    plan = _plan_with_two_arms(tmp_path)
+
+    report = write_report(plan, tmp_path / "distill.json")
+    write_page(report, tmp_path / "page.md", "a.svg", "distill.json")
+
+    assert set(report["commits_of_cells"]) == {"abc1234"}
+    assert "at commit abc1234" in (tmp_path / "page.md").read_text()
+
+
+def test_committed_results_are_of_the_whole_benchmark_by_committed_code(tmp_path: Path) -> None:
+    plan = _plan_with_two_arms(tmp_path)
+    root = tmp_path / "repository"
+
+    whole, part = target_of(plan, root), target_of(replace(plan, only_folds=(1,)), root)
+    _finish(plan, plan.cells()[0], {"inner_map50_95": 0.5}, commit="abc1234+")
+    dirty = target_of(plan, root)
+
+    assert (whole.result, whole.page, whole.doubts) == (
+        root / "bench" / "results" / "distill.json",
+        root / "docs" / "distillation.md",
+        (),
+    )
+    assert part.result == dirty.result == plan.store.path / "distill.json"
+    assert plan.cells()[0].key in dirty.doubts[0]
+
+
+def test_another_device_has_files_of_its_own(tmp_path: Path) -> None:
+    plan = replace(_plan_with_two_arms(tmp_path), device="cuda")
+
+    assert target_of(plan, tmp_path).page == tmp_path / "docs" / "distillation-cuda.md"
+
+
+def _mixed() -> list[ImageMatches]:
+    """Sure of what it finds, less so of what is nothing."""
+    return [image(10, score=0.9), image(10, score=0.8), image(0, score=0.5), image(10, score=0.45)]
+
+
+def _plan_with_two_arms(folder: Path, folds: Sequence[int] = (0, 1, 2)) -> Plan:
+    """The teachers and the students without one are measured in some folds, nothing else."""
+    all_folds = [Fold(number, ("cell",), (), (), ()) for number in range(3)]
     weights = {"yolov8n.pt": "small", "yolov8s.pt": "large"}
-    plan = Plan(Store(folder / "cells"), folds, weights)
+    plan = Plan(Store(folder / "cells"), all_folds, weights)
     figures = {"inner_map50_95": 0.5, "best_epoch": 9, "epochs_run": 14}
-    for fold in folds:
+    for number in folds:
         for arm in ("none", "teacher"):
-            for _, cell in plan.trials(arm, fold):
+            for _, cell in plan.trials(arm, all_folds[number]):
                 _finish(plan, cell, figures)
     for one in replace(plan, wanted=("none",)).trained():
         passed = _TEACHER if one.arm == "teacher" else _NONE
@@ -127,6 +250,7 @@ def _plan_with_two_arms(folder: Path) -> Plan:
     return plan
 
 
-def _finish(plan: Plan, cell: Cell, figures: Figures) -> None:
+def _finish(plan: Plan, cell: Cell, figures: Figures, commit: str = "abc1234") -> None:
     folder = plan.store.describe(cell)
-    (folder / "done.json").write_text(json.dumps({"figures": figures, "about": {}}))
+    done = {"figures": figures, "about": {"commit": commit}}
+    (folder / "done.json").write_text(json.dumps(done))

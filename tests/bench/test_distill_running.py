@@ -1,12 +1,13 @@
 """Cells: done once, repeated when their process was killed, and begun in order."""
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from bench.distill.cells import Cell, Store, empty
-from bench.distill.running import Runner
+from bench.distill.running import Runner, _Process
 
 # Does what the real child does to a store; the first attempt at "fragile" is killed half-way.
 _CHILD = """
@@ -21,6 +22,20 @@ with (folder.parent / "order.txt").open("a") as order:
     order.write(sys.argv[2] + "\\n")
 (folder / "done.json").write_text(json.dumps({"figures": {"tries": len(tries.read_text())}}))
 """
+
+
+class _Ends(subprocess.Popen[bytes]):
+    """A process of which it is known when it is seen to have ended."""
+
+    def __init__(self, codes: list[int | None]) -> None:
+        self._codes = codes
+
+    def poll(self) -> int | None:
+        self.returncode = self._codes[0]
+        return self._codes.pop(0) if len(self._codes) > 1 else self._codes[0]
+
+    def __del__(self) -> None:
+        """Nothing was started."""
 
 
 @pytest.fixture
@@ -63,6 +78,18 @@ def test_what_depends_on_a_failed_cell_is_left(store: Store) -> None:
 
     assert failed == [teacher]
     assert store.figures(student.key) is None
+
+
+def test_a_cell_that_ends_while_another_is_looked_at_is_not_lost(store: Store) -> None:
+    first, second = Cell("train", "first", {}), Cell("train", "second", {})
+    store.describe(first)
+    running = [_Process(first, _Ends([1])), _Process(second, _Ends([None, 1]))]
+
+    failed: dict[str, Cell] = {}
+
+    left = runner(store, first, second)._await_one(running, failed)
+
+    assert (list(failed), [one.cell for one in left]) == ([first.key], [second])
 
 
 def test_what_is_timed_runs_last_and_alone(store: Store) -> None:
