@@ -52,7 +52,7 @@ class RichReporter:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
         self._progress = Progress(
-            TextColumn("{task.description:<42}"),
+            TextColumn("{task.description:<42}", markup=False),
             BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
@@ -86,7 +86,7 @@ class RichReporter:
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
-        self._console.print(f"  {text}", highlight=False, soft_wrap=True)
+        self._console.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)
 
     def _finish_task(self) -> None:
         if self._task is not None:

@@ -12,9 +12,10 @@ from distill_jobs.data.lock_writer import write_intake_lock, write_lock
 from distill_jobs.data.notes import notes, write_reports
 from distill_jobs.data.staging import stage, write_description
 from distill_jobs.data.unlabelled import UNLABELLED
+from distill_jobs.heirs import refuse_heirs
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
-from distill_jobs.recipe.data import Data, Scenes
+from distill_jobs.recipe.data import Scenes
 from distill_jobs.run_folder import RunFolder
 
 
@@ -40,13 +41,14 @@ def data_step(folder: RunFolder, job: Job, reporter: Reporter) -> Dataset:
             dataset = _draw(folder, job.data.scenes, job.seed, reporter)
             write_lock(folder.data_lock, dataset)
         else:
-            dataset = _stage(folder, job.data, figures, reporter)
+            dataset = _stage(folder, job, figures, reporter)
         figures.update(_counts(dataset))
         figures["classes"] = list(dataset.class_names)
     return dataset
 
 
-def _stage(folder: RunFolder, data: Data, figures: dict[str, Any], reporter: Reporter) -> Dataset:
+def _stage(folder: RunFolder, job: Job, figures: dict[str, Any], reporter: Reporter) -> Dataset:
+    data = job.data
     intake = take_in(data, reporter)
     write_reports(folder.path, intake)
     growth = grown_from_parent(intake, data)
@@ -54,6 +56,7 @@ def _stage(folder: RunFolder, data: Data, figures: dict[str, Any], reporter: Rep
         reporter.note(line)
     refuse_faulty(intake, data)
     refuse_duplicates(intake, data)
+    refuse_heirs(job, growth)
     dataset = stage(intake, folder.data)
     write_intake_lock(folder.data_lock, intake, data, growth)
     figures["skipped_images"] = skipped_images(intake.faults)

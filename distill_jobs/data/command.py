@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from distill_jobs.telling import told_plainly
@@ -44,10 +45,12 @@ def check_data(
         from distill_jobs.data.lock_writer import write_intake_lock  # noqa: PLC0415  # likewise
         from distill_jobs.data.notes import notes, write_reports  # noqa: PLC0415  # likewise
         from distill_jobs.errors import JobError  # noqa: PLC0415  # likewise
+        from distill_jobs.heirs import refuse_heirs  # noqa: PLC0415  # likewise
         from distill_jobs.job import Job  # noqa: PLC0415  # likewise
         from distill_jobs.progress import RichReporter  # noqa: PLC0415  # likewise
 
-        data = Job.load(job_file).data
+        job = Job.load(job_file)
+        data = job.data
         if data.path is None:
             raise JobError(f"{job_file}: draws its scenes itself: there is no data set to check")
         console = Console()
@@ -56,11 +59,12 @@ def check_data(
         growth = grown_from_parent(intake, data)
         _show(console, intake)
         for line in notes(intake, growth):
-            console.print(f"  {line}", highlight=False)
+            _say(console, line)
         if out is not None:
             write_reports(out, intake)
         refuse_faulty(intake, data)
         refuse_duplicates(intake, data)
+        refuse_heirs(job, growth)
         if out is not None:
             write_intake_lock(out / "data.lock", intake, data, growth)
 
@@ -106,5 +110,5 @@ def _classes_table(intake: "Intake") -> Table:
         for split in splits
     }
     for class_id, name in enumerate(intake.class_map.names):
-        table.add_row(name, *(str(counts[split][class_id]) for split in splits))
+        table.add_row(escape(name), *(str(counts[split][class_id]) for split in splits))
     return table

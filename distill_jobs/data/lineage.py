@@ -29,6 +29,8 @@ class Growth:
         removed: Images that only the parent had.
         now_trained_on: Images that the parent measured on and this one trains on: a model of the
             parent's and one of this data set's must not be compared on them.
+        now_measured_on: Images that the parent trained on and this one measures on: a model of the
+            parent's knows them by heart, and so does one that begins from its weights.
     """
 
     parent_sha256: str
@@ -36,6 +38,7 @@ class Growth:
     added: int
     removed: int
     now_trained_on: tuple[str, ...]
+    now_measured_on: tuple[str, ...] = ()
 
     def described(self) -> dict[str, Any]:
         """Return it as the lock writes it."""
@@ -45,6 +48,7 @@ class Growth:
             "added": self.added,
             "removed": self.removed,
             "now_trained_on": list(self.now_trained_on),
+            "now_measured_on": list(self.now_measured_on),
         }
 
 
@@ -82,14 +86,39 @@ def grown_from(parent: Path, pieces: Sequence[Piece], root: Path) -> Growth:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataSetInvalid(parent, "data.parent: is no readable data.lock") from error
     now = {piece.picture.file_sha256: piece for piece in pieces}
-    moved = tuple(
-        os.path.relpath(piece.image, root)
-        for sha256, piece in now.items()
-        if before.get(sha256) in _MEASURED and piece.split not in _MEASURED
+    kept = now.keys() & before.keys()
+    moved = [one for one in kept if (before[one] in _MEASURED) != (now[one].split in _MEASURED)]
+    names = {one: os.path.relpath(now[one].image, root) for one in moved}
+    trained_on = tuple(sorted(name for one, name in names.items() if before[one] in _MEASURED))
+    return Growth(
+        parent_sha256=hashlib.sha256(data).hexdigest(),
+        kept=len(kept),
+        added=len(now) - len(kept),
+        removed=len(before) - len(kept),
+        now_trained_on=trained_on,
+        now_measured_on=tuple(sorted(set(names.values()) - set(trained_on))),
     )
-    kept = len(now.keys() & before.keys())
-    sha256 = hashlib.sha256(data).hexdigest()
-    return Growth(sha256, kept, len(now) - kept, len(before) - kept, moved)
+
+
+def refuse_seen(growth: Growth, parent: Path, whose: str) -> None:
+    """Fail where a model of the parent's would be measured on what it was trained on.
+
+    Args:
+        growth: Against the parent.
+        parent: Its lock.
+        whose: The model, in words.
+
+    Raises:
+        DataSetInvalid: It would; the message names one of the images.
+    """
+    if not growth.now_measured_on:
+        return
+    raise DataSetInvalid(
+        parent,
+        f"{whose} was trained on {len(growth.now_measured_on)} of the images that are measured on "
+        f"now, for example {growth.now_measured_on[0]}: its figures would flatter. Leave them in "
+        "train (lists as splits, or `split: {by: random}`), or begin from other weights",
+    )
 
 
 def check_parent(lock: Path, parent: Path) -> None:

@@ -1,5 +1,6 @@
 """What people should know of an intake: lines for the terminal, and report files that list all."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from distill_jobs.data.faults import skipped_images, skipped_rows, write_faults
@@ -29,10 +30,18 @@ def notes(intake: Intake, growth: Growth | None) -> list[str]:
     if intake.left_out:
         unlabelled = _counted(len(intake.left_out), "unlabelled image")
         lines.append(f"{unlabelled} left out: data.lock says why")
-    if growth is not None and growth.now_trained_on:
-        moved = _counted(len(growth.now_trained_on), "image")
-        lines.append(f"{moved} that data.parent measured on: trained on now")
+    if growth is not None:
+        lines.extend(_moved(growth))
     return lines
+
+
+def _moved(growth: Growth) -> Iterator[str]:
+    if growth.now_trained_on:
+        moved = _counted(len(growth.now_trained_on), "image")
+        yield f"{moved} that data.parent measured on: trained on now"
+    if growth.now_measured_on:
+        moved = _counted(len(growth.now_measured_on), "image")
+        yield f"{moved} that data.parent trained on: measured on now"
 
 
 def write_reports(folder: Path, intake: Intake) -> None:

@@ -19,11 +19,15 @@ def test_stages_and_notes_fit_80_columns():
         reporter.stage("distil student", 4)
         reporter.advance()
         reporter.note("epoch 1/4: validation mAP50 0.912")
+        reporter.stage("[b]odd[/x]", 1)
+        reporter.note("class 'sign [stop]' and class 'lid[/x]': as they are")
 
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     assert any("160/160" in line for line in lines)
     assert "  epoch 1/4: validation mAP50 0.912" in lines
+    assert "  class 'sign [stop]' and class 'lid[/x]': as they are" in lines
+    assert any("[b]odd[/x]" in line for line in lines)
 
 
 def test_a_stage_that_ended_early_is_full_and_a_failed_one_is_not():

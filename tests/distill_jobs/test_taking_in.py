@@ -1,10 +1,13 @@
+import hashlib
 import json
+import shutil
+import zipfile
 
 import cv2
 import numpy as np
 import pytest
 
-from distill_jobs.errors import DataChanged, DuplicatesFound, TooFaulty
+from distill_jobs.errors import DataChanged, DataSetInvalid, DuplicatesFound, TooFaulty
 from distill_jobs.progress import Silent
 from distill_jobs.run_folder import RunFolder
 from distill_jobs.taking_in import data_step
@@ -27,8 +30,8 @@ class Heard(Silent):
 def begun(write_job, data_set, tmp_path):
     """Return a function that begins a run on the small data set, with more keys for its section."""
 
-    def begin(more: str = "", *, name: str = "run") -> RunFolder:
-        job = write_job((SCENES, f"path: {data_set}{more}"))
+    def begin(more: str = "", *changes: tuple[str, str], name: str = "run") -> RunFolder:
+        job = write_job((SCENES, f"path: {data_set}{more}"), *changes)
         return RunFolder.create(tmp_path / name, job, {})
 
     return begin
@@ -134,6 +137,44 @@ def test_a_data_set_that_grew_names_its_parent(begun, data_set):
     parent.data_lock.write_text("{}")
     with pytest.raises(DataChanged, match=r"parent/data\.lock: data\.parent changed"):
         data_step(child, child.job(), Silent())
+
+
+@pytest.mark.parametrize(
+    ("change", "whose"),
+    [
+        (("architecture: yolov5n\n  width: 0.125", "weights: {}"), "student.weights"),
+        (("architecture: yolov8n\n  width: 0.125", "weights: {}"), "teacher.weights"),
+        (("licences:", "gate: {{live: {}}}\nlicences:"), "gate.live"),
+        (("name: tiny", "name: tiny"), None),
+    ],
+)
+def test_models_of_the_parent_are_not_measured_on_what_they_were_trained_on(
+    begun, data_set, tmp_path, change, whose
+):
+    parent = begun(name="parent")
+    data_step(parent, parent.job(), Silent())
+    model = parent.checkpoint("student")
+    if whose == "gate.live":
+        named = hashlib.sha256(parent.data_lock.read_bytes()).hexdigest()
+        with zipfile.ZipFile(model, "w") as parts:
+            parts.writestr("card.json", json.dumps({"lineage": {"data_lock_sha256": named}}))
+    else:
+        model.write_bytes(b"weights")
+    taken = shutil.copy(model, tmp_path / "copy.pt") if whose == "student.weights" else model
+    (data_set.parent / "images/train/2.png").rename(data_set.parent / "images/test/3.png")
+    old, new = change
+    child = begun(f"\n  parent: {parent.data_lock}", (old, new.format(taken)), name="child")
+    heard = Heard()
+
+    if whose is None:
+        data_step(child, child.job(), heard)
+        named = json.loads(child.data_lock.read_text())["parent"]
+        assert named["now_measured_on"] == ["images/test/3.png"]
+    else:
+        with pytest.raises(DataSetInvalid, match=rf"{whose} \(.*was trained on 1 of the images"):
+            data_step(child, child.job(), heard)
+
+    assert "1 image that data.parent trained on: measured on now" in heard.notes
 
 
 def test_calibration_takes_images_of_the_train_split_alone(begun):

@@ -136,6 +136,7 @@ def test_a_lock_names_the_lock_it_grew_from(data_set, lock, tmp_path):
     write_image(root / "images/train/9.png", texture(9))
     (root / "images/train/0.png").unlink()
     shutil.move(root / "images/test/2.png", root / "images/train/2b.png")
+    shutil.move(root / "images/train/1.png", root / "images/val/1b.png")
     intake = taken_in(data_set)
 
     growth = grown_from(lock, intake.pieces, root)
@@ -143,6 +144,7 @@ def test_a_lock_names_the_lock_it_grew_from(data_set, lock, tmp_path):
 
     assert (growth.kept, growth.added, growth.removed) == (8, 1, 1)
     assert growth.now_trained_on == ("images/train/2b.png",)
+    assert growth.now_measured_on == ("images/val/1b.png",)
     assert json.loads(child.read_text())["parent"] == growth.described()
     check_parent(child, lock)
     lock.write_text(lock.read_text() + "\n")
