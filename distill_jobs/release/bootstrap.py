@@ -78,8 +78,8 @@ class Bounded:
 
     Attributes:
         value: On the images as they are; NaN where it cannot be reckoned.
-        low: Its lower bound, one-sided.
-        high: Its upper bound, one-sided.
+        low: Its lower bound, one-sided; NaN where there is none.
+        high: Its upper bound, one-sided; likewise.
     """
 
     value: float
@@ -88,13 +88,24 @@ class Bounded:
 
     @classmethod
     def of(cls, value: float, resampled: Floats, confidence: float) -> "Bounded":
-        """Bound a figure by its values in the resamples, float64 [B]."""
+        """Bound a figure by its values in the resamples, float64 [B].
+
+        Where more than 1 - `confidence` of them are NaN either bound may lie among those: then it
+        has none.
+        """
+        if np.isnan(resampled).mean() > 1 - confidence:
+            return cls.unsure(value)
         return cls(float(value), *interval(resampled, confidence))
 
     @classmethod
     def exact(cls, value: float) -> "Bounded":
         """Return a figure that no sampling moves: a file's size."""
         return cls(value, value, value)
+
+    @classmethod
+    def unsure(cls, value: float) -> "Bounded":
+        """Return a figure that too little stands behind to bound it."""
+        return cls(float(value), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
@@ -125,12 +136,12 @@ class Precisions:
 
     @property
     def map50(self) -> Floats:
-        """Mean over the classes with labels of the AP at IoU 0.5: float64 [B]."""
+        """Mean over the classes with labels of the AP at IoU 0.5: float64 [B]; NaN without any."""
         return _mean(self.values[:, :, 0])
 
     @property
     def map50_95(self) -> Floats:
-        """Mean over the classes with labels and IoU 0.5 to 0.95: float64 [B]."""
+        """Mean over the classes with labels and IoU 0.5 to 0.95: float64 [B]; NaN without any."""
         return _mean(self.values.mean(axis=2))
 
     def ap50(self, class_id: int) -> Floats:
@@ -144,8 +155,8 @@ class Precisions:
 
 
 def _mean(values: npt.NDArray[np.float64]) -> Floats:
-    """Average each row of float64 [B, C] over what is known; 0 where nothing is."""
+    """Average each row of float64 [B, C] over what is known; NaN where nothing is."""
     known = ~np.isnan(values)
-    total = np.where(known, values, 0.0).sum(axis=1)
-    mean: Floats = total / np.maximum(known.sum(axis=1), 1)
+    total, count = np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1)
+    mean: Floats = np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
     return mean

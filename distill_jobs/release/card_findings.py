@@ -56,7 +56,7 @@ def _check(check: Check) -> card_pb2.GateCheck:
         detail=check.detail,
         confidence=check.confidence or REPORTED_CONFIDENCE,
         verdict=check.verdict,
-        note=check.not_judged,
+        note=check.not_judged or check.missing,
     )
     if check.measured is not None and not math.isnan(check.measured.value):
         message.measured = check.measured.value

@@ -25,6 +25,8 @@ class Check:
         confidence: Of the bound that is held against the limit; None: the figure itself is.
         detail: What the figure is made of: "0.720 of 0.900".
         not_judged: Why it is not judged although there is a limit; "" where it is.
+        missing: Why there is no figure, or no bound, to hold against the limit, and what to give;
+            that refuses. "" where there is.
     """
 
     rule: str
@@ -36,11 +38,17 @@ class Check:
     confidence: float | None = None
     detail: str = ""
     not_judged: str = ""
+    missing: str = ""
 
     @property
     def is_floor(self) -> bool:
         """Whether the figure must be at least the limit, rather than at most."""
         return self.rule.startswith("min_")
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is a limit that a figure could break; a floor of 0 is none."""
+        return self.limit is not None and not (self.is_floor and self.limit <= 0)
 
     @property
     def judged_by(self) -> float:
@@ -53,12 +61,13 @@ class Check:
 
     @property
     def verdict(self) -> Literal["passed", "refused", "not judged", "reported"]:
-        """What came of it; what cannot be reckoned is not judged."""
-        if self.not_judged or (self.limit is not None and math.isnan(self.judged_by)):
+        """What came of it; a limit that nothing can be held against refuses."""
+        if self.not_judged:
             return "not judged"
-        if self.limit is None:
+        if not self.asks:
             return "reported"
-        return "refused" if self.shortfall > 0 else "passed"
+        unknown = math.isnan(self.judged_by)
+        return "refused" if unknown or self.shortfall > 0 else "passed"
 
     @property
     def shortfall(self) -> float:
@@ -85,18 +94,27 @@ class Check:
         """Return figure, limit and verdict in one line."""
         measured = self.shown(self.measured.value) if self.measured else "-"
         limit = "" if self.limit is None else f", limit {self.shown(self.limit)}"
-        why = f": {self.not_judged}" if self.not_judged else ""
-        return f"{self.name} {measured}{limit}: {self.verdict}{why}"
+        return f"{self.name} {measured}{limit}: {self.verdict_text}"
+
+    @property
+    def verdict_text(self) -> str:
+        """Return the verdict and, where it is none of the figure's, why."""
+        why = self.not_judged or self.missing
+        return f"{self.verdict}: {why}" if why else self.verdict
 
     @property
     def complaint(self) -> str:
-        """Return which limit is broken and by how much."""
-        asked = "at least" if self.is_floor else "at most"
+        """Return which limit is broken, and by how much or what is missing."""
+        asked = f"{'at least' if self.is_floor else 'at most'} {self.shown(self.limit)}"
+        if math.isnan(self.judged_by):
+            why = self.missing or "it cannot be reckoned"
+            detail = f" ({self.detail})" if self.detail else ""
+            return f"gate.{self.name}: {asked} is asked for of {self.what}{detail}, but {why}"
         short = "short" if self.is_floor else "too much"
-        missing = self.shown(self.shortfall).replace("%", " points")
+        amount = self.shown(self.shortfall).replace("%", " points")
         return (
-            f"gate.{self.name}: {self.what} is {self._judged_text}; the gate asks for {asked} "
-            f"{self.shown(self.limit)}: {missing} {short}"
+            f"gate.{self.name}: {self.what} is {self._judged_text}; the gate asks for {asked}: "
+            f"{amount} {short}"
         )
 
     @property

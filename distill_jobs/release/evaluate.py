@@ -113,8 +113,8 @@ def quality_of(matches: Sequence[ImageMatches], class_names: Sequence[str]) -> Q
     whole = Precisions.of(matches, present, as_they_are(len(matches)))
     objects = {one: sum(int((image.true_ids == one).sum()) for image in matches) for one in present}
     return Quality(
-        map50=float(whole.map50[0]),
-        map50_95=float(whole.map50_95[0]),
+        map50=float(whole.map50[0]) if present else 0.0,
+        map50_95=float(whole.map50_95[0]) if present else 0.0,
         images=len(matches),
         objects=sum(objects.values()),
         per_class=tuple(

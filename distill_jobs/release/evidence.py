@@ -64,6 +64,7 @@ class Measured:
         scores: Over all objects.
         by_size: Over small, medium and large ones.
         objects_by_size: How many labels each size has.
+        images_by_size: How many images hold any.
         operating: At its own operating thresholds.
     """
 
@@ -71,6 +72,7 @@ class Measured:
     scores: Scores
     by_size: dict[str, Scores]
     objects_by_size: dict[str, int]
+    images_by_size: dict[str, int]
     operating: Operating
 
     @classmethod
@@ -96,6 +98,9 @@ class Measured:
             objects_by_size={
                 size: sum(len(image.true_ids) for image in one) for size, one in sizes.items()
             },
+            images_by_size={
+                size: sum(len(image.true_ids) > 0 for image in one) for size, one in sizes.items()
+            },
             operating=Operating.of(matches, thresholds),
         )
 
@@ -106,25 +111,43 @@ class Accord:
 
     Attributes:
         images: How many frames.
-        value: 2 pairs / (boxes of both), over all frames.
-        drawn: float64 [B], in every resample of the frames.
+        with_boxes: How many of them have a box, of either model.
+        teacher_boxes: How many boxes the teacher has.
+        value: 2 pairs / (boxes of both), over all frames; NaN without a box: two that are silent
+            have shown nothing.
+        drawn: float64 [B], in every resample of the frames; NaN likewise.
     """
 
     images: int
+    with_boxes: int
+    teacher_boxes: int
     value: float
     drawn: Floats
 
     @classmethod
     def of(cls, frames: Sequence[Agreement], resamples: int) -> "Accord":
-        """Reckon it from each frame's agreement."""
+        """Reckon it from each frame's agreement with the teacher, who is its reference."""
+        boxes = np.array([2 * one.pairs + one.missed + one.invented for one in frames], np.int64)
         whole = as_they_are(len(frames))
         counts = draw(images=len(frames), resamples=resamples, seed=_SEED)
-        return cls(len(frames), float(resampled_f1(frames, whole)[0]), resampled_f1(frames, counts))
+        f1, drawn = (
+            np.where(times @ boxes > 0, resampled_f1(frames, times), np.nan)
+            for times in (whole, counts)
+        )
+        return cls(
+            images=len(frames),
+            with_boxes=int((boxes > 0).sum()),
+            teacher_boxes=sum(one.pairs + one.missed for one in frames),
+            value=float(f1[0]),
+            drawn=drawn,
+        )
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that the gate judges by; what was not measured is None.
+    """Everything that the gate judges by; what was not measured is None or empty.
+
+    The gate refuses a limit that the job gives and that nothing here answers.
 
     Attributes:
         held: The labelled images; None where there are none.

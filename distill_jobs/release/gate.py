@@ -11,6 +11,7 @@ from distill_jobs.recipe.release import Gate
 from distill_jobs.release.checks import Check
 from distill_jobs.release.evidence import Evidence
 from distill_jobs.release.rules import RULES
+from distill_jobs.release.unmeasured import unmeasured
 
 
 def check_all(evidence: Evidence, gate: Gate) -> tuple[Check, ...]:
@@ -21,9 +22,11 @@ def check_all(evidence: Evidence, gate: Gate) -> tuple[Check, ...]:
         gate: The limits.
 
     Returns:
-        The checks that apply: those of a teacher only where there is one, and so on.
+        The checks that apply, those of a teacher only where there is one, and so on; then the
+        limits that the job gives although nothing was measured for them.
     """
-    return tuple(check for rule in RULES for check in rule(evidence, gate))
+    checks = tuple(check for rule in RULES for check in rule(evidence, gate))
+    return checks + tuple(unmeasured(evidence, gate, {check.rule for check in checks}))
 
 
 def refuse_failed(checks: tuple[Check, ...], report: Path | None = None) -> None:
@@ -34,7 +37,7 @@ def refuse_failed(checks: tuple[Check, ...], report: Path | None = None) -> None
         report: Where all figures are, for the message.
 
     Raises:
-        GateRefused: It names every broken limit and by how much.
+        GateRefused: It names every limit that is broken, and by how much or what is missing.
     """
     failed = [check for check in checks if check.verdict == "refused"]
     if failed:

@@ -26,6 +26,7 @@ from handlers.runtimes import Runtime
 EXACT = Rule(min_iou=0.99, max_score_difference=0.01, margin=0.05, band=0.05)
 FORGIVING = Rule(band=BAND)
 STRICT = Rule(band=0.0)
+# Fewer held-out images say too little of a reduced precision to let it serve.
 MIN_HELD_OUT_IMAGES = 100
 # Raw numbers of FP32: scores, 0 to 1, and box centres and sizes in input pixels.
 MAX_RAW_SCORE_DIFFERENCE = 0.01
@@ -81,7 +82,7 @@ def judge(
     """Judge a variant by its detections.
 
     FP32 must repeat every clear box (`EXACT`), in both directions. A reduced precision must reach
-    the gate's matched F1 on at least `MIN_HELD_OUT_IMAGES` held-out images and keep its mAP50-95.
+    the gate's matched F1 and keep its mAP50-95.
 
     Args:
         precision: "fp32", or a reduced one.
@@ -104,14 +105,14 @@ def judge(
         exact = compare(reference.detections, answers.detections, thresholds, EXACT)
         return Verdict(_exact_fault(exact), matched, strict, f1)
     drop = _drop(reference, answers, drawn, confidence)
-    return Verdict(_reduced_fault(matched.images, f1, drop, gate), matched, strict, f1, drop)
+    return Verdict(_reduced_fault(f1, drop, gate), matched, strict, f1, drop)
 
 
 def _drop(
     reference: Answers, answers: Answers, drawn: npt.NDArray[np.int64], confidence: float
 ) -> Bounded | None:
     """Bound the mAP50-95 that is lost: the same resamples for both (paired)."""
-    if reference.quality is None or answers.quality is None:
+    if reference.quality is None or answers.quality is None or not reference.quality.objects:
         return None
     lost = reference.quality.map50_95 - answers.quality.map50_95
     if not (reference.matches and answers.matches):
@@ -164,23 +165,19 @@ def _exact_fault(exact: Agreement) -> str:
     )
 
 
-def _reduced_fault(images: int, f1: Bounded, drop: Bounded | None, gate: Gate) -> str:
+def _reduced_fault(f1: Bounded, drop: Bounded | None, gate: Gate) -> str:
     if drop is None:
         return "its mAP cannot be measured without labelled images"
-    if images < MIN_HELD_OUT_IMAGES:
-        return (
-            f"{images} held-out images are too few to judge a reduced precision: "
-            f"give at least {MIN_HELD_OUT_IMAGES}"
-        )
     sure = gate.confidence is not None
     bound = f" with {100 * gate.confidence:g}% confidence" if gate.confidence else ""
     lowest_f1, highest_drop = (f1.low, drop.high) if sure else (f1.value, drop.value)
-    if lowest_f1 < gate.min_matched_f1:
+    # Not the other way round: what cannot be bounded is no better than its limit.
+    if not lowest_f1 >= gate.min_matched_f1:
         return (
             f"matched F1 {lowest_f1:.4f}{bound} is below gate.min_matched_f1 "
             f"{gate.min_matched_f1:g}"
         )
-    if highest_drop > gate.max_int8_drop_map50_95:
+    if not highest_drop <= gate.max_int8_drop_map50_95:
         return (
             f"mAP50-95 falls by {100 * highest_drop:.2f} points{bound}, more than "
             f"gate.max_int8_drop_map50_95 ({100 * gate.max_int8_drop_map50_95:g} points)"

@@ -80,9 +80,8 @@ def _check_row(check: Check) -> tuple[str, ...]:
     if check.limit is not None:
         limit = f"{'≥' if check.is_floor else '≤'} {check.shown(check.limit)}"
     figure = f"{check.what}: {check.subject}" if check.subject else check.what
-    verdict = f"{check.verdict}: {check.not_judged}" if check.not_judged else check.verdict
     bounds = (measured.value, measured.low, measured.high) if measured else (None,) * 3
-    return (figure, check.detail, *(check.shown(one) for one in bounds), limit, verdict)
+    return (figure, check.detail, *(check.shown(one) for one in bounds), limit, check.verdict_text)
 
 
 def _quality_sections(told: Told, plots: dict[str, PagePicture]) -> list[PageSection]:

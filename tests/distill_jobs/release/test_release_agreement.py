@@ -145,10 +145,9 @@ def reduced(images: int, map50_95: float, right: int) -> Answers:
         (100, 0.4951, 95, ""),
         (100, 0.4949, 100, "falls by 0.51 points"),
         (100, 0.5, 94, "matched F1 0.9691 is below"),
-        (99, 0.5, 99, "too few"),
     ],
 )
-def test_a_reduced_precision_is_held_to_f1_map_and_enough_images(
+def test_a_reduced_precision_is_held_to_f1_and_map(
     images: int, map50_95: float, right: int, part: str
 ) -> None:
     reference = reduced(images, 0.5, images)
@@ -157,6 +156,14 @@ def test_a_reduced_precision_is_held_to_f1_map_and_enough_images(
 
     assert verdict.passed is (part == "")
     assert part in verdict.reason
+
+
+def test_without_an_object_a_reduced_precision_has_lost_nothing_and_kept_nothing() -> None:
+    silent = Answers(tuple(found() for _ in range(100)), Quality(0.0, 0.0, 100, 0, ()))
+
+    verdict = judge("int8", silent, silent, THRESHOLDS, GATE)
+
+    assert "cannot be measured without labelled images" in verdict.reason
 
 
 class Fixed:

@@ -53,7 +53,7 @@ def test_build_sign_and_verify(tiny_checkpoint: Path, small_set: Dataset, tmp_pa
 def test_a_refused_student_leaves_its_report(
     tiny_checkpoint: Path, small_set: Dataset, tmp_path: Path
 ) -> None:
-    (tmp_path / "gate.yaml").write_text("max_file_mb: 0.001\nresamples: 100\n")
+    (tmp_path / "gate.yaml").write_text("max_file_mb: 0.001\nresamples: 200\n")
     few = ("--data", small_set.path, "--limit", 5, "--exports", "onnxruntime-fp32")
 
     refused = build(
