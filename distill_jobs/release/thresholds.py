@@ -2,9 +2,10 @@
 
 Of each class the student gets the lowest threshold at which its precision on the validation split
 (at IoU 0.5) is no lower than its teacher's at the teacher's own threshold: the lowest, since every
-detection more is recall. A student that would then fall silent, with less than half of its
-teacher's detections, gets as many as the teacher instead. Thresholds lie half way between two
-scores, so that rounding moves nothing across them.
+detection more is recall, but at most twice the teacher's. A student that would fall silent, with
+less than half of its teacher's detections, gets as many as the teacher instead, and so does one
+whose teacher is never right: anything is as precise as that. Thresholds lie half way between two
+scores, rounded only where that moves none across.
 """
 
 from collections.abc import Sequence
@@ -17,8 +18,10 @@ from distill_jobs.recipe.thresholds import Thresholds
 from distill_jobs.release.matches import ImageMatches
 from distill_jobs.release.operating import Operating
 
-_LOWEST, _HIGHEST = 0.01, 0.99
-_MIN_SHARE_OF_DETECTIONS = 0.5
+_LOWEST = 0.01
+# Of the teacher's detections: fewer is silence, more is a flood, however precise.
+_MIN_SHARE_OF_DETECTIONS, _MAX_SHARE_OF_DETECTIONS = 0.5, 2
+_DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -154,16 +157,26 @@ def _matched(scored: "_Scored", theirs: Operating, rules: Thresholds) -> _Choice
     if silent or rules.match == "none":
         note = f"{silent} detects nothing" if silent else ""
         return _Choice(rules.default, "default", note)
-    kept = scored.as_precise_as(found / raised)
-    if rules.match == "precision" and kept >= _MIN_SHARE_OF_DETECTIONS * raised:
-        return _Choice(scored.threshold_of(kept), "precision", "")
-    note = ""
-    if rules.match == "precision":
-        note = (
-            f"as precise as the teacher ({found / raised:.3f}) it would give {kept} detections "
-            f"to the teacher's {raised}"
-        )
-    return _Choice(scored.threshold_of(raised), "count", note)
+    if rules.match == "count":
+        return _Choice(scored.threshold_of(raised), "count", "")
+    if not found:
+        note = f"none of the teacher's {raised} detections is right: there is no precision to match"
+        return _Choice(scored.threshold_of(raised), "count", note)
+    return _as_precise(scored, found, raised)
+
+
+def _as_precise(scored: "_Scored", found: int, raised: int) -> _Choice:
+    wanted, most = scored.as_precise_as(found, raised), _MAX_SHARE_OF_DETECTIONS * raised
+    kept = scored.as_precise_as(found, raised, most=most)
+    note = (
+        f"as precise as the teacher ({found / raised:.3f}) it would give {wanted} detections to "
+        f"the teacher's {raised}"
+    )
+    if kept < _MIN_SHARE_OF_DETECTIONS * raised:
+        return _Choice(scored.threshold_of(raised), "count", note)
+    if wanted > most:
+        note = f"{note}: held to {_MAX_SHARE_OF_DETECTIONS} times as many"
+    return _Choice(scored.threshold_of(kept), "precision", note if wanted > most else "")
 
 
 def _point(operating: Operating, class_id: int, threshold: float) -> Point:
@@ -173,7 +186,7 @@ def _point(operating: Operating, class_id: int, threshold: float) -> Point:
 
 @dataclass(frozen=True)
 class _Scored:
-    """A detector's detections by falling score, of one class or of all.
+    """A detector's detections that a threshold may keep, by falling score, of a class or of all.
 
     Attributes:
         scores: float64 [K].
@@ -187,22 +200,32 @@ class _Scored:
     def of(cls, matches: Sequence[ImageMatches], class_id: int | None) -> "_Scored":
         class_ids = np.concatenate([one.class_ids for one in matches])
         wanted = np.ones(len(class_ids), bool) if class_id is None else class_ids == class_id
-        scores = np.concatenate([one.scores for one in matches]).astype(np.float64)[wanted]
+        every = np.concatenate([one.scores for one in matches]).astype(np.float64)
+        wanted &= every >= _LOWEST
+        scores = every[wanted]
         right = np.concatenate([one.hits[:, 0] for one in matches])[wanted]
         order = np.argsort(-scores, kind="stable")
         return cls(scores[order], right[order])
 
-    def as_precise_as(self, precision: float) -> int:
-        """Return how many of the best are that precise, as many as can be; 0 for none."""
-        raised = np.arange(1, len(self.scores) + 1)
+    def as_precise_as(self, found: int, raised: int, most: int | None = None) -> int:
+        """Return how many of the best, at most, are as precise as `found` of `raised`; 0 for none.
+
+        In whole numbers: `found / raised * raised` need not be `found` again.
+        """
+        counts = np.arange(1, len(self.scores) + 1)
         lower = np.append(self.scores[1:], -1.0)
-        good = (self.right.cumsum() >= precision * raised) & (lower < self.scores)
-        places = np.flatnonzero(good)
+        good = (self.right.cumsum() * raised >= found * counts) & (lower < self.scores)
+        places = np.flatnonzero(good[:most])
         return int(places[-1]) + 1 if places.size else 0
 
     def threshold_of(self, count: int) -> float:
         """Return the threshold that keeps `count` detections, or all where there are fewer."""
         last = self.scores[min(count, len(self.scores)) - 1]
-        lower = self.scores[self.scores < last]
-        middle = (last + (lower[0] if lower.size else 0.0)) / 2
-        return round(float(np.clip(middle, _LOWEST, _HIGHEST)), 4)
+        below = self.scores[self.scores < last]
+        lower = below[0] if below.size else 0.0
+        # As float32, in which scores are given and thresholds are held against them.
+        middle = float(max(np.float32((last + lower) / 2), np.float32(_LOWEST)))
+        for threshold in (round(middle, _DIGITS), middle):
+            if lower < np.float32(threshold) <= last and threshold >= _LOWEST:
+                return threshold
+        return float(last)

@@ -73,6 +73,64 @@ def test_a_student_that_would_fall_silent_gets_as_many_detections() -> None:
     )
 
 
+def test_a_teacher_that_is_never_right_is_matched_by_count() -> None:
+    teacher = scored((0.6, False), (0.5, False), labels=40)
+    student = scored(*[(0.3 - 0.001 * place, place % 9 == 0) for place in range(280)], labels=40)
+
+    one = chosen(student, teacher)
+
+    assert one.matched == "count"
+    assert one.student is not None
+    assert one.student.detections == 2
+    assert "none of the teacher's 2 detections is right" in one.note
+
+
+def test_a_precision_that_is_easily_had_floods_no_camera() -> None:
+    teacher = scored((0.6, True), *[(0.5, False)] * 19, labels=40)
+    student = scored(*[(0.9 - 0.002 * place, place % 10 == 0) for place in range(400)], labels=40)
+
+    one = chosen(student, teacher)
+
+    assert one.matched == "precision"
+    assert one.student is not None
+    assert one.student.detections == 40
+    assert "it would give 400 detections to the teacher's 20: held to 2 times as many" in one.note
+
+
+@pytest.mark.parametrize(("found", "raised"), [(7, 25), (14, 50), (29, 35)])
+def test_a_student_like_its_teacher_loses_nothing_to_rounding(found: int, raised: int) -> None:
+    # In floating point 7 / 25 * 25 is more than 7.
+    rows = [(0.95 - 0.004 * place, place < found) for place in range(raised)]
+    alike = scored(*rows, labels=found)
+
+    one = chosen(alike, alike)
+
+    assert found / raised * raised > found
+    assert one.student is not None
+    assert (one.student.detections, one.student.found) == (raised, found)
+
+
+@pytest.mark.parametrize("lower", [0.300029, 0.30002997])
+def test_the_threshold_lies_between_scores_however_close(lower: float) -> None:
+    student = scored((0.30004, True), (0.30003, True), (lower, False), (0.2, False), labels=5)
+
+    one = chosen(student, scored((0.9, True), (0.8, True), labels=5))
+
+    assert one.student is not None
+    assert (one.student.detections, one.student.precision) == (2, 1.0)
+    assert np.float32(lower) < np.float32(one.threshold) <= np.float32(0.30003)
+
+
+def test_what_no_threshold_may_keep_counts_for_nothing() -> None:
+    # Down to 0.004 four of five are right, to 0.01 (the lowest threshold) one of two.
+    student = scored((0.5, True), (0.4, False), (0.005, True), (0.0045, True), (0.004, True))
+
+    one = chosen(student, scored((0.9, True), (0.8, True), (0.7, True), (0.6, False)))
+
+    assert one.student is not None
+    assert (one.matched, one.student.detections, one.threshold) == ("count", 2, 0.2)
+
+
 def test_equal_scores_stay_together() -> None:
     student = scored((0.7, True), (0.6, True), (0.3, True), (0.3, False), (0.3, False))
 
