@@ -18,6 +18,7 @@ from bench.distill.plan import Plan
 from bench.distill.progress import listing
 from bench.distill.running import Runner
 from bench.distill.targets import target_of
+from bench.provenance import PROJECT_ROOT
 from distill_jobs.checkpoints import digest
 from distill_jobs.environment import data_root, offline
 
@@ -84,7 +85,8 @@ def _report(plan: Plan, result: Path | None, page: Path | None) -> None:
     report = write_report(plan, result)
     picture = page.parent / "images" / f"{page.stem}.svg"
     draw(report, picture)
-    write_page(report, page, str(picture.relative_to(page.parent)), result.name)
+    named = result.relative_to(PROJECT_ROOT) if result.is_relative_to(PROJECT_ROOT) else result.name
+    write_page(report, page, str(picture.relative_to(page.parent)), str(named))
     for doubt in target.doubts:
         _note(f"not for the committed files: {doubt}")
     _note(f"written: {result}, {page}")

@@ -1,6 +1,7 @@
 """`docs/distillation.md`: the results file as a page for people."""
 
 from pathlib import Path
+from textwrap import fill
 
 from bench.distill import tables
 from bench.distill.cells import Figures
@@ -8,7 +9,7 @@ from distill_jobs.files import write_atomically
 
 _HEAD = """# Distillation, measured
 
-Made by `make bench-distill` from `bench/results/{result}`, where every training's exact arguments
+Made by `make bench-distill` from `{result}`, where every training's exact arguments
 and every trial stand. BCCD, all 364 images in three folds; each fold has its own yolov8s teacher,
 students are yolov8n from the COCO weights at 320 px. An inner part of each training fold chooses
 that fold's epochs and trials; its held-out images are measured once and choose nothing. {device}
@@ -27,14 +28,13 @@ def write_page(report: Figures, page: Path, picture: str, result: str) -> None:
         report: The results.
         page: The file.
         picture: Path of the plot, relative to the page.
-        result: Name of the results file.
+        result: The results file, as the page names it.
     """
-    trained_by = _device(report)
     head = _HEAD.format(
-        result=result, device=trained_by, folds=_folds(report), seeds=_seeds(report)
+        result=result, device=_device(report), folds=_folds(report), seeds=_seeds(report)
     )
     parts = [
-        head,
+        *(f"{fill(paragraph, 100)}\n" for paragraph in head.split("\n\n")),
         f"![The arms' mAP50-95 and their differences]({picture})\n",
         "## Goals\n",
         tables.goals(report),
@@ -91,17 +91,20 @@ def _choices(report: Figures) -> str:
         if one["at_edges"]
     ]
     beyond = f" At an edge of what was tried: {'; '.join(edges)}." if edges else ""
-    return (
+    text = (
         f"Each arm that tunes has {count} trials in each fold, the teacher 2; the chosen one is "
         "the fold's model. A fold's other arms take over the rate and mosaic that its student "
-        "without a teacher chose; so does the one of our wall-clock, which has no trials."
-        f"{beyond}\n"
+        "without a teacher chose; so does the one of our wall-clock, which has no trials of "
+        "its own."
+        f"{beyond}"
     )
+    return f"{fill(text, 100)}\n"
 
 
 def _provenance(report: Figures) -> str:
-    commits = ", ".join(report["commits_of_cells"])
-    return (
-        f"\n`{report['command']}`, {report['finished']}, {report['cpu']}, {report['cores']} cores. "
-        f"Trained and measured at commit {commits}; reported at {report['commit']}.\n"
+    commits = ", ".join(report["commits_of_cells"]) or "none yet"
+    text = (
+        f"`{report['command']}`, {report['finished']}, {report['cpu']}, {report['cores']} cores. "
+        f"Trained and measured at commit {commits}; reported at {report['commit']}."
     )
+    return f"\n{fill(text, 100)}\n"
