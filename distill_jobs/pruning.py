@@ -41,11 +41,8 @@ def cut_student(folder: RunFolder, job: Job, student: Student, reporter: Reporte
         return student
     file = folder.path / "student-cut.pt"
     if folder.figures("prune") is None:
-        from distill_jobs.training.prune import (  # noqa: PLC0415  # heavy
-            prune,
-            save_as_weights,
-            settle,
-        )
+        from distill_jobs.training.prune import prune, save_as_weights  # noqa: PLC0415  # heavy
+        from distill_jobs.training.settling import settle  # noqa: PLC0415  # likewise
 
         with folder.step("prune") as figures:
             reporter.stage("prune the student", 1)
@@ -75,7 +72,7 @@ def settling_batches(images: "Sequence[Path]", image_size: int) -> "Iterator[tor
     """Yield what a cut network's batch norms are measured on, fitted as the student will see it.
 
     Args:
-        images: Of the training split; the first 128 are read.
+        images: Of the training split; 128 are read, spread evenly: neighbours often show one scene.
         image_size: Side of the square input, pixels.
 
     Yields:
@@ -84,7 +81,8 @@ def settling_batches(images: "Sequence[Path]", image_size: int) -> "Iterator[tor
     import torch  # noqa: PLC0415  # heavy
 
     fitted = Input(image_size, image_size, 114, True, 1 / 255, "", "")
-    files = images[:_SETTLING_IMAGES]
+    count = min(len(images), _SETTLING_IMAGES)
+    files = [images[place * len(images) // count] for place in range(count)]
     for start in range(0, len(files), _SETTLING_BATCH):
         frames = [decode(file.read_bytes()) for file in files[start : start + _SETTLING_BATCH]]
         yield torch.from_numpy(np.stack([letterbox(frame, fitted)[0] for frame in frames]))

@@ -35,7 +35,7 @@ def teacher_step(folder: RunFolder, job: Job, reporter: Reporter) -> None:
     _refuse_unmeasurable(job)
     with folder.step("teacher") as figures:
         if job.teacher.train is not None:
-            figures["train_seconds"] = _train(folder, job, job.teacher, job.teacher.train, reporter)
+            figures.update(_train(folder, job, job.teacher, job.teacher.train, reporter))
         elif job.teacher.weights is not None:
             _take_lead(folder, job)
             figures["train_seconds"] = 0.0
@@ -74,7 +74,7 @@ def student_step(
     if folder.figures("student") is not None or job.student is None or job.training is None:
         return
     with folder.step("student") as figures:
-        figures["train_seconds"] = _train(
+        trained = _train(
             folder,
             job,
             cut_student(folder, job, job.student, reporter),
@@ -83,7 +83,7 @@ def student_step(
             distillation=job.distillation,
             listeners=listeners,
         )
-        figures.update(_describe(folder, "student"))
+        figures.update(trained, **_describe(folder, "student"))
 
 
 def _train(
@@ -95,8 +95,8 @@ def _train(
     *,
     distillation: Distillation | None = None,
     listeners: Sequence[EpochListener] = (),
-) -> float:
-    """Train one model; returns the seconds that it took in this process."""
+) -> dict[str, Any]:
+    """Train one model; returns the seconds that it took in this process, and of its batch norms."""
     from distill_jobs.training.train import TrainRequest, train  # noqa: PLC0415  # after offline()
 
     role = "teacher" if isinstance(network, Teacher) else "student"
@@ -120,8 +120,11 @@ def _train(
         listeners=(track(folder, job, role, data.class_names, reporter), *listeners),
     )
     start = time.monotonic()
-    train(request, reporter)
-    return round(time.monotonic() - start, 1)
+    settling = train(request, reporter)
+    return {
+        "train_seconds": round(time.monotonic() - start, 1),
+        "batch_norms": settling and settling.figures(),
+    }
 
 
 def _describe(folder: RunFolder, role: str) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from bench.distill.folds import Fold
 from distill_jobs.checkpoints import digest, load_detector, parameter_count
 from distill_jobs.pruning import settling_batches
 from distill_jobs.recipe.compression import Prune
-from distill_jobs.training.prune import prune, save_as_weights, settle
+from distill_jobs.training.prune import prune, save_as_weights
+from distill_jobs.training.settling import settle
 
 
 def narrow_cell(inputs: Inputs, fold: Fold, weights: Path, here: Path) -> Figures:

@@ -31,7 +31,7 @@ def parallel_batches(trainer: "LessonTrainer", first: int) -> Iterator[dict[str,
         first: Number of the first batch, 0-based.
     """
     dataset, epoch = trainer.train_loader.dataset, trainer.position.epoch
-    _let_mosaics_draw_from_all(dataset.transforms)
+    let_mosaics_draw_from_all(dataset.transforms)
     batches = epoch_order(len(dataset), trainer.train_loader.batch_size, trainer.args.seed, epoch)
     if first == len(batches):
         return
@@ -93,9 +93,9 @@ def _seed_of(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
-def _let_mosaics_draw_from_all(transforms: Any) -> None:
+def let_mosaics_draw_from_all(transforms: Any) -> None:
     """Keep mosaics from the images that a worker happens to hold, where not all are in memory."""
     for transform in getattr(transforms, "transforms", ()):
         if isinstance(transform, Mosaic):
             transform.buffer_enabled = False
-        _let_mosaics_draw_from_all(transform)
+        let_mosaics_draw_from_all(transform)

@@ -2,7 +2,6 @@
 
 import copy
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,31 +109,6 @@ def pruned(
     if len(names) == classes or classes is None:
         small.names = names
     return small
-
-
-def settle(model: nn.Module, batches: Iterable[torch.Tensor]) -> None:
-    """Measure the statistics of every batch norm anew.
-
-    Those that were copied are of sums over all channels, and a training would forget them slowly:
-    after 50 steps a fifth of them is left, and the network answers nothing in evaluation.
-
-    Args:
-        model: What `pruned` returned; its running means and variances are replaced.
-        batches: float32 [N, 3, H, W] each, 0 to 1, of the training split; a hundred images do.
-    """
-    norms = [one for one in model.modules() if isinstance(one, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over all batches
-    was_training = model.training
-    model.train()
-    with torch.no_grad():
-        for batch in batches:
-            model(batch)
-    model.train(was_training)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
 
 
 def save_as_weights(model: nn.Module, path: Path) -> None:

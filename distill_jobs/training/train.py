@@ -25,6 +25,7 @@ from distill_jobs.training.listening import EpochListener
 from distill_jobs.training.networks import find_origin
 from distill_jobs.training.plain import write_plain_checkpoint
 from distill_jobs.training.resume_file import read_state
+from distill_jobs.training.settling import Settling, settle_if_better
 from distill_jobs.training.teachers.faculty import Staff
 from distill_jobs.training.trackers import no_trackers
 from distill_jobs.training.trainer import LessonTrainer
@@ -69,12 +70,16 @@ class TrainRequest:
     listeners: Sequence[EpochListener] = ()
 
 
-def train(request: TrainRequest, reporter: Reporter) -> None:
+def train(request: TrainRequest, reporter: Reporter) -> Settling | None:
     """Train, or go on exactly where a killed training was last kept.
 
     Leaves `request.output`, a plain ultralytics detection checkpoint in FP16 (the epoch with the
-    best validation score), and `curves.csv` beside ultralytics' files. Under `torchrun` the first
-    process calls it, and the others `follow`.
+    best validation score, its batch norms measured anew where that is better still), and
+    `curves.csv` beside ultralytics' files. Under `torchrun` the first process calls it, and the
+    others `follow`.
+
+    Returns:
+        What batch norms measured anew did; None where they were frozen.
 
     Raises:
         LossNotFinite: A loss became NaN or infinite.
@@ -84,6 +89,8 @@ def train(request: TrainRequest, reporter: Reporter) -> None:
     ranks.join()
     ranks.from_first(replace(request, listeners=()))
     _train_together(request, reporter)
+    with logged_to(request.log):
+        return _collect(request, reporter)
 
 
 def follow() -> None:
@@ -111,8 +118,6 @@ def _train_together(request: TrainRequest, reporter: Reporter) -> None:
         state = ranks.from_first(_last_state(request.folder) if ranks.leads() else None)
         if state is None or not state["finished"]:
             _run(request, reporter, state)
-        if ranks.leads():
-            _collect(request)
 
 
 def _last_state(folder: Path) -> dict[str, Any] | None:
@@ -231,7 +236,8 @@ def _device(name: str) -> str:
     return str(ranks.local_rank()) if torch.cuda.is_available() else "cpu"
 
 
-def _collect(request: TrainRequest) -> None:
+def _collect(request: TrainRequest, reporter: Reporter) -> Settling | None:
+    """Write the finished checkpoint and the curves; nothing of it is kept for a resume."""
     weights = request.folder / "weights"
     best = weights / "best.pt" if (weights / "best.pt").exists() else weights / "last.pt"
     if not best.exists():
@@ -243,3 +249,16 @@ def _collect(request: TrainRequest) -> None:
     results = request.folder / "results.csv"
     if results.exists():
         write_curves(results, request.training.epochs, request.distillation)
+    return None if request.training.freeze_batch_norm else _settle(request, reporter)
+
+
+def _settle(request: TrainRequest, reporter: Reporter) -> Settling:
+    found = settle_if_better(
+        request.output, request.data, _overrides(request), unlabelled=request.teacher is not None
+    )
+    kept = "the new ones are kept" if found.kept else "the training's own are kept"
+    reporter.note(
+        f"{request.title}: batch norms measured anew take mAP50-95 on the validation split from "
+        f"{found.as_trained:.3f} to {found.settled:.3f}: {kept}"
+    )
+    return found

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from ultralytics.data import build_yolo_dataset
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils.torch_utils import ModelEMA, unwrap_model
 
@@ -45,7 +46,8 @@ class LessonTrainer(DetectionTrainer):
         full_accumulate: Batches an update after the warm-up.
     """
 
-    # Ultralytics fills these in as it goes, and annotates none. The model is a path at first.
+    # Ultralytics fills these in as it goes, and annotates none well. The model is a path at first.
+    args: Any
     model: Any
     ema: Any
     optimizer: Any
@@ -94,14 +96,20 @@ class LessonTrainer(DetectionTrainer):
         """Build a split as ultralytics does, without the progress bars that it cannot turn off.
 
         The training split carries what label files cannot say: teachers' boxes, and which images
-        nobody labelled.
+        nobody labelled. Pictures to validate on are square, as a release measures them: ultralytics
+        itself would fit them tightly, and judge a network by other pictures than it is used for.
         """
-        with contextlib.redirect_stdout(io.StringIO()):
-            split = self._training_split(img_path, batch) if mode == "train" else None
-            return super().build_dataset(img_path, mode, batch) if split is None else split
-
-    def _training_split(self, images: str, batch: int | None) -> Any:
         stride = max(int(self.student().stride.max()), 32)
+        with contextlib.redirect_stdout(io.StringIO()):
+            split = self._training_split(img_path, batch, stride) if mode == "train" else None
+            if split is not None:
+                return split
+            batch = batch or int(self.args.batch)
+            return build_yolo_dataset(
+                self.args, img_path, batch, self.data, mode=mode, rect=False, stride=stride
+            )
+
+    def _training_split(self, images: str, batch: int | None, stride: int) -> Any:
         return build_training_split(
             self._boxes,
             unlabelled_names(self._lesson.data),

@@ -182,7 +182,8 @@ def test_a_cut_network_is_a_checkpoint_like_any_other(tmp_path: Path):
 
 
 def test_settling_gives_batch_norms_the_statistics_of_what_they_see():
-    from distill_jobs.training.prune import pruned, settle
+    from distill_jobs.training.prune import pruned
+    from distill_jobs.training.settling import settle
 
     small = pruned(build("yolov8n.yaml", width=0.125), width=0.1)
     momenta = {one.momentum for one in small.modules() if isinstance(one, torch.nn.BatchNorm2d)}

@@ -9,15 +9,18 @@ import torch
 from training_processes import draw_data, write_teacher
 
 from distill_jobs.data.dataset import Dataset
-from distill_jobs.environment import offline
+from distill_jobs.environment import PROJECT_ROOT, offline
 from distill_jobs.errors import LossNotFinite, TrainingFailed
 from distill_jobs.progress import Silent
 from distill_jobs.recipe.distillation import Distillation
 from distill_jobs.recipe.networks import Student
 from distill_jobs.recipe.training import Training
+from handlers.card import Input
+from handlers.images import decode, letterbox
 
 pytestmark = pytest.mark.slow
 
+TRAINED = PROJECT_ROOT / "distill_jobs" / "demo" / "teacher.pt"
 RECIPE = {"epochs": 2, "batch": 4, "optimizer": "SGD", "lr0": 0.001, "warmup_epochs": 0}
 
 
@@ -146,15 +149,56 @@ def test_a_student_is_trained_in_bfloat16(tmp_path):
     assert float(rounded["cls_loss"]) == pytest.approx(float(exact["cls_loss"]), rel=0.1)
 
 
-def test_a_finished_training_is_not_trained_again(tmp_path):
-    train_here(tmp_path / "run")
+class Noting(Silent):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def test_a_finished_training_is_not_trained_again_and_its_last_step_is(tmp_path):
+    told, again = Noting(), Noting()
+    train_here(tmp_path / "run", network=Student(weights=TRAINED), reporter=told)
     before = (tmp_path / "run/training/resume.pt").stat().st_mtime_ns
-    (tmp_path / "run/student.pt").unlink()
+    finished = (tmp_path / "run/student.pt").read_bytes()
+    # Killed while the batch norms were measured anew.
+    (tmp_path / "run/student.pt").write_bytes(b"of before")
 
-    train_here(tmp_path / "run")
+    train_here(tmp_path / "run", network=Student(weights=TRAINED), reporter=again)
 
-    assert (tmp_path / "run/student.pt").is_file()
+    assert (tmp_path / "run/student.pt").read_bytes() == finished
     assert (tmp_path / "run/training/resume.pt").stat().st_mtime_ns == before
+    assert "batch norms measured anew take mAP50-95 on the validation split from" in told.notes[-1]
+    assert again.notes == told.notes[-1:]
+
+
+def test_a_network_is_validated_on_the_pictures_that_a_release_is_measured_on(tmp_path):
+    offline()
+    import cv2
+    from ultralytics.data import build_dataloader
+
+    from distill_jobs.training.lesson import Lesson
+    from distill_jobs.training.networks import find_origin
+    from distill_jobs.training.trainer import LessonTrainer
+
+    data = Dataset.load(draw_data(tmp_path / "data", train=2))
+    for sample in data.split("val"):
+        wide = cv2.resize(cv2.imread(str(sample.image)), (32, 20))
+        assert cv2.imwrite(str(sample.image), wide)
+    origin = find_origin(Student(architecture="yolov8n", width=0.125))
+    lesson = Lesson("train", data, origin, None, None, Silent())
+    folder = str(tmp_path / "training")
+    trainer = LessonTrainer(lesson, {"model": "s.yaml", "imgsz": 64, "save_dir": folder})
+    trainer.setup_model()
+
+    split = trainer.build_dataset(trainer.data["val"], "val", 4)
+
+    (batch,) = build_dataloader(split, batch=4, workers=0, shuffle=False)
+    expected = Input(64, 64, 114, True, 1 / 255, "", "")
+    for file, seen in zip(batch["im_file"], batch["img"], strict=True):
+        released = letterbox(decode(Path(file).read_bytes()), expected)[0]
+        np.testing.assert_allclose(seen.numpy() / 255, released, atol=0.02)
 
 
 def test_ultralytics_reports_to_nobody(tmp_path):

@@ -59,10 +59,10 @@ else:
 """
 
 
-def draw_data(folder: Path, *, train: int) -> Path:
-    """Draw scenes of 64 pixels, four of them to validate on; returns the data.yaml."""
+def draw_data(folder: Path, *, train: int, side: int = 64) -> Path:
+    """Draw square scenes, four of them to validate on; returns the data.yaml."""
     for split, count in (("train", train), ("val", 4)):
-        assert sum(1 for _ in scenes.write_split(folder, split, count, 64, 0)) == count
+        assert sum(1 for _ in scenes.write_split(folder, split, count, side, 0)) == count
     return write_description(folder, scenes.CLASS_NAMES, ("train", "val")).path
 
 
