@@ -37,13 +37,15 @@ def rows_of(found: Found, teacher: int) -> NDArray[np.float32]:
     return np.concatenate((np.stack(columns, axis=1), centres, sizes), axis=1, dtype=np.float32)
 
 
-def load(label: dict[str, Any], rows: NDArray[np.float32]) -> dict[str, Any]:
+def load(label: dict[str, Any], rows: NDArray[np.float32], *, polygons: bool) -> dict[str, Any]:
     """Put rows to carry beside a label's own objects.
 
     Args:
         label: ultralytics' own, before it becomes `Instances`: `cls` [n, 1], `bboxes` [n, 4] in
             fractions, cx, cy, w, h, and `segments`, a polygon each or none at all.
         rows: Of `rows_of`.
+        polygons: Whether the data set is labelled with them. An image without objects does not
+            show it, and a mosaic needs an outline of all boxes in its four images or of none.
 
     Returns:
         The label with n + K objects, `cls` float32 [n + K, 3].
@@ -54,7 +56,7 @@ def load(label: dict[str, Any], rows: NDArray[np.float32]) -> dict[str, Any]:
     loaded = dict(label)
     loaded["cls"] = np.concatenate((marked, rows[:, :3]))
     loaded["bboxes"] = np.concatenate((label["bboxes"], rows[:, 3:])).astype(np.float32)
-    if len(label.get("segments", ())) or not len(own):
+    if polygons:
         loaded["segments"] = [*label.get("segments", ()), *_outlines(rows[:, 3:])]
     return loaded
 

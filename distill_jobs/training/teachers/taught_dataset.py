@@ -42,6 +42,7 @@ class TaughtDataset(YOLODataset):
     ) -> None:
         self._boxes, self._unlabelled = boxes, unlabelled
         super().__init__(**options)
+        self._polygons = any(len(label["segments"]) for label in self.labels)
         self._kinds: dict[bool, list[int]] = {True: [], False: []}
         for index, file in enumerate(self.im_files):
             self._kinds[self._is_labelled(file)].append(index)
@@ -49,7 +50,8 @@ class TaughtDataset(YOLODataset):
     def update_labels_info(self, label: dict[str, Any]) -> dict[str, Any]:
         """Load teachers' boxes and the image's kind onto a label."""
         if self._boxes:
-            label = load(label, self._boxes[Path(label["im_file"]).name])
+            rows = self._boxes[Path(label["im_file"]).name]
+            label = load(label, rows, polygons=self._polygons)
         if self._unlabelled:
             label[LABELLED] = self._is_labelled(label["im_file"])
         updated: dict[str, Any] = super().update_labels_info(label)

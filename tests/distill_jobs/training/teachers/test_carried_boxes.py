@@ -171,6 +171,34 @@ def test_an_image_in_which_nothing_was_found_and_nothing_labelled(folder):
     assert said.class_ids[0].dtype == torch.int64
 
 
+@pytest.mark.parametrize("boxes_in_background", [1, 2])
+@pytest.mark.parametrize("labels", ["0 0.5 0.5 0.9 0.9\n", "0 0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9\n"])
+def test_what_was_found_in_an_image_without_objects_joins_a_mosaic(
+    folder, labels, boxes_in_background
+):
+    from distill_jobs.training.teachers.carried import rows_of
+
+    for index in range(len(MARKERS)):
+        (folder / "labels" / f"{index}.txt").write_text(labels if index else "")
+    boxes = {f"{index}.png": rows_of(found(index), 1) for index in range(len(MARKERS))}
+    boxes["0.png"] = np.repeat(boxes["0.png"], boxes_in_background, axis=0)
+    split = dataset(folder, boxes=boxes, mosaic=1.0, scale=0.3)
+    random.seed(4)
+    seen = set()
+
+    for _ in range(8):
+        batch = split.collate_fn([split[index] for index in range(len(split))])
+        said = answer(batch)
+        for place, image in enumerate(batch["img"]):
+            picture = image.permute(1, 2, 0).numpy()
+            for box, class_id in zip(said.boxes_xyxy_px[place], said.class_ids[place], strict=True):
+                marker_here = outline_at(picture, list(MARKERS.values())[class_id], box)
+                torch.testing.assert_close(box, marker_here, atol=2.5, rtol=0)
+                seen.add(int(class_id))
+
+    assert seen == {0, 1, 2, 3}
+
+
 def test_each_teacher_gets_its_own_boxes(folder):
     from distill_jobs.training.teachers.carried import BoxesTeacher, rows_of
 
