@@ -140,12 +140,14 @@ def _followers() -> Iterator[None]:
 
 
 def _go_on(folder: RunFolder, reporter: Reporter) -> RunResult:
-    from distill_jobs.releasing import refuse_unfit  # noqa: PLC0415  # heavy
+    from distill_jobs.release.beforehand import refuse_hopeless  # noqa: PLC0415  # heavy
+    from distill_jobs.releasing import refuse_unfit  # noqa: PLC0415  # likewise
 
     with folder.alone(), _followers(), page_written(folder, reporter):
         job = folder.job()
         dataset = data_step(folder, job, reporter)
         refuse_unfit(job, dataset)
+        refuse_hopeless(folder, job, dataset, reporter)
         teacher_step(folder, job, reporter)
         student_step(folder, job, reporter)
         release_steps(folder, job, dataset, reporter)
