@@ -105,7 +105,7 @@ def take_in(data: Data, reporter: Reporter) -> Intake:
 
 
 def refuse_faulty(intake: Intake, data: Data) -> None:
-    """Fail where too much is broken; one faulty image is always let through.
+    """Fail where too much is broken; of any share but 0 one faulty image is let through.
 
     Raises:
         TooFaulty: More images have faults than the job lets through, or a split has none left.

@@ -94,7 +94,8 @@ class Data(Section):
         split: None keeps the data set's own splits.
         unlabelled: Folders or lists (.txt) of images that the teacher alone explains.
         max_unlabelled_share: Of all images that are trained on.
-        max_faulty_share: More images than this with something broken refuse the data set.
+        max_faulty_share: More images than this with something broken refuse the data set;
+            one alone does where it is 0.
         near_duplicates: Whether almost the same picture on two sides of a split is listed or
             refused. The very same picture is always refused.
         near_duplicate_bits: Two pictures whose perceptual hashes differ in at most this many of 64

@@ -149,6 +149,14 @@ def test_too_many_faults_are_refused(data_set):
     refuse_faulty(taken_in(data_set), section(data_set, max_faulty_share=0.3))
 
 
+def test_one_faulty_image_is_refused_where_the_job_lets_none_through(data_set):
+    (data_set.parent / "images/train/0.png").write_bytes(b"")
+
+    refuse_faulty(taken_in(data_set), section(data_set, max_faulty_share=0.01))
+    with pytest.raises(TooFaulty, match="1 of 9 images are faulty"):
+        refuse_faulty(taken_in(data_set), section(data_set, max_faulty_share=0))
+
+
 def test_a_split_without_a_sound_image_is_refused(data_set):
     for image in (data_set.parent / "images/val").iterdir():
         image.write_bytes(b"")
