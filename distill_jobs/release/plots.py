@@ -118,10 +118,11 @@ def _draw_bars(
     values = np.array([one.value for one in figures])
     reach = np.array([[one.value - one.low, one.high - one.value] for one in figures]).T
     axes.bar(places, values, width, color=colour, label=name)
+    known = ~np.isnan(reach).any(axis=0)  # a whisker of no length would look sure
     axes.errorbar(
-        places,
-        values,
-        yerr=np.clip(np.nan_to_num(reach), 0, None),
+        places[known],
+        values[known],
+        yerr=np.clip(reach[:, known], 0, None),
         fmt="none",
         ecolor=_MUTED,
         elinewidth=1,

@@ -7,6 +7,7 @@ from pathlib import Path
 from distill_jobs.release.average_precision import Floats
 from distill_jobs.release.bootstrap import Bounded, Precisions
 from distill_jobs.release.evidence import Measured, Scores
+from distill_jobs.release.figure import Figure
 from distill_jobs.release.plots import Bar, plot_bars, plot_reliability
 from distill_jobs.release.told import Told
 from distill_jobs.tracking.page import PagePicture, embedded
@@ -58,6 +59,7 @@ def _class_bars(told: Told, student: Measured | None, teacher: Measured | None) 
             held.class_names[class_id],
             (student.scores, theirs),
             partial(Precisions.ap50_95, class_id=class_id),
+            int((student.operating.labels[:, class_id] > 0).sum()),
         )
         for class_id in student.scores.whole.class_ids
     ]
@@ -72,6 +74,7 @@ def _size_bars(told: Told, student: Measured | None, teacher: Measured | None) -
             size,
             (student.by_size[size], teacher.by_size[size] if teacher else None),
             lambda precisions: precisions.map50_95,
+            student.images_by_size[size],
         )
         for size, objects in student.objects_by_size.items()
         if objects
@@ -83,9 +86,12 @@ def _bar(
     name: str,
     pair: tuple[Scores, Scores | None],
     of: Callable[[Precisions], Floats],
+    images: int,
 ) -> Bar:
     ours, theirs = (
-        Bounded.of(float(of(one.whole)[0]), of(one.drawn), told.confidence) if one else None
+        Figure(float(of(one.whole)[0]), of(one.drawn), images).bounded(told.request.gate)
+        if one
+        else None
         for one in pair
     )
     return Bar(name, ours or Bounded.exact(0.0), theirs)

@@ -71,6 +71,22 @@ def test_the_plots_show_both_models(tmp_path: Path) -> None:
     assert {blue, orange} <= colours["bars.png"]
 
 
+def test_a_figure_without_bounds_has_no_whisker(tmp_path: Path) -> None:
+    for name, bounded in (("sure", Bounded.exact(0.5)), ("unsure", Bounded.unsure(0.5))):
+        plot_bars(
+            [Bar("cat", bounded, None)], tmp_path / f"{name}.png", title="AP", names=("a", "b")
+        )
+
+    grey, blue = [85, 85, 85], [220, 119, 31]  # BGR, of whiskers and bars
+    found = {
+        (name, str(colour)): int((_pixels(tmp_path / f"{name}.png") == colour).all(axis=1).sum())
+        for name in ("sure", "unsure")
+        for colour in (grey, blue)
+    }
+    assert found["sure", str(grey)] > found["unsure", str(grey)]
+    assert found["unsure", str(blue)] > 10_000
+
+
 def _pixels(path: Path) -> np.ndarray:
     picture = cv2.imread(str(path))
     assert picture is not None
