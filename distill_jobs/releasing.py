@@ -12,22 +12,19 @@ from distill_jobs.data.dataset import Dataset
 from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
-from distill_jobs.release import archive, standard
-from distill_jobs.release.answers import ask
-from distill_jobs.release.assess import images_of
+from distill_jobs.release import archive
+from distill_jobs.release.asking import ask_checkpoint, measure_checkpoint
 from distill_jobs.release.build import build_release
-from distill_jobs.release.card import as_handlers_read, draft
-from distill_jobs.release.dense import DenseDetector
 from distill_jobs.release.evaluate import Quality
+from distill_jobs.release.int8_images import Int8Images, int8_images
 from distill_jobs.release.report import gate_figures, threshold_figures
-from distill_jobs.release.request import Int8Tuning, Lineage, ReleaseRequest, ReleaseResult
-from distill_jobs.release.runtimes import TorchRuntime
+from distill_jobs.release.request import Int8Tuning, Lineage, ReleaseRequest
+from distill_jobs.release.result import ReleaseResult
 from distill_jobs.release.standard import Standard
-from distill_jobs.release.workbench import ask_checkpoint, keep_answers, stage_of
+from distill_jobs.release.workbench import stage_of
 from distill_jobs.run_folder import RunFolder
 
 Role = Literal["teacher", "student"]
-_CALIBRATION_IMAGES = 128
 
 
 def release_key(job: Job, role: str) -> str | None:
@@ -82,7 +79,7 @@ def measure_or_release(
     """
     request = _request(folder, job, dataset, role)
     if job.archive is None:
-        return _quality_figures(_measure(request, reporter))
+        return _quality_figures(measure_checkpoint(request, reporter))
     if role == "student":
         request = replace(request, teacher=_teacher(folder, job, request, reporter))
     with warnings.catch_warnings():
@@ -94,6 +91,8 @@ def measure_or_release(
 
 def _request(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> ReleaseRequest:
     split = dataset.held_out_split
+    validation = () if split == "val" else dataset.splits.get("val", ())
+    images = int8_images(dataset.split("train"), validation)
     key = release_key(job, role) or f"{job.name}-{role}-{job.version}"
     return ReleaseRequest(
         checkpoint=folder.checkpoint(role),
@@ -108,39 +107,36 @@ def _request(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> Relea
         exports=job.exports,
         class_names=dataset.class_names,
         samples=dataset.split(split),
-        calibration=calibration_images(dataset),
+        calibration=images.calibration,
+        choosing=images.choosing,
         data=job.data.path.parent.name if job.data.path else "scenes",
         split=split,
         gate=job.gate,
-        validation=() if split == "val" else dataset.splits.get("val", ()),
+        validation=validation,
         thresholds=job.thresholds,
         lineage=_lineage(folder, job, role),
-        int8_tuning=_int8_tuning(folder, job, dataset, role),
+        int8_tuning=_int8_tuning(folder, job, dataset, role, images),
         keep_unmeasured=job.keep_unmeasured,
     )
 
 
-def _int8_tuning(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> Int8Tuning | None:
+def _int8_tuning(
+    folder: RunFolder, job: Job, dataset: Dataset, role: Role, images: Int8Images
+) -> Int8Tuning | None:
     if job.qat is None or role == "teacher":
         return None
+    choosing = {one.image for one in images.choosing}
     return Int8Tuning(
         settings=job.qat,
-        images=tuple(one.image for one in dataset.split("train")),
+        images=tuple(one.image for one in dataset.split("train") if one.image not in choosing),
         teacher=folder.checkpoint("teacher") if job.distillation is not None else None,
     )
 
 
 def _teacher(folder: RunFolder, job: Job, request: ReleaseRequest, reporter: Reporter) -> Standard:
-    """Return the teacher's answers: those its own release kept, or else anew."""
-    work_dir = folder.path / "release" / "teacher"
-    key = release_key(job, "teacher") or ""
-    kept = standard.from_release(work_dir, stage_of(work_dir, key), images_of(request))
-    return kept or ask_checkpoint(folder.checkpoint("teacher"), request, reporter)
-
-
-def calibration_images(dataset: Dataset) -> tuple[Path, ...]:
-    """Return what quantization is calibrated with: the first images of the train split alone."""
-    return tuple(sample.image for sample in dataset.split("train")[:_CALIBRATION_IMAGES])
+    """Return the teacher's answers: those its own release kept, the others asked anew."""
+    stage = stage_of(folder.path / "release" / "teacher", release_key(job, "teacher") or "")
+    return ask_checkpoint(folder.checkpoint("teacher"), request, reporter, stage=stage)
 
 
 def _lineage(folder: RunFolder, job: Job, role: Role) -> Lineage:
@@ -173,25 +169,6 @@ def withdraw_unfinished(folder: RunFolder, job: Job, dataset: Dataset, role: Rol
         return
     if found == (digest(request.checkpoint), request.lineage.job_sha256):
         archive.remove(published)
-
-
-def _measure(request: ReleaseRequest, reporter: Reporter) -> Quality:
-    from distill_jobs.checkpoints import load_detector  # noqa: PLC0415  # a job that only trains
-
-    reporter.stage(f"measure {request.role}", len(request.samples))
-    module = DenseDetector(load_detector(request.checkpoint), request.image_size)
-    card = as_handlers_read(draft(request, request.class_names or ()))
-    answers = ask(
-        card,
-        TorchRuntime(module),
-        request.image_files,
-        request.samples,
-        on_image=reporter.advance,
-    )
-    keep_answers(request, (answers,))
-    if answers.quality is None:
-        raise RuntimeError("labelled samples were asked about and no quality came back")
-    return answers.quality
 
 
 def _quality_figures(quality: Quality | None) -> dict[str, Any]:

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from distill_jobs.data.dataset import IMAGE_SUFFIXES
-from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.release import gate, sign, standard
 from distill_jobs.release.agreement import Rule, compare_each
 from distill_jobs.release.answers import tensor_of
@@ -16,13 +14,16 @@ from distill_jobs.release.calibration import Calibration, calibrate
 from distill_jobs.release.checks import Check
 from distill_jobs.release.evaluate import match_all
 from distill_jobs.release.evidence import Accord, Evidence, Held, Measured
-from distill_jobs.release.request import ReleaseRequest, VariantResult
+from distill_jobs.release.frames import Frames
+from distill_jobs.release.request import ReleaseRequest
+from distill_jobs.release.requirements import device_for
+from distill_jobs.release.result import VariantResult
 from distill_jobs.release.runtimes import latency_ratios, torch_threads_kept
 from distill_jobs.release.standard import Images, Standard
 from distill_jobs.release.thresholds import ClassThreshold, keep_default, match_thresholds
 from handlers.card import Card
 from handlers.pipeline import Detections
-from handlers.runtimes import load_runtime
+from handlers.runtimes import Runtime, load_runtime
 
 # What cameras hear of is compared, so a box just under its threshold is no partner.
 _AS_HEARD = Rule(band=0.0)
@@ -52,8 +53,8 @@ class Own:
     """The release's own answers and files.
 
     Attributes:
-        answers: One an image of the check images.
-        frames: One a frame of `gate.frames`.
+        answers: The default variant's, one an image of the check images.
+        frames: Likewise, one a frame of `gate.frames`.
         card: As the handlers read it, operating thresholds in place.
         stage: Where its exported files lie.
         variants: Those that passed, the default first.
@@ -70,12 +71,12 @@ def images_of(request: ReleaseRequest) -> Images:
     """Return the images that a request's models are asked about.
 
     Raises:
-        ReleaseInvalid: `gate.frames` holds no image.
+        ReleaseInvalid: `gate.frames` holds no image that decodes.
     """
     return Images(
         held_out=request.image_files,
         validation=tuple(sample.image for sample in request.validation),
-        frames=_listed(request.gate.frames) if request.gate.frames else (),
+        frames=Frames.of(request.gate.frames).images,
     )
 
 
@@ -181,7 +182,7 @@ def _evidence(request: ReleaseRequest, own: Own, live: Standard | None) -> Evide
     held = None
     if request.samples:
         held = Held.out(request.samples, own.card.class_names, request.gate.resamples)
-    default = own.variants[0] if own.variants else None
+    default = own.variants[0]
     return Evidence(
         held=held,
         student=_measured(mine, held),
@@ -189,7 +190,7 @@ def _evidence(request: ReleaseRequest, own: Own, live: Standard | None) -> Evide
         live=_measured(live, held),
         accord=_accord(request, mine),
         live_accord=_accord(request, live),
-        file_bytes=default.file_bytes if default else None,
+        file_bytes=default.file_bytes,
         teacher_file_bytes=_default_bytes(request.teacher),
         latency_ratios=_in_turns(request, own),
     )
@@ -224,20 +225,16 @@ def _default_bytes(model: Standard | None) -> int | None:
 def _in_turns(request: ReleaseRequest, own: Own) -> Floats:
     """Time the default variants of student and teacher on one image, in turns."""
     teacher = request.teacher
-    if teacher is None or teacher.folder is None or not own.variants:
+    if teacher is None or teacher.folder is None:
         return np.zeros(0)
     card = Card.read(teacher.folder)
     with torch_threads_kept():
         runtimes = (
-            load_runtime(own.card, own.stage, own.variants[0].name, request.threads),
-            load_runtime(card, teacher.folder, card.variants[0].name, request.threads),
+            _default_runtime(own.card, own.stage, request.threads, own.variants[0].name),
+            _default_runtime(card, teacher.folder, request.threads, card.variants[0].name),
         )
         return latency_ratios(*runtimes, tensor_of(own.card, request.image_files[0])[None])
 
 
-def _listed(folder: Path) -> tuple[Path, ...]:
-    found = sorted(file for file in folder.glob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
-    if not found:
-        wanted = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise ReleaseInvalid("gate.frames", f"{folder} holds no image ({wanted})")
-    return tuple(found)
+def _default_runtime(card: Card, folder: Path, threads: int, name: str) -> Runtime:
+    return load_runtime(card, folder, name, threads, device_for(name))

@@ -16,8 +16,9 @@ from distill_jobs.release.card_findings import write_findings
 from distill_jobs.release.evaluate import Quality
 from distill_jobs.release.export import INPUT_NAME, OPSET, OUTPUT_NAME
 from distill_jobs.release.golden import Golden
-from distill_jobs.release.request import ReleaseRequest, VariantResult
+from distill_jobs.release.request import ReleaseRequest
 from distill_jobs.release.requirements import requirements
+from distill_jobs.release.result import VariantResult
 from distill_jobs.release.thresholds import ClassThreshold
 from handlers.card import Card
 from proto.wire.v1 import card_pb2
@@ -39,11 +40,11 @@ _NMS_IOU = 0.6
 
 @dataclass(frozen=True)
 class Measured:
-    """What is known of the checkpoint itself.
+    """What is known of the model.
 
     Attributes:
-        quality: Its own, in PyTorch; None: unmeasured.
-        parameters: How many.
+        quality: Of the default variant; None: unmeasured.
+        parameters: Of the checkpoint.
         checkpoint_sha256: Of its file.
         findings: What the gate judged by.
     """
@@ -126,7 +127,7 @@ def complete(
     Args:
         drafted: What `draft` returned.
         request: What was asked for.
-        measured: Of the checkpoint.
+        measured: Of the model.
         variants: Those that passed, fastest first.
         tolerances: By variant name.
         golden: The golden frames.

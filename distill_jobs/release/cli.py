@@ -18,7 +18,8 @@ from distill_jobs.telling import told_plainly
 
 if TYPE_CHECKING:
     from distill_jobs.recipe.release import Gate
-    from distill_jobs.release.request import ReleaseRequest, ReleaseResult
+    from distill_jobs.release.request import ReleaseRequest
+    from distill_jobs.release.result import ReleaseResult
 
 release_app = typer.Typer(
     no_args_is_help=True,
@@ -266,8 +267,8 @@ def _gate(file: Path | None, live: Path | None) -> "Gate":
 
 def _build(request: "ReleaseRequest", teacher: Path | None) -> "ReleaseResult":
     from distill_jobs.progress import RichReporter  # noqa: PLC0415 - keeps --help fast
+    from distill_jobs.release.asking import ask_checkpoint  # noqa: PLC0415 - likewise
     from distill_jobs.release.build import build_release  # noqa: PLC0415 - imports torch
-    from distill_jobs.release.workbench import ask_checkpoint  # noqa: PLC0415 - likewise
 
     with RichReporter() as reporter:
         if teacher is not None:

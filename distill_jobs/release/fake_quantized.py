@@ -12,6 +12,7 @@ from torch import nn
 from distill_jobs.errors import UnsupportedModel
 from distill_jobs.release.export import whole_file
 from distill_jobs.release.onnx_in_torch import OPERATORS, attributes_of
+from distill_jobs.release.rounding import fake_quantize
 
 # Weights are signed and symmetric; 7-bit where 8-bit products could saturate (ONNX Runtime's
 # `reduce_range`). Activations are unsigned 8-bit.
@@ -19,51 +20,6 @@ _WEIGHT_LIMIT, _REDUCED_WEIGHT_LIMIT = 127, 64
 _HIGHEST_ACTIVATION = 255
 _SMALLEST_SCALE = 1e-30
 _QUANTIZING = {"QuantizeLinear", "DequantizeLinear"}
-
-
-class _Rounding(torch.autograd.Function):
-    """Rounds in few passes over the values: autograd's own would keep six tensors for each."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, values: torch.Tensor, scale: torch.Tensor, low: float, high: float
-    ) -> torch.Tensor:
-        steps = values / scale
-        clamped = steps.clamp(low, high)
-        inside = clamped == steps
-        rounded = clamped.round_().mul_(scale)
-        ctx.save_for_backward(values, scale, rounded, inside)
-        return rounded
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        values, scale, rounded, inside = ctx.saved_tensors
-        passed = gradients[0] * inside
-        felt = torch.mul(gradients[0], rounded).sub_(passed * values)
-        return passed, felt.sum_to_size(scale.shape) / scale, None, None
-
-
-def fake_quantize(
-    values: torch.Tensor, scale: torch.Tensor, low: float, high: float
-) -> torch.Tensor:
-    """Round values to the steps of a quantized tensor; gradients pass as if it had not.
-
-        v̂ = s · round(clamp(v / s, low, high))
-
-    Esser et al., "Learned Step Size Quantization", ICLR 2020, equation 3: the gradient of v is that
-    of v̂ within the range and 0 outside; that of the step s is (v̂ − v) / s within and v̂ / s outside.
-
-    Args:
-        values: Any shape.
-        scale: Size of a step, above 0; broadcasts to `values`.
-        low: Lowest step, zero point already taken away.
-        high: Highest step, likewise.
-
-    Returns:
-        As `values`.
-    """
-    rounded: torch.Tensor = _Rounding.apply(values, scale, low, high)
-    return rounded
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from distill_jobs import checkpoints
+from distill_jobs.data.spread import spread
 from distill_jobs.progress import Reporter
 from distill_jobs.release import export, half, quantize, quantize_dynamic
 from distill_jobs.release.answers import tensor_of
@@ -22,7 +23,7 @@ from handlers.card import Card
 
 @dataclass(frozen=True)
 class Attempt:
-    """One way of making a variant; the next is tried when its answers are not good enough.
+    """One way of making a variant.
 
     Attributes:
         label: What is different about it: "2 float layers".
@@ -72,7 +73,7 @@ class Maker:
             yield Attempt("fine-tuning", partial(self._write_tuned, tuning))
 
     def _write_int8(self, stem_layers: int, file: Path) -> None:
-        images = self._request.calibration[: quantize.MAX_CALIBRATION_IMAGES]
+        images = spread(self._request.calibration, quantize.MAX_CALIBRATION_IMAGES)
         self._reporter.stage(f"{self._request.key}: calibrating INT8", len(images))
         quantize.quantize_int8(
             self._float_file(),

@@ -11,6 +11,8 @@ import torch
 from onnx import helper, numpy_helper
 from torch.nn import functional
 
+from distill_jobs.errors import UnsupportedModel
+
 Tensor = torch.Tensor
 Attributes = Mapping[str, Any]
 Operator = Callable[[Attributes, Sequence[Tensor]], Tensor | tuple[Tensor, ...]]
@@ -47,7 +49,10 @@ def _pool(attributes: Attributes, inputs: Sequence[Tensor]) -> Tensor:
 def _padding(attributes: Attributes) -> list[int]:
     pads = attributes.get("pads", [0, 0, 0, 0])
     if list(pads[:2]) != list(pads[2:]):
-        raise NotImplementedError(f"padding {pads}, which differs between two sides")
+        raise UnsupportedModel(
+            f"qat: cannot train through padding {pads}, which differs between two sides: leave "
+            "`qat:` out"
+        )
     return list(pads[:2])
 
 

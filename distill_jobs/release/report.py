@@ -14,7 +14,7 @@ from distill_jobs import files
 from distill_jobs.release.checks import Check
 from distill_jobs.release.report_page import page_of
 from distill_jobs.release.report_plots import draw_plots
-from distill_jobs.release.request import ReleaseResult
+from distill_jobs.release.result import ReleaseResult
 from distill_jobs.release.thresholds import ClassThreshold
 from distill_jobs.release.told import Told
 from distill_jobs.tracking.page import write_page
@@ -52,6 +52,7 @@ def figures(told: Told) -> dict[str, Any]:
         "refused": [asdict(one) | {"complaint": one.complaint} for one in told.failed],
         "parameters": told.parameters,
         "quality": asdict(told.quality) if told.quality else None,
+        "quality_in_pytorch": asdict(told.in_pytorch) if told.in_pytorch else None,
         "gate": gate_figures(found.checks),
         "thresholds": threshold_figures(found.thresholds),
         "calibration": asdict(found.calibration) if found.calibration else None,

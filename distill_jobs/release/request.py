@@ -1,4 +1,4 @@
-"""What a release is made of, and what came of it."""
+"""What a release is made of."""
 
 import re
 from dataclasses import dataclass, field
@@ -10,12 +10,7 @@ from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.recipe.compression import FineTuning
 from distill_jobs.recipe.release import Gate, Licences
 from distill_jobs.recipe.thresholds import Thresholds
-from distill_jobs.release.bootstrap import Bounded
-from distill_jobs.release.checks import Check
-from distill_jobs.release.evaluate import Quality
 from distill_jobs.release.standard import Standard
-from distill_jobs.release.thresholds import ClassThreshold
-from proto.wire.v1 import card_pb2
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 VERSION_PATTERN = re.compile(r"[0-9]+(\.[0-9]+){0,2}")
@@ -85,6 +80,8 @@ class ReleaseRequest:
         images: Unlabelled images to check the exports on and to take golden frames from where there
             are no samples.
         calibration: Images whose value ranges INT8 is fitted to; never held-out ones.
+        choosing: Labelled images on which the ways of making INT8 are compared; neither held out
+            nor calibrated with. Without them the first way is taken.
         data: Name of the data set, for the card.
         split: Its split that `samples` are of, for the card.
         gate: What must be reached.
@@ -111,6 +108,7 @@ class ReleaseRequest:
     samples: tuple[Sample, ...] = ()
     images: tuple[Path, ...] = ()
     calibration: tuple[Path, ...] = ()
+    choosing: tuple[Sample, ...] = ()
     data: str = ""
     split: str = ""
     gate: Gate = field(default_factory=Gate)
@@ -148,6 +146,8 @@ class ReleaseRequest:
 
         held_out = {sample.image for sample in self.samples}
         _refuse_seen("calibration", held_out & set(self.calibration), "INT8")
+        choosing = {sample.image for sample in self.choosing}
+        _refuse_seen("choosing", held_out & choosing, "INT8")
         validation = {sample.image for sample in self.validation}
         _refuse_seen("validation", held_out & validation, "the operating thresholds")
 
@@ -160,86 +160,6 @@ class ReleaseRequest:
     def image_files(self) -> tuple[Path, ...]:
         """What the exports are checked on: the samples' images, else the unlabelled ones."""
         return tuple(sample.image for sample in self.samples) or self.images
-
-
-@dataclass(frozen=True)
-class Latency:
-    """How long the model's run takes on one letterboxed image.
-
-    Attributes:
-        p50_ms: Median.
-        p99_ms: 99th percentile.
-        runs: How many were timed.
-        threads: How many the runtime had.
-    """
-
-    p50_ms: float
-    p99_ms: float
-    runs: int
-    threads: int
-
-
-@dataclass(frozen=True)
-class VariantResult:
-    """A runtime and precision that passed.
-
-    Attributes:
-        name: "RUNTIME-PRECISION".
-        file: Its weights in the archive.
-        file_bytes: Their size.
-        quality: None where there are no labels.
-        latency: Of one image.
-        matched_f1: Detections matched with PyTorch's, crossings of the threshold forgiven.
-        strict_f1: The same, not forgiven.
-        f1: `matched_f1` and its bounds.
-        drop_map50_95: What a reduced precision loses, and its bounds; None for FP32.
-    """
-
-    name: str
-    file: str
-    file_bytes: int
-    quality: Quality | None
-    latency: Latency
-    matched_f1: float
-    strict_f1: float
-    f1: Bounded | None = None
-    drop_map50_95: Bounded | None = None
-
-
-@dataclass(frozen=True)
-class ReleaseResult:
-    """A release that stands in the model store.
-
-    Attributes:
-        archive: NAME-VERSION.mar.
-        signature: Beside it.
-        card: As in the archive.
-        quality: Of the checkpoint itself, in PyTorch; None: unmeasured.
-        variants: Fastest first; the first is the default.
-        left_out: Why a variant that was asked for is not in the card, by name.
-        file_bytes: Of the archive.
-        parameters: Of the checkpoint.
-        sha256: Of the archive.
-        checks: What the gate held against its limits.
-        thresholds: Why each class's operating threshold is what it is.
-    """
-
-    archive: Path
-    signature: Path
-    card: card_pb2.Card
-    quality: Quality | None
-    variants: tuple[VariantResult, ...]
-    left_out: dict[str, str]
-    file_bytes: int
-    parameters: int
-    sha256: str
-    checks: tuple[Check, ...] = ()
-    thresholds: tuple[ClassThreshold, ...] = ()
-
-    @property
-    def latency_ms(self) -> dict[str, Latency]:
-        """Latency by variant name."""
-        return {variant.name: variant.latency for variant in self.variants}
 
 
 def _refuse_seen(field_name: str, seen: set[Path], what: str) -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from distill_jobs.release.dense import DenseDetector
-from distill_jobs.release.request import Latency
+from distill_jobs.release.result import Latency
 from handlers.runtimes import Runtime
 
 _WARM_UP_RUNS = 3

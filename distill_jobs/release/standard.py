@@ -13,9 +13,8 @@ from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.release import sign
 from distill_jobs.release.answers import ask
 from distill_jobs.release.archive import CARD_NAME
-from distill_jobs.release.stored import read_detections
 from handlers.card import Card, CardError
-from handlers.errors import RuntimeFailed
+from handlers.errors import HandlerError
 from handlers.pipeline import Detections
 from handlers.requirements import choose_variant
 from handlers.runtimes import load_runtime
@@ -67,42 +66,6 @@ class Standard:
         return np.array(self.thresholds, np.float32)
 
 
-def from_release(work_dir: Path, stage: Path, images: Images) -> Standard | None:
-    """Return what an earlier step's release left.
-
-    Args:
-        work_dir: Of that release.
-        stage: Its staged archive.
-        images: What it must have been asked about.
-
-    Returns:
-        None where it left nothing, or was asked about other images.
-    """
-    if not (stage / CARD_NAME).is_file():
-        return None
-    card = Card.read(stage)
-    found = [
-        read_detections(work_dir / file, wanted) if wanted else ()
-        for file, wanted in (
-            (HELD_OUT, images.held_out),
-            (VALIDATION, images.validation),
-            (FRAMES, images.frames),
-        )
-    ]
-    if any(one is None for one in found):
-        return None
-    held_out, validation, frames = (one or () for one in found)
-    return Standard(
-        name=f"{card.name}-{card.version}",
-        class_names=card.class_names,
-        thresholds=card.post_processing.operating_thresholds,
-        held_out=held_out,
-        validation=validation,
-        frames=frames,
-        folder=stage,
-    )
-
-
 def from_archive(
     archive: Path,
     public_key: Path,
@@ -135,17 +98,12 @@ def from_archive(
     sign.verify(archive, public_key)
     try:
         card, variant = _unpack(archive, folder)
+        _refuse_others(archive, card.class_names, tuple(class_names))
         runtime = load_runtime(card, folder, variant)
-    except (zipfile.BadZipFile, KeyError, CardError, RuntimeFailed) as error:
+        held_out = ask(card, runtime, images.held_out, (), on_image=on_image)
+        frames = ask(card, runtime, images.frames, (), on_image=on_image)
+    except HandlerError as error:
         raise ReleaseInvalid("gate.live", f"{archive}: cannot be asked: {error}") from error
-    if card.class_names != tuple(class_names):
-        raise ReleaseInvalid(
-            "gate.live",
-            f"{archive} knows the classes {', '.join(card.class_names)}, the student "
-            f"{', '.join(class_names)}: their figures do not compare",
-        )
-    held_out = ask(card, runtime, images.held_out, (), on_image=on_image)
-    frames = ask(card, runtime, images.frames, (), on_image=on_image)
     return Standard(
         name=f"{card.name}-{card.version}",
         class_names=card.class_names,
@@ -156,12 +114,24 @@ def from_archive(
     )
 
 
+def _refuse_others(archive: Path, known: tuple[str, ...], wanted: tuple[str, ...]) -> None:
+    if known != wanted:
+        raise ReleaseInvalid(
+            "gate.live",
+            f"{archive} knows the classes {', '.join(known)}, the student {', '.join(wanted)}: "
+            "their figures do not compare",
+        )
+
+
 def _unpack(archive: Path, folder: Path) -> tuple[Card, str]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with zipfile.ZipFile(archive) as parts:
-        parts.extract(CARD_NAME, folder)
-        card = Card.read(folder)
-        variant = choose_variant(card, None, None)
-        parts.extract(variant.file, folder)
+    try:
+        with zipfile.ZipFile(archive) as parts:
+            parts.extract(CARD_NAME, folder)
+            card = Card.read(folder)
+            variant = choose_variant(card, None, None)
+            parts.extract(variant.file, folder)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise CardError(f"no whole archive: {error}") from error
     return card, variant.name

@@ -7,7 +7,8 @@ from distill_jobs.release.assess import Findings
 from distill_jobs.release.bootstrap import REPORTED_CONFIDENCE
 from distill_jobs.release.checks import Check
 from distill_jobs.release.evaluate import Quality
-from distill_jobs.release.request import ReleaseRequest, VariantResult
+from distill_jobs.release.request import ReleaseRequest
+from distill_jobs.release.result import VariantResult
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Told:
     Attributes:
         request: What was asked for.
         findings: What came of it.
-        quality: Of the checkpoint itself, in PyTorch; None: unmeasured.
+        quality: Of the default variant, which will serve; None: unmeasured.
+        in_pytorch: Of the checkpoint itself; likewise.
         parameters: Of the checkpoint.
         variants: Those that passed, the default first.
         left_out: Why a variant is not among them, by name.
@@ -27,6 +29,7 @@ class Told:
     request: ReleaseRequest
     findings: Findings
     quality: Quality | None
+    in_pytorch: Quality | None
     parameters: int
     variants: Sequence[VariantResult]
     left_out: dict[str, str]

@@ -1,7 +1,6 @@
 """What every variant of a release is checked with: the checkpoint, its answers, its thresholds."""
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,20 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from distill_jobs import checkpoints
-from distill_jobs.data.dataset import Sample
 from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.progress import Reporter
 from distill_jobs.release import assess, card, making, standard
-from distill_jobs.release.answers import ask
+from distill_jobs.release.asking import Asker, keep_answers
 from distill_jobs.release.dense import DenseDetector
+from distill_jobs.release.frames import Frames
 from distill_jobs.release.parity import Answers
 from distill_jobs.release.request import ReleaseRequest
 from distill_jobs.release.runtimes import TorchRuntime
-from distill_jobs.release.standard import Standard
-from distill_jobs.release.stored import write_detections
 from distill_jobs.release.thresholds import ClassThreshold
 from handlers.card import Card
-from handlers.pipeline import Detections
 from proto.wire.v1 import card_pb2
 
 
@@ -39,7 +35,6 @@ class Workbench:
         stage: Folder the weights go to.
         images: What the models are asked about.
         reference: PyTorch's answers on the images that the gate judges by.
-        frames: PyTorch's answers on the unlabelled frames.
         chosen: Why each class's operating threshold is what it is.
         maker: Makes the variants' files.
         reporter: Told of progress.
@@ -53,7 +48,6 @@ class Workbench:
     stage: Path
     images: standard.Images
     reference: Answers
-    frames: tuple[Detections, ...]
     chosen: tuple[ClassThreshold, ...]
     maker: making.Maker
     reporter: Reporter
@@ -85,11 +79,13 @@ def prepare(request: ReleaseRequest, reporter: Reporter) -> Workbench:
     shutil.rmtree(stage, ignore_errors=True)  # of an earlier try: its files are not this release's
     stage.mkdir(parents=True)
     images = assess.images_of(request)
+    Frames.of(request.gate.frames).tell(request.work_dir, reporter)
     runtime = TorchRuntime(module)
-    asker = _Asker(request.key, card.as_handlers_read(drafted), runtime, reporter)
+    asker = Asker(request.checkpoint, card.as_handlers_read(drafted), runtime, reporter)
     reference = asker.ask(standard.HELD_OUT, images.held_out, request.samples)
     validation = asker.ask(standard.VALIDATION, images.validation)
-    frames = asker.ask(standard.FRAMES, images.frames)
+    # A student's frames are its default variant's to answer, once that is known.
+    frames = asker.ask(standard.FRAMES, images.frames if request.role == "teacher" else ())
     keep_answers(request, (reference, validation, frames))
     chosen = assess.choose_thresholds(request, names, validation.detections)
     drafted = card.with_thresholds(drafted, chosen)
@@ -103,7 +99,6 @@ def prepare(request: ReleaseRequest, reporter: Reporter) -> Workbench:
         stage=stage,
         images=images,
         reference=reference,
-        frames=frames.detections,
         chosen=chosen,
         maker=making.Maker(request, module, read, reporter),
         reporter=reporter,
@@ -113,77 +108,6 @@ def prepare(request: ReleaseRequest, reporter: Reporter) -> Workbench:
 def stage_of(work_dir: Path, key: str) -> Path:
     """Return where a release's archive is laid out before it is packed."""
     return work_dir / f"stage-{key}"
-
-
-def ask_checkpoint(checkpoint: Path, request: ReleaseRequest, reporter: Reporter) -> Standard:
-    """Ask a checkpoint that no release was made of about a request's images.
-
-    Args:
-        checkpoint: The teacher's.
-        request: Of its student.
-        reporter: Told of progress.
-
-    Returns:
-        Its answers, at the default thresholds.
-
-    Raises:
-        CheckpointRefused: It is no detector.
-        ReleaseInvalid: Its classes are not the student's.
-        DataSetInvalid: An image does not decode.
-    """
-    model = checkpoints.load_detector(checkpoint)
-    names = checkpoints.class_names(model)
-    student = checkpoints.class_names(checkpoints.load_detector(request.checkpoint))
-    if names != student:
-        raise ReleaseInvalid(
-            "teacher",
-            f"{checkpoint} knows the classes {', '.join(names)}, the student {', '.join(student)}: "
-            "their answers do not compare",
-        )
-    read = card.as_handlers_read(card.draft(request, names))
-    runtime = TorchRuntime(DenseDetector(model, request.image_size))
-    asker = _Asker(checkpoint.stem, read, runtime, reporter)
-    images = assess.images_of(request)
-    return Standard(
-        name=checkpoint.stem,
-        class_names=names,
-        thresholds=read.post_processing.operating_thresholds,
-        held_out=asker.ask(standard.HELD_OUT, images.held_out).detections,
-        validation=asker.ask(standard.VALIDATION, images.validation).detections,
-        frames=asker.ask(standard.FRAMES, images.frames).detections,
-    )
-
-
-def keep_answers(request: ReleaseRequest, answers: Sequence[Answers]) -> None:
-    """Keep what a model answered, in files of its work folder.
-
-    Args:
-        request: Of the model.
-        answers: On the held-out images, the validation images and the frames; fewer is fine.
-    """
-    images = assess.images_of(request)
-    of_file = (
-        (standard.HELD_OUT, images.held_out),
-        (standard.VALIDATION, images.validation),
-        (standard.FRAMES, images.frames),
-    )
-    for (file, files), one in zip(of_file, answers, strict=False):
-        if files:
-            write_detections(request.work_dir / file, files, one.detections)
-
-
-@dataclass(frozen=True)
-class _Asker:
-    name: str
-    card: Card
-    runtime: TorchRuntime
-    reporter: Reporter
-
-    def ask(self, file: str, images: Sequence[Path], samples: Sequence[Sample] = ()) -> Answers:
-        if not images:
-            return Answers((), None)
-        self.reporter.stage(f"{self.name}: {Path(file).stem} answers", len(images))
-        return ask(self.card, self.runtime, images, samples, on_image=self.reporter.advance)
 
 
 def _check_names(given: tuple[str, ...], own: tuple[str, ...]) -> None:

@@ -177,16 +177,6 @@ def test_models_of_the_parent_are_not_measured_on_what_they_were_trained_on(
     assert "1 image that data.parent trained on: measured on now" in heard.notes
 
 
-def test_calibration_takes_images_of_the_train_split_alone(begun):
-    from distill_jobs.releasing import calibration_images
-
-    folder = begun()
-
-    images = calibration_images(data_step(folder, folder.job(), Silent()))
-
-    assert [image.parent.name for image in images] == ["train"] * 3
-
-
 def test_drawn_scenes_may_have_some_without_labels(write_job, tmp_path):
     job = write_job((SCENES, "scenes: {train: 8, val: 4, test: 4, unlabelled: 3, size: 96}"))
     folder = RunFolder.create(tmp_path / "run", job, {})

@@ -14,8 +14,9 @@ from distill_jobs.recipe.compression import FineTuning
 from distill_jobs.release import export, quantize
 from distill_jobs.release.dense import DenseDetector
 from distill_jobs.release.export import INPUT_NAME, OUTPUT_NAME
-from distill_jobs.release.fake_quantized import FakeQuantized, fake_quantize
+from distill_jobs.release.fake_quantized import FakeQuantized
 from distill_jobs.release.fine_tune import Lesson, answer_distance, fine_tune
+from distill_jobs.release.rounding import fake_quantize
 
 # Of both kinds of head; the second has attention, the first DFL.
 ARCHITECTURES = ("yolov8n.yaml", "yolo26n.yaml")

@@ -1,15 +1,19 @@
 """Frames that do not decode are skipped, counted and listed."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from tiny_networks import OPEN_GATE
 
 from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.progress import Silent
+from distill_jobs.release.build import build_release
 from distill_jobs.release.frames import Frames
+from distill_jobs.release.request import ReleaseRequest
 
 
 class Heard(Silent):
@@ -70,6 +74,19 @@ def test_where_all_is_sound_nothing_is_said(yard: Path, tmp_path: Path) -> None:
 
     assert heard.notes == []
     assert not (tmp_path / "frame_faults.json").exists()
+
+
+def test_a_release_goes_on_without_a_broken_frame(
+    request_for: Callable[..., ReleaseRequest], yard: Path
+) -> None:
+    heard = Heard()
+    request = request_for(gate=OPEN_GATE.model_copy(update={"frames": yard}))
+
+    result = build_release(request, heard)
+
+    assert result.archive.exists()
+    assert sum("2 of 4 images are skipped" in note for note in heard.notes) == 1
+    assert (request.work_dir / "frame_faults.json").exists()
 
 
 def test_a_folder_without_a_sound_frame_is_named(yard: Path) -> None:

@@ -30,10 +30,12 @@ from distill_jobs.recipe.release import Gate, Licences
 from distill_jobs.release import archive, export, parity, sign
 from distill_jobs.release.agreement import Rule, compare
 from distill_jobs.release.answers import ask, tensor_of
-from distill_jobs.release.build import ReleaseRequest, ReleaseResult, build_release
+from distill_jobs.release.build import build_release
 from distill_jobs.release.card import as_handlers_read, draft
 from distill_jobs.release.dense import DenseDetector
 from distill_jobs.release.evaluate import evaluate
+from distill_jobs.release.request import ReleaseRequest
+from distill_jobs.release.result import ReleaseResult
 from distill_jobs.release.runtimes import TorchRuntime
 from distill_jobs.release.standard import Standard
 from handlers.pipeline import Detections, Frame, Pipeline

@@ -11,8 +11,9 @@ from distill_jobs.data.dataset import Dataset
 from distill_jobs.environment import data_root
 from distill_jobs.progress import Silent
 from distill_jobs.recipe.release import Licences
-from distill_jobs.release.build import ReleaseRequest, build_release
+from distill_jobs.release.build import build_release
 from distill_jobs.release.dense import DenseDetector
+from distill_jobs.release.request import ReleaseRequest
 
 COCO = data_root() / "coco256" / "data.yaml"
 WEIGHTS = data_root() / "weights" / "yolov8n.pt"
