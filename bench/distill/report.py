@@ -106,13 +106,18 @@ def _latency(plan: Plan) -> Figures | None:
 def _cells(plan: Plan) -> list[Figures]:
     """Return everything that was ever run here, in or out of the present plan."""
     planned = {cell.key for cell in plan.cells()}
-    trials = {
-        cell.key: arm
-        for fold in plan.chosen_folds()
-        for arm in arms.SPACES
-        for _, cell in plan.trials(arm, fold)
-    }
+    trials = _trials(plan)
     return [
-        {**one, "planned": one["key"] in planned, "trial_of": trials.get(one["key"])}
+        {**one, "planned": one["key"] in planned, "trial": trials.get(one["key"])}
         for one in plan.store.all_done()
     ]
+
+
+def _trials(plan: Plan) -> dict[str, Figures]:
+    """Return whose trial a cell is, the how many-th, and whether it was chosen, by key."""
+    return {
+        cell.key: {"arm": arm, "number": number, "chosen": choice == plan.choice(arm, fold)}
+        for fold in plan.chosen_folds()
+        for arm in arms.SPACES
+        for number, (choice, cell) in enumerate(plan.trials(arm, fold))
+    }

@@ -128,20 +128,42 @@ def costs(report: Figures) -> str:
 
 def trials(report: Figures) -> str:
     """Return everything that was tried, in or out of the plan."""
+    tried = [
+        cell
+        for cell in report["cells"]
+        if cell["kind"] == "train" and (cell["trial"] or not cell["planned"])
+    ]
     rows = [
         (
-            NAMES[cell["trial_of"]] if cell["trial_of"] else cell["name"],
+            NAMES[cell["trial"]["arm"]] if cell["trial"] else cell["name"],
             f"{cell['inputs']['fold_number']}",
             _choice(cell["inputs"]),
             f"{100 * cell['figures']['inner_map50_95']:.2f}",
             f"{cell['figures']['best_epoch']} of {cell['figures']['epochs_run']}",
-            "" if cell["planned"] else "left out of the plan",
+            _fate(cell, report["chosen"]),
         )
-        for cell in report["cells"]
-        if cell["kind"] == "train" and (cell["trial_of"] or not cell["planned"])
+        for cell in sorted(tried, key=_place)
     ]
     head = ("trial of", "fold", "what it tries", "inner mAP50-95", "best epoch", "")
     return table(head, rows)
+
+
+def _place(cell: Figures) -> tuple[int, ...]:
+    """Sort trials by arm, fold and choice; what no longer is in the plan comes last."""
+    trial, fold = cell["trial"], cell["inputs"]["fold_number"]
+    if trial is None:
+        return (len(NAMES), fold)
+    return (list(NAMES).index(trial["arm"]), fold, trial["number"])
+
+
+def _fate(cell: Figures, chosen: Figures) -> str:
+    trial = cell["trial"]
+    if trial is None:
+        return "left out of the plan"
+    if not trial["chosen"]:
+        return ""
+    edges = chosen[trial["arm"]][str(cell["inputs"]["fold_number"])]["at_edges"]
+    return f"chosen; at an edge: {', '.join(edges)}" if edges else "chosen"
 
 
 def _measured(goal: Figures) -> str:

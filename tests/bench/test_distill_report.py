@@ -170,7 +170,7 @@ def test_once_a_fold_is_whole_the_others_do_not_speak(tmp_path: Path) -> None:
     page = _words(tmp_path / "page.md")
     assert folds["folds"] == {"planned": [0, 1, 2], "whole": [0, 1]}
     assert set(folds["arms"]["none"]["folds"]) == {"0", "1"}
-    assert "Of folds 0, 1, 2 only 0, 1 " in page
+    assert "Finished so far: folds 0, 1 of 0, 1, 2" in page
 
 
 def test_choices_at_an_edge_are_named(tmp_path: Path) -> None:
@@ -181,7 +181,8 @@ def test_choices_at_an_edge_are_named(tmp_path: Path) -> None:
         "choice": arms.TEACHER_SPACE[0],
         "at_edges": ["lr0 0.00025"],
     }
-    assert "teacher, yolov8s, fold 1: lr0 0.00025" in _words(tmp_path / "page.md")
+    rows = [row for row in _words(tmp_path / "page.md").split("| |") if "yolov8s | 1 |" in row]
+    assert ["at an edge: lr0 0.00025" in row for row in rows] == [True, False]
 
 
 @pytest.mark.parametrize(("dis", "edges"), [(1.5, ["dis 1.5"]), (6.0, []), (24.0, ["dis 24"])])
