@@ -4,6 +4,8 @@ from typing import Any
 
 import torch
 
+from distill_jobs.training import ranks
+
 _LABELS = ("batch_idx", "cls", "bboxes")
 
 
@@ -22,13 +24,24 @@ def task_loss(
 
     Returns:
         float [3], box, class and DFL (or L1) loss, each a mean over the objects times the number
-        of labelled images; and the means by name, detached. Where no image is labelled all are 0,
-        and gradients of 0 reach the student.
+        of labelled images, of several processes the mean of their numbers; and the means by name,
+        detached. Where no image is labelled all are 0, and gradients of 0 reach the student.
     """
     labelled = batch.get("labelled")
-    if labelled is None or bool(labelled.all()):
+    if labelled is None:
         return _criterion(student, batch, predictions)
     labelled = labelled.to(batch["img"].device)
+    loss, items = _of_labelled(student, batch, predictions, labelled)
+    count = labelled.sum().float()
+    # The criterion multiplied by this process's own number, and divided by what all hold.
+    return loss * ranks.mean(count) / count.clamp(min=1), items
+
+
+def _of_labelled(
+    student: Any, batch: dict[str, torch.Tensor], predictions: Any, labelled: torch.Tensor
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    if labelled.all():
+        return _criterion(student, batch, predictions)
     if not labelled.any():
         first = torch.zeros_like(labelled)
         first[0] = True

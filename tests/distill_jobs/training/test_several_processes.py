@@ -1,6 +1,12 @@
 import pytest
 import torch
-from training_processes import draw_data, run_script, train_in_a_process, write_teacher
+from training_processes import (
+    draw_data,
+    run_script,
+    train_in_a_process,
+    write_found,
+    write_teacher,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +22,7 @@ from distill_jobs.data.dataset import Dataset
 from distill_jobs.progress import Silent
 from distill_jobs.recipe.distillation import Distillation
 from distill_jobs.recipe.networks import Student
-from distill_jobs.recipe.teachers import Voice
+from distill_jobs.recipe.teachers import FurtherTeacher, Voice
 from distill_jobs.training import ranks
 from distill_jobs.training.loop import forward_and_back
 from distill_jobs.training.networks import find_origin
@@ -24,13 +30,14 @@ from distill_jobs.training.teachers.faculty import Staff
 from distill_jobs.training.lesson import Lesson
 from distill_jobs.training.trainer import LessonTrainer
 
-folder, data, teacher, student, images = sys.argv[1:]
+folder, data, teacher, student, images, found = sys.argv[1:]
 ranks.join()
 distillation = Distillation(schedule={"warmup_epochs": 0, "ramp_epochs": 0})
+further = [FurtherTeacher(detections=Path(found), min_score=0.5)] if found else []
 lesson = Lesson(
     title="train", data=Dataset.load(Path(data)),
     origin=find_origin(Student(weights=Path(student))), reporter=Silent(),
-    staff=Staff.led_by(Path(teacher), Voice(), answers=Path(folder) / "answers"),
+    staff=Staff.led_by(Path(teacher), Voice(), further, answers=Path(folder) / "answers"),
     distillation=distillation, freeze_norms=True,
 )
 plain = dict.fromkeys(("mosaic", "fliplr", "scale", "translate", "hsv_h", "hsv_s", "hsv_v"), 0.0)
@@ -56,25 +63,41 @@ ranks.leave()
 """
 
 
-def test_two_processes_have_the_gradients_of_one_with_the_joint_batch(tmp_path):
-    data = draw_data(tmp_path / "data", train=8)
-    teacher = write_teacher(tmp_path / "teacher.pt", seed=5)
-    student = write_teacher(tmp_path / "student.pt", seed=6)
-    gradients = {}
-
-    for name, processes in (("one", 1), ("two", 2)):
-        arguments = (tmp_path / name, data, teacher, student, 8)
+def gradients_of_one_and_two(folder, data, student, *, found=""):
+    """Return the gradients of one batch of eight images, in one process and shared out to two."""
+    teacher = write_teacher(folder / "teacher.pt", seed=5)
+    gradients = []
+    for processes in (1, 2):
+        own = folder / str(processes)
+        arguments = (own, data, teacher, student, 8, found)
         run = run_script(_GRADIENTS, *map(str, arguments), processes=processes)
         assert run.returncode == 0, run.stderr
-        gradients[name] = torch.load(tmp_path / name / "gradients.pt", weights_only=True)
+        gradients.append(torch.load(own / "gradients.pt", weights_only=True))
+    assert torch.load(folder / "2/wrapped.pt", weights_only=True) == 0
+    return gradients
 
-    one, two = gradients["one"], gradients["two"]
+
+def assert_same(one, two):
     assert one.keys() == two.keys()
     assert len(one) > 50
-    assert torch.load(tmp_path / "two/wrapped.pt", weights_only=True) == 0
     for name in one:
         scale = one[name].abs().max().clamp(min=1e-6)
         torch.testing.assert_close(two[name] / scale, one[name] / scale, rtol=1e-4, atol=1e-6)
+
+
+def test_two_processes_have_the_gradients_of_one_with_the_joint_batch(tmp_path):
+    data = draw_data(tmp_path / "data", train=8)
+    student = write_teacher(tmp_path / "student.pt", seed=6)
+
+    assert_same(*gradients_of_one_and_two(tmp_path, data, student))
+
+
+def test_they_have_where_one_has_few_labels_and_boxes_teach_a_head_of_two_branches(tmp_path):
+    data = draw_data(tmp_path / "data", train=8, unlabelled=[3, 5, 7])  # of the second's four
+    found = write_found(tmp_path / "found.jsonl", data)
+    student = write_teacher(tmp_path / "student.pt", seed=6, name="yolo26n")
+
+    assert_same(*gradients_of_one_and_two(tmp_path, data, student, found=found))
 
 
 def test_two_processes_train_one_student_and_are_resumed_where_they_were(tmp_path):

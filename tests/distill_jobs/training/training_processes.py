@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from distill_jobs.data import scenes
+from distill_jobs.data.dataset import Dataset
 from distill_jobs.data.staging import write_description
 from distill_jobs.environment import PROJECT_ROOT, offline
 from distill_jobs.recipe.networks import Student
@@ -59,14 +61,34 @@ else:
 """
 
 
-def draw_data(folder: Path, *, train: int, side: int = 64) -> Path:
+def draw_data(folder: Path, *, train: int, side: int = 64, unlabelled: Sequence[int] = ()) -> Path:
     """Draw square scenes, four of them to validate on; returns the data.yaml."""
     for split, count in (("train", train), ("val", 4)):
         assert sum(1 for _ in scenes.write_split(folder, split, count, side, 0)) == count
-    return write_description(folder, scenes.CLASS_NAMES, ("train", "val")).path
+    images = sorted((folder / "images" / "train").iterdir())
+    strange = [images[index] for index in unlabelled]
+    for image in strange:
+        (folder / "labels" / "train" / f"{image.stem}.txt").unlink()
+    splits = ("train", "val")
+    return write_description(folder, scenes.CLASS_NAMES, splits, unlabelled=strange).path
 
 
-def write_teacher(path: Path, *, seed: int = 5) -> Path:
+def write_found(path: Path, data: Path) -> Path:
+    """Write detections as of another detector: one object in each training image."""
+    records = [
+        {
+            "image": sample.image.name,
+            "boxes_xyxy_px": [[8, 8, 30 + 3 * index, 40]],
+            "scores": [0.9],
+            "classes": [scenes.CLASS_NAMES[0]],
+        }
+        for index, sample in enumerate(Dataset.load(data).split("train"))
+    ]
+    path.write_text("\n".join(json.dumps(record) for record in records))
+    return path
+
+
+def write_teacher(path: Path, *, seed: int = 5, name: str = "yolov8n") -> Path:
     """Write a tiny detector of random weights that knows the scenes' classes."""
     offline()
     import torch
@@ -77,7 +99,7 @@ def write_teacher(path: Path, *, seed: int = 5) -> Path:
 
     torch.manual_seed(seed)
     # Wider than the students below, so that distilling features takes projectors.
-    shape = find_origin(Student(architecture="yolov8n", width=0.25)).shape
+    shape = find_origin(Student(architecture=name, width=0.25)).shape
     model: Any = DetectionModel(shape, nc=len(scenes.CLASS_NAMES), verbose=False)
     model.names = dict(enumerate(scenes.CLASS_NAMES))
     model.args = vars(get_cfg(overrides={"imgsz": 64}))
