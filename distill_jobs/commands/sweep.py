@@ -64,7 +64,7 @@ def sweep(
 
 
 def _tell(figures: "SweepFigures", folder: Path, console: Console) -> None:
-    from distill_jobs.sweeping.sweep import told  # noqa: PLC0415  # heavy
+    from distill_jobs.sweeping.ledger import told  # noqa: PLC0415  # keeps --help fast
 
     keys = list(dict.fromkeys(key for one in figures.trials for key in one.values))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
@@ -79,7 +79,7 @@ def _tell(figures: "SweepFigures", folder: Path, console: Console) -> None:
     states = [one.state for one in figures.trials]
     console.print(
         f"{figures.counted} trials on validation: {states.count('complete')} complete, "
-        f"{states.count('stopped early')} stopped early; {states.count('failed')} failed beside "
+        f"{states.count('stopped early')} stopped early; {figures.failed} failed beside "
         "them.",
         highlight=False,
     )

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from textwrap import wrap
 from typing import Literal
 
 from distill_jobs.files import write_json
 from distill_jobs.recipe.sweep import Value
 
 State = Literal["complete", "stopped early", "failed"]
+
+_WIDTH = 76
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,40 @@ class SweepFigures:
     @property
     def counted(self) -> int:
         """How many trials chose the best: those stopped early are looks at validation too."""
-        return sum(one.state != "failed" for one in self.trials)
+        return len(self.trials) - self.failed
+
+    @property
+    def failed(self) -> int:
+        """How many came to nothing."""
+        return sum(one.state == "failed" for one in self.trials)
 
     def ranked(self) -> list[TrialFigures]:
         """Return the finished trials, the best first."""
         finished = [one for one in self.trials if one.state == "complete" and one.value is not None]
         return sorted(finished, key=lambda one: (-(one.value or 0.0), one.number))
+
+    def told_last(self, wanted: int) -> list[str]:
+        """Tell of the trial that has just ended, on lines that fit a terminal.
+
+        Args:
+            wanted: How many are to count in all.
+        """
+        last = self.trials[-1]
+        tried = ", ".join(
+            f"{key.rpartition('.')[2]} {told(value)}" for key, value in last.values.items()
+        )
+        if last.state == "failed":
+            return [*wrap(f"a trial failed: {last.reason}", _WIDTH), *wrap(tried, _WIDTH)]
+        best = self.ranked()[:1]
+        so_far = f"; best {best[0].value:.4f} of trial {best[0].number}" if best else ""
+        ended = f", {last.state} at epoch {last.epochs}" if last.state != "complete" else ""
+        value = "-" if last.value is None else f"{last.value:.4f}"
+        head = f"trial {self.counted}/{wanted}: {self.metric} {value}{ended}{so_far}"
+        indent = "  "
+        return [
+            *wrap(head, _WIDTH),
+            *wrap(tried, _WIDTH, initial_indent=indent, subsequent_indent=indent),
+        ]
 
     def write(self, path: Path) -> None:
         """Write all of it as JSON."""
@@ -71,7 +102,12 @@ class SweepFigures:
                 "counted": self.counted,
                 "complete": states.count("complete"),
                 "stopped_early": states.count("stopped early"),
-                "failed": states.count("failed"),
+                "failed": self.failed,
                 "trials": [asdict(one) for one in self.trials],
             },
         )
+
+
+def told(value: Value) -> str:
+    """Write a tried value as short as it goes."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

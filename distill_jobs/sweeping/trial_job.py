@@ -41,13 +41,14 @@ def extremes(space: Mapping[str, Range]) -> list[dict[str, Value]]:
     return settings
 
 
-def write_trial_job(job: Job, values: Mapping[str, Value], path: Path) -> Job:
+def write_trial_job(job: Job, values: Mapping[str, Value], path: Path, base: Path) -> Job:
     """Write the job file of a trial and read it back.
 
     Args:
         job: The swept job.
         values: By dotted key.
         path: The new file; its paths are absolute.
+        base: Where relative paths among the values start: the swept job file's folder.
 
     Returns:
         The trial's job.
@@ -55,13 +56,24 @@ def write_trial_job(job: Job, values: Mapping[str, Value], path: Path) -> Job:
     Raises:
         JobFileInvalid: A value breaks its limit, or its key does not exist.
     """
-    content = job.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    content = _content(job)
     content.pop("sweep", None)
     for key, value in values.items():
-        _put(content, key.split("."), value)
+        if not _put(content, key.split("."), value):
+            raise JobFileInvalid(path, 1, key, "there are no keys below a value")
+    _write(content, path)
+    trial = Job.load(path, base=base)
+    _write(_content(trial), path)
+    return trial
+
+
+def _content(job: Job) -> dict[str, Any]:
+    return job.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def _write(content: dict[str, Any], path: Path) -> None:
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     write_atomically(path, text.encode())
-    return Job.load(path)
 
 
 def check_space(job: Job, file: Path, scratch: Path) -> None:
@@ -79,7 +91,7 @@ def check_space(job: Job, file: Path, scratch: Path) -> None:
     try:
         for setting in extremes(space):
             try:
-                write_trial_job(job, setting, scratch)
+                write_trial_job(job, setting, scratch, file.resolve().parent)
             except JobFileInvalid as error:
                 (key, value), *_ = setting.items()
                 problem = error.message.rpartition(f"{scratch}:")[2].partition(": ")[2]
@@ -90,8 +102,14 @@ def check_space(job: Job, file: Path, scratch: Path) -> None:
         scratch.unlink(missing_ok=True)
 
 
-def _put(content: dict[str, Any], steps: list[str], value: Value) -> None:
+def _put(content: dict[str, Any], steps: list[str], value: Value) -> bool:
+    """Set a value below sections that are made where they are missing; False where one is none."""
     *sections, last = steps
     for name in sections:
-        content = content.setdefault(name, {})
+        if content.get(name) is None:
+            content[name] = {}
+        content = content[name]
+        if not isinstance(content, dict):
+            return False
     content[last] = value
+    return True

@@ -1,9 +1,13 @@
 """The sweep's own rules, with a runner that makes up each epoch instead of training it."""
 
+import contextlib
 import json
 from dataclasses import dataclass, field
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from distill_jobs.errors import JobError, JobFileInvalid, TrainingFailed
 from distill_jobs.job import Job
@@ -27,13 +31,19 @@ class Killed(BaseException):
 
 @dataclass
 class MadeUp:
-    """Trials whose quality falls with the distance of the box loss's weight from 4."""
+    """Trials whose quality falls with the distance of the box loss's weight from 4.
 
-    epochs: int = 4
+    As a real training it goes on after the last epoch that was kept, and an epoch is kept once
+    those who listen were told of it.
+    """
+
+    rises: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
     prepared: int = 0
     trained: list[str] = field(default_factory=list)
     fail_above: float = 100.0
-    killed_in: int | None = None
+    killed_in: str = ""
+    killed_at: int = 1
+    killed_when: str = "kept"
 
     def prepare(self, folder, reporter):
         self.prepared += 1
@@ -52,31 +62,30 @@ class MadeUp:
         weight = job.distillation.losses.box
         if weight > self.fail_above:
             raise TrainingFailed(f"a loss of {weight:.1f} became NaN")
-        quality = 0.8 - 0.05 * abs(weight - 4)
-        rows = ["epoch,metrics/mAP50-95(B)"]
-        training = folder.training("student")
-        training.mkdir(parents=True, exist_ok=True)
-        for number in range(self.epochs):
-            value = quality * (number + 1) / self.epochs
-            rows.append(f"{number + 1},{value}")
-            (training / "results.csv").write_text("\n".join(rows))
+        kept = folder.path / "kept"
+        for number in range(int(kept.read_text()) if kept.exists() else 0, len(self.rises)):
+            value = (0.8 - 0.05 * abs(weight - 4)) * self.rises[number]
+            dies = (self.killed_in, self.killed_at) == (folder.path.name, number + 1)
             for listener in listeners:
                 listener.epoch_ended(self.seen(number, value))
-            if self.killed_in == len(self.trained):
+            if dies and self.killed_when == "told":
+                raise Killed
+            kept.write_text(str(number + 1))
+            if dies:
                 raise Killed
 
     def seen(self, number, value):
         return EpochSeen(
             "distil student",
             number,
-            self.epochs,
+            len(self.rises),
             number,
             {},
             {"map50_95": value},
             (),
             1.0,
             0.0,
-            number + 1 == self.epochs,
+            number + 1 == len(self.rises),
             tuple,
         )
 
@@ -145,13 +154,13 @@ def test_the_same_command_again_does_nothing_and_more_trials_add_to_those_done(s
 
 def test_a_killed_trial_goes_on_in_its_own_folder_with_its_own_values(swept, tmp_path):
     with pytest.raises(Killed):
-        run(swept, tmp_path / "sweep", 3, MadeUp(killed_in=2))
+        run(swept, tmp_path / "sweep", 3, MadeUp(killed_in="0002"))
     tried = RunFolder.open(tmp_path / "sweep/trials/0002").job().distillation
 
     runner = MadeUp()
     figures = run(swept, tmp_path / "sweep", 3, runner)
 
-    assert runner.trained == ["0002", "0004"]
+    assert runner.trained == ["0002", "0003"]
     assert [one.state for one in figures.trials] == ["complete"] * 3
     assert tried is not None
     second = figures.trials[1]
@@ -161,12 +170,50 @@ def test_a_killed_trial_goes_on_in_its_own_folder_with_its_own_values(swept, tmp
     )
 
 
-def test_what_is_tried_depends_on_the_trials_before_alone(swept, tmp_path):
-    one = run(swept, tmp_path / "one", 6, MadeUp())
-    run(swept, tmp_path / "other", 3, MadeUp())
-    other = run(swept, tmp_path / "other", 6, MadeUp())
+@pytest.mark.parametrize(("epoch", "when"), [(1, "told"), (2, "kept"), (4, "kept")])
+def test_a_sweep_that_is_killed_in_each_trial_ends_as_one_that_was_not(
+    swept, tmp_path, epoch, when
+):
+    unbroken = run(swept, tmp_path / "one", 5, MadeUp(fail_above=7.0))
 
-    assert [trial.values for trial in one.trials] == [trial.values for trial in other.trials]
+    for trial in unbroken.trials:
+        killed = MadeUp(fail_above=7.0, killed_in=trial.folder, killed_at=epoch, killed_when=when)
+        with contextlib.suppress(Killed):
+            run(swept, tmp_path / "other", 5, killed)
+    broken = run(swept, tmp_path / "other", 5, MadeUp(fail_above=7.0))
+
+    assert {one.state for one in unbroken.trials} == {"complete", "stopped early", "failed"}
+    assert broken.trials == unbroken.trials
+    best = [(tmp_path / name / "best.yaml").read_text() for name in ("one", "other")]
+    assert best[0] == best[1]
+
+
+def test_a_kill_while_values_are_drawn_changes_nothing(swept, tmp_path):
+    plan = open_sweep(swept, tmp_path / "killed", 3)
+    storage = JournalStorage(JournalFileBackend(str(plan.folder.path / "trials.journal")))
+    optuna.create_study(storage=storage, study_name=plan.job.name, direction="maximize").ask()
+
+    killed = run_sweep(plan, MadeUp(), Silent())
+    unbroken = run(swept, tmp_path / "unbroken", 3, MadeUp())
+
+    assert killed.trials == unbroken.trials
+
+
+def test_the_best_epoch_of_a_trial_that_was_killed_after_it_is_known(swept, tmp_path):
+    falls = (1.0, 0.5, 0.6, 0.7)
+    with pytest.raises(Killed):
+        run(swept, tmp_path / "sweep", 1, MadeUp(rises=falls, killed_in="0001"))
+
+    (trial,) = run(swept, tmp_path / "sweep", 1, MadeUp(rises=falls)).trials
+
+    assert (trial.epoch, trial.epochs) == (1, 4)
+    quality = 0.8 - 0.05 * abs(trial.values["distillation.losses.box"] - 4)
+    assert trial.value == pytest.approx(quality)
+
+
+def test_a_trial_without_a_finite_epoch_has_failed(swept, tmp_path):
+    with pytest.raises(JobError, match="no epoch of it was measured on the validation split"):
+        run(swept, tmp_path / "sweep", 1, MadeUp(rises=(float("nan"),)))
 
 
 def test_failed_trials_are_told_and_not_counted(swept, tmp_path):

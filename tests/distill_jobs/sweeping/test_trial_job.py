@@ -30,6 +30,7 @@ def test_a_trial_changes_what_it_tries_and_nothing_else(write_job, tmp_path):
         swept,
         {"distillation.losses.class": 2.5, "training.batch": 4},
         tmp_path / "deep/down/trial.yaml",
+        tmp_path,
     )
 
     assert trial.distillation is not None
@@ -43,11 +44,17 @@ def test_a_trial_changes_what_it_tries_and_nothing_else(write_job, tmp_path):
 
 def test_paths_of_a_trial_are_those_of_the_swept_job(write_job, tmp_path):
     path = write_job((LICENCES, SPACE), ("architecture: yolov5n\n  width: 0.125", "weights: s.pt"))
+    target = tmp_path / "far/trial.yaml"
 
-    trial = write_trial_job(Job.load(path), {"training.batch": 4}, tmp_path / "far/trial.yaml")
+    same = write_trial_job(Job.load(path), {"training.batch": 4}, target, tmp_path).student
+    other = write_trial_job(Job.load(path), {"student.weights": "o.pt"}, target, tmp_path).student
+    read_back = Job.load(target).student
 
-    assert trial.student is not None
-    assert trial.student.weights == tmp_path / "s.pt"
+    assert same is not None
+    assert same.weights == tmp_path / "s.pt"
+    assert other == read_back
+    assert other is not None
+    assert other.weights == tmp_path / "o.pt"
 
 
 def test_a_key_that_does_not_exist_is_refused_before_the_first_trial(write_job):
@@ -55,6 +62,14 @@ def test_a_key_that_does_not_exist_is_refused_before_the_first_trial(write_job):
 
     assert "sweep.space.distillation.losses.clas: 0.5 is not possible" in message
     assert "unknown key" in message
+
+
+@pytest.mark.parametrize("key", ["training.batch.x", "training.batch.x.y"])
+def test_a_key_below_a_value_is_refused_before_the_first_trial(write_job, key):
+    message = refused(write_job, ("training.batch", key))
+
+    assert f"sweep.space.{key}: 4 is not possible" in message
+    assert "there are no keys below a value" in message
 
 
 def test_an_end_beyond_a_limit_is_refused_before_the_first_trial(write_job):
