@@ -11,7 +11,7 @@ from distill_jobs.files import write_atomically
 
 RESUME_FILE = "resume.pt"
 # Raised when a state of before cannot be read any more.
-_FORMAT = 1
+_FORMAT = 2
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:

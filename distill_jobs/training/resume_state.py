@@ -39,11 +39,6 @@ def take_state(trainer: "LessonTrainer") -> dict[str, Any] | None:
         "model": trainer.trained_tensors(),
         "ema": trainer.ema.ema.state_dict(),
         "ema_updates": int(trainer.ema.updates),
-        "gradients": {
-            name: parameter.grad
-            for name, parameter in model.named_parameters()
-            if parameter.grad is not None
-        },
         "optimizer": trainer.optimizer.state_dict(),
         "scaler": trainer.scaler.state_dict(),
         "scheduler_epoch": int(trainer.scheduler.last_epoch),
@@ -82,7 +77,7 @@ def put_back_state(trainer: "LessonTrainer", state: dict[str, Any]) -> None:
     _overwrite(trainer.trained_tensors(), {**state["model"], **own["buffers"]})
     _overwrite(trainer.ema.ema.state_dict(), state["ema"])
     trainer.ema.updates = state["ema_updates"]
-    _put_back_gradients(model, state["gradients"], trainer.device)
+    _put_back_gradients(model, own["gradients"], trainer.device)
     trainer.optimizer.load_state_dict(state["optimizer"])
     trainer.scaler.load_state_dict(state["scaler"])
     trainer.scheduler.last_epoch = state["scheduler_epoch"]
@@ -103,6 +98,12 @@ def _of_this_process(trainer: "LessonTrainer") -> dict[str, Any]:
     return {
         "random": read_random_states(),
         "buffers": buffers,
+        # Processes sum theirs up only in the batch that updates the weights.
+        "gradients": {
+            name: parameter.grad.cpu()
+            for name, parameter in model.named_parameters()
+            if parameter.grad is not None
+        },
         "buffered_images": [int(index) for index in trainer.train_loader.dataset.buffer],
     }
 

@@ -54,7 +54,7 @@ def test_killed_trainings_end_as_one_that_was_never_stopped(tmp_path):
         died = train_in_a_process([tmp_path / name], data, RECIPE, teacher=teacher, kill_at=moment)
         assert died.returncode == -9, died.stderr
     within = torch.load(tmp_path / "c/training/resume.pt", weights_only=True)
-    assert within["gradients"], "killed between two updates of the weights"
+    assert within["processes"][0]["gradients"], "killed between two updates of the weights"
     done = train_in_a_process([tmp_path / n for n in "abc"], data, RECIPE, teacher=teacher)
 
     assert done.returncode == 0, done.stderr

@@ -101,10 +101,11 @@ def test_they_have_where_one_has_few_labels_and_boxes_teach_a_head_of_two_branch
 
 
 def test_two_processes_train_one_student_and_are_resumed_where_they_were(tmp_path):
-    data = draw_data(tmp_path / "data", train=16)
-    recipe = {"epochs": 2, "batch": 8, "optimizer": "SGD", "warmup_epochs": 0, "lr0": 0.001}
+    data = draw_data(tmp_path / "data", train=24)
+    recipe = {"epochs": 2, "batch": 8, "optimizer": "SGD", "warmup_epochs": 0, "lr0": 0.01}
+    recipe["accumulate"] = 2  # the last of an epoch's three batches waits for the next epoch
 
-    died = train_in_a_process([tmp_path / "b"], data, recipe, kill_at=3, processes=2)
+    died = train_in_a_process([tmp_path / "b"], data, recipe, kill_at=4, processes=2)
     done = train_in_a_process([tmp_path / "a", tmp_path / "b"], data, recipe, processes=2)
 
     assert died.returncode != 0
@@ -112,6 +113,6 @@ def test_two_processes_train_one_student_and_are_resumed_where_they_were(tmp_pat
     assert "going on with epoch 2 of 2" in (tmp_path / "b/run.log").read_text()
     states = [torch.load(tmp_path / n / "training/resume.pt", weights_only=True) for n in "ab"]
     assert len(states[0]["processes"]) == 2
-    for name, tensor in states[0]["model"].items():
-        torch.testing.assert_close(states[1]["model"][name], tensor, msg=name)
+    different = [n for n, one in states[0]["model"].items() if not one.equal(states[1]["model"][n])]
+    assert different == []
     assert (tmp_path / "a/student.pt").read_bytes() == (tmp_path / "b/student.pt").read_bytes()
