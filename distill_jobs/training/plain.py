@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from ultralytics.utils.torch_utils import strip_optimizer
 
+from distill_jobs.errors import TrainingFailed
 from distill_jobs.files import write_atomically
 
 _KEPT = ("model", "epoch", "train_args", "train_metrics", "version", "license", "docs")
@@ -24,9 +25,16 @@ def write_plain_checkpoint(trained: Path, target: Path) -> None:
     Args:
         trained: `best.pt` or `last.pt` of a training; left as it is.
         target: Replaced whole.
+
+    Raises:
+        TrainingFailed: `trained` is damaged.
     """
     stripped = trained.with_name("stripped.pt")
     checkpoint: dict[str, Any] = strip_optimizer(trained, str(stripped))
+    if not checkpoint:  # ultralytics skips it, and writes nothing
+        raise TrainingFailed(
+            f"{trained} is damaged. Remove the folder {trained.parents[1]} to train anew"
+        )
     stripped.unlink()
     model = checkpoint["model"]
     model.args = _portable(model.args)

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import torch
+from ultralytics.utils import LOGGER
 
 from distill_jobs.data.dataset import Dataset
 from distill_jobs.errors import JobError, TrainingFailed
@@ -29,6 +31,18 @@ from distill_jobs.training.settling import Settling, settle_if_better
 from distill_jobs.training.teachers.faculty import Staff
 from distill_jobs.training.trackers import no_trackers
 from distill_jobs.training.trainer import LessonTrainer
+
+_FROM_WITHIN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    cv2.error,
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +103,7 @@ def train(request: TrainRequest, reporter: Reporter) -> Settling | None:
     ranks.join()
     ranks.from_first(replace(request, listeners=()))
     _train_together(request, reporter)
-    with logged_to(request.log):
+    with logged_to(request.log), _failures_told(request):
         return _collect(request, reporter)
 
 
@@ -114,7 +128,7 @@ def with_followers() -> Iterator[None]:
 
 
 def _train_together(request: TrainRequest, reporter: Reporter) -> None:
-    with logged_to(request.log if ranks.leads() else None):
+    with logged_to(request.log if ranks.leads() else None), _failures_told(request):
         state = ranks.from_first(_last_state(request.folder) if ranks.leads() else None)
         if state is None or not state["finished"]:
             _run(request, reporter, state)
@@ -144,17 +158,27 @@ def _run(request: TrainRequest, reporter: Reporter, state: dict[str, Any] | None
         freeze_norms=training.freeze_batch_norm,
         workers=training.workers,
     )
+    with _expected_warnings(), no_trackers():
+        LessonTrainer(lesson, _overrides(request)).train()
+
+
+@contextlib.contextmanager
+def _failures_told(request: TrainRequest) -> Iterator[None]:
+    """Turn what ultralytics, torch and the disk raise into errors of ours.
+
+    Other classes pass: a listener that ends a training raises one of its own.
+    """
     try:
-        with _expected_warnings(), no_trackers():
-            LessonTrainer(lesson, _overrides(request)).train()
+        yield
     except JobError:
         raise
     except torch.OutOfMemoryError as error:
         raise TrainingFailed(
-            f"{request.title} ran out of the GPU's memory at batch {training.batch}: halve `batch` "
-            "and double `accumulate`"
+            f"{request.title} ran out of the GPU's memory at batch {request.training.batch}: halve "
+            "`batch` and double `accumulate`"
         ) from error
-    except (RuntimeError, ValueError, AssertionError, FileNotFoundError) as error:
+    except _FROM_WITHIN as error:
+        LOGGER.exception(f"{request.title} failed")
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TrainingFailed(
             f"{request.title} failed: {reason}. The whole story is in {request.log}"

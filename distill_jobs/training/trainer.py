@@ -248,6 +248,8 @@ class LessonTrainer(DetectionTrainer):
     def save_model(self) -> bool:
         """Write `last.pt` and `best.pt` so that a kill leaves the old one or the new one."""
         last, best = self.last, self.best
+        for path in (best, last):  # a kill may have left half a file
+            _half_written(path).unlink(missing_ok=True)
         self.last, self.best = _half_written(last), _half_written(best)
         try:
             saved = bool(super().save_model())

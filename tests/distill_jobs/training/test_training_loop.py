@@ -124,7 +124,7 @@ def test_accumulated_batches_update_the_weights_once(tmp_path):
     state = train_here(tmp_path / "run", batch=2, accumulate=4)
 
     assert state["ema_updates"] == 2  # 8 images an epoch, 2 epochs
-    assert state["gradients"] == {}
+    assert state["processes"][0]["gradients"] == {}
 
 
 def test_frozen_batch_statistics_stay(tmp_path):
@@ -173,23 +173,29 @@ def test_a_finished_training_is_not_trained_again_and_its_last_step_is(tmp_path)
     assert again.notes == told.notes[-1:]
 
 
+def trainer_of(data, folder):
+    from distill_jobs.training.lesson import Lesson
+    from distill_jobs.training.networks import find_origin
+    from distill_jobs.training.trainer import LessonTrainer
+
+    origin = find_origin(Student(architecture="yolov8n", width=0.125))
+    lesson = Lesson("train", data, origin, None, None, Silent())
+    arguments = {"model": "student.yaml", "imgsz": 64, "batch": 2, "device": "cpu", "workers": 0}
+    return LessonTrainer(
+        lesson, {**arguments, "amp": False, "plots": False, "save_dir": str(folder)}
+    )
+
+
 def test_a_network_is_validated_on_the_pictures_that_a_release_is_measured_on(tmp_path):
     offline()
     import cv2
     from ultralytics.data import build_dataloader
 
-    from distill_jobs.training.lesson import Lesson
-    from distill_jobs.training.networks import find_origin
-    from distill_jobs.training.trainer import LessonTrainer
-
     data = Dataset.load(draw_data(tmp_path / "data", train=2))
     for sample in data.split("val"):
         wide = cv2.resize(cv2.imread(str(sample.image)), (32, 20))
         assert cv2.imwrite(str(sample.image), wide)
-    origin = find_origin(Student(architecture="yolov8n", width=0.125))
-    lesson = Lesson("train", data, origin, None, None, Silent())
-    folder = str(tmp_path / "training")
-    trainer = LessonTrainer(lesson, {"model": "s.yaml", "imgsz": 64, "save_dir": folder})
+    trainer = trainer_of(data, tmp_path / "training")
     trainer.setup_model()
 
     split = trainer.build_dataset(trainer.data["val"], "val", 4)
@@ -217,3 +223,40 @@ def test_ultralytics_reports_to_nobody(tmp_path):
     assert not ONLINE
     assert not events.enabled
     assert os.environ["YOLO_AUTOINSTALL"] == "false"
+
+
+def test_half_a_checkpoint_of_a_killed_process_replaces_none(tmp_path):
+    offline()
+    trainer = trainer_of(Dataset.load(draw_data(tmp_path / "data", train=2)), tmp_path / "training")
+    trainer._setup_train()
+    trainer.best.write_bytes(b"the best so far")
+    trainer.best.with_suffix(".writing").write_bytes(b"half")
+
+    trainer.epoch, trainer.fitness, trainer.best_fitness = 1, 0.5, 0.6
+    trainer.save_model()
+
+    assert trainer.best.read_bytes() == b"the best so far"
+    assert torch.load(trainer.last, weights_only=False)["epoch"] == 1
+    assert not list(trainer.wdir.glob("*.writing"))
+
+
+def test_a_damaged_checkpoint_is_told_and_not_raised_through(tmp_path):
+    train_here(tmp_path / "run", epochs=1)
+    (tmp_path / "run/training/weights/best.pt").write_bytes(b"half")
+
+    with pytest.raises(TrainingFailed, match=r"best\.pt is damaged\. Remove the folder .*training"):
+        train_here(tmp_path / "run", epochs=1)
+
+
+class FullDisk(Silent):
+    def advance(self, parts=1):
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_is_told_and_the_story_is_in_the_log(tmp_path):
+    with pytest.raises(TrainingFailed, match=r"train student failed: .*No space left on device\. "):
+        train_here(tmp_path / "run", reporter=FullDisk())
+
+    log = (tmp_path / "run/run.log").read_text()
+    assert "Traceback" in log
+    assert "in advance" in log
