@@ -34,6 +34,15 @@ class Losses(Section):
     features: float = Field(default=0.0, ge=0, le=100)
     pkd: float = Field(default=0.0, ge=0, le=100)
 
+    @model_validator(mode="after")
+    def _something_is_learnt(self) -> "Losses":
+        if not any(self.model_dump().values()):
+            raise ValueError(
+                "every weight is 0, so the teachers would be run and nothing learnt from them: set "
+                "one above 0, or leave `distillation:` out"
+            )
+        return self
+
 
 class Schedule(Section):
     """How α, the weight of the teachers, moves over the epochs.
@@ -88,10 +97,12 @@ class Schedule(Section):
                 f"below training.epochs ({epochs}): in no epoch would the teacher have its full "
                 "weight"
             )
-        if self.shallow_from_epoch >= epochs:
+        taught = epochs - self.off_epochs
+        if self.shallow_from_epoch >= taught:
+            off = " - off_epochs" if self.off_epochs else ""
             raise ValueError(
                 f"distillation.schedule: shallow_from_epoch is {self.shallow_from_epoch} and must "
-                f"be below training.epochs ({epochs}): the other levels would never be read"
+                f"be below training.epochs{off} ({taught}): the other levels would never be read"
             )
 
 

@@ -78,6 +78,10 @@ def test_shallow_levels_wait_for_their_epoch():
         ({"warmup_epochs": 3}, r"warmup_epochs \+ ramp_epochs is 5 and must be below training"),
         ({"off_epochs": 2}, r"warmup_epochs \+ ramp_epochs \+ off_epochs is 5 and must be below"),
         ({"shallow_from_epoch": 5}, "shallow_from_epoch is 5 and must be below training.epochs"),
+        (
+            {"shallow_from_epoch": 4, "off_epochs": 1, "ramp_epochs": 1},
+            r"must be below training.epochs - off_epochs \(4\)",
+        ),
     ],
 )
 def test_a_schedule_must_fit_the_training(changes, message):
@@ -97,6 +101,7 @@ def test_a_schedule_must_fit_the_training(changes, message):
         (Temperature, {"start": 0}, "start"),
         (Temperature, {"start": 4, "final": 2, "curve": "constant"}, "temperature.final"),
         (Distillation, {"losses": {"dfl": -1}}, "dfl"),
+        (Distillation, {"losses": {"class": 0, "box": 0}}, "every weight is 0"),
         (Distillation, {"losses": {"mimic": 1}}, "mimic"),
         (Distillation, {"channel_temperature": 0}, "channel_temperature"),
     ],
