@@ -103,27 +103,31 @@ def _why_boxes(teacher: FurtherTeacher, model: nn.Module, room: Classroom) -> st
     """
     if teacher.answers == "boxes":
         return ""
+    reason = remedy = None
     if not answers_alike(model, room.student):
-        ours = list(head_shape(room.student).strides)
-        what = (
-            f"works at strides {list(head_shape(model).strides)}"
-            if is_dense(model)
-            else ("answers queries rather than anchors")
-        )
-        reason = f"its head {what}, the student's at strides {ours}"
-        if teacher.answers == "dense":
-            raise HeadsDiffer(
-                f"{teacher.file.name} was to give dense answers, but {reason}. Choose a teacher "
-                "with the same levels (P6 models only with P6 models), or leave `answers:` out: "
-                "it then gives finished boxes"
-            )
-        return reason
-    if teacher.cache and not room.same_pixels:
-        return (
+        reason = _unlike(model, room.student)
+        remedy = "choose a teacher with the same levels (P6 models only with P6 models)"
+    elif teacher.cache and not room.same_pixels:
+        reason = (
             "`cache: true` keeps dense answers under letterbox and horizontal flip alone (mosaic, "
             "scale, translate, hsv_h, hsv_s and hsv_v all 0), and this job augments more"
         )
-    return None
+        remedy = "take `cache:` off"
+    if reason and teacher.answers == "dense":
+        raise HeadsDiffer(
+            f"{teacher.file.name} was to give dense answers, but {reason}: {remedy}, or leave "
+            "`answers:` out: it then gives finished boxes"
+        )
+    return reason
+
+
+def _unlike(model: nn.Module, student: nn.Module) -> str:
+    ours = list(head_shape(student).strides)
+    if is_dense(model):
+        what = f"works at strides {list(head_shape(model).strides)}"
+    else:
+        what = "answers queries rather than anchors"
+    return f"its head {what}, the student's at strides {ours}"
 
 
 def _dense(

@@ -191,6 +191,8 @@ def test_a_cache_that_augmentation_would_defeat_becomes_boxes(tmp_path, data):
     run(tmp_path, data, lead, voice=Voice(cache=True), reporter=told)
 
     assert "`cache: true` keeps dense answers under letterbox" in told.notes[0]
+    with pytest.raises(HeadsDiffer, match=r"was to give dense answers, but `cache: true` keeps"):
+        run(tmp_path / "dense", data, lead, voice=Voice(cache=True, answers="dense"))
 
 
 def test_a_dense_teacher_of_other_strides_is_refused(tmp_path, data):
