@@ -91,8 +91,8 @@ def load_torchscript(file: Path, layout: Layout) -> Exported:
         torch.jit.load(str(file), map_location="cpu", _extra_files=extra)
     config = _config(extra["config.txt"])
     runtime = _loaded(file, lambda: TorchScriptRuntime(file, threads=None))
-    sides = config.get("imgsz") or (config.get("shape") or [None])[-1:]
-    return Exported(file, runtime, layout, _names(config.get("names")), sides[-1])
+    side = _last(config.get("imgsz")) or _last(config.get("shape"))
+    return Exported(file, runtime, layout, _names(config.get("names")), side)
 
 
 class ExportedFinder:
@@ -177,6 +177,13 @@ def _config(text: str | bytes) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def _last(written: object) -> int | None:
+    """Read the side of an input as exporters write it: a number, or [..., height, width]."""
+    if isinstance(written, Sequence) and written:
+        written = written[-1]
+    return written if isinstance(written, int) else None
+
+
 def _names(written: object) -> tuple[str, ...] | None:
     """Read class names as exporters write them: a list or a dict, or its `repr`."""
     if isinstance(written, str):
@@ -185,8 +192,8 @@ def _names(written: object) -> tuple[str, ...] | None:
         except (ValueError, SyntaxError):
             return None
     if isinstance(written, dict):
-        by_id = {int(key): name for key, name in written.items()}
-        written = [by_id.get(index) for index in range(len(by_id))]
+        by_id = {str(key): name for key, name in written.items()}
+        written = [by_id.get(str(index)) for index in range(len(by_id))]
     if isinstance(written, Sequence) and written and all(isinstance(n, str) for n in written):
         return tuple(str(name) for name in written)
     return None

@@ -173,8 +173,8 @@ def _records(file: Path) -> Iterator[tuple[int, Record]]:
     """Yield each record with its 1-based line, of JSON Lines and of one array alike."""
     try:
         text = file.read_text(encoding="utf-8")
-    except (FileNotFoundError, UnicodeDecodeError) as error:
-        raise DataSetInvalid(file, "not a readable file of detections") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataSetInvalid(file, f"not a readable file of detections ({error})") from error
     decoder, line, place = json.JSONDecoder(), 1, 0
     while True:
         gap = _BETWEEN_RECORDS.match(text, place)

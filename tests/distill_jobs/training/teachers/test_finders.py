@@ -54,13 +54,14 @@ class BrightCells(torch.nn.Module):
         return torch.cat((boxes, scores), dim=1)
 
 
-def export(tmp_path, kind, layout, names=None):
+def export(tmp_path, kind, layout, spoken=None, **config):
     module, example = BrightCells(layout).eval(), torch.zeros(1, 3, 64, 64)
     if kind == "torchscript":
         import json
 
         path = tmp_path / "old.torchscript"
-        extra = {"config.txt": json.dumps({"shape": [1, 3, 64, 64], "names": names})}
+        content = {"shape": [1, 3, 64, 64], "names": spoken, **config}
+        extra = {"config.txt": json.dumps(content)}
         torch.jit.save(torch.jit.trace(module, example), str(path), _extra_files=extra)
         return path
     import onnx
@@ -68,8 +69,8 @@ def export(tmp_path, kind, layout, names=None):
     path = tmp_path / "old.onnx"
     torch.onnx.export(module, (example,), str(path), dynamo=False, opset_version=17)
     model = onnx.load(str(path))
-    if names:
-        model.metadata_props.add(key="names", value=str(names))
+    if spoken:
+        model.metadata_props.add(key="names", value=str(spoken))
     onnx.save(model, str(path))
     return path
 
@@ -98,6 +99,24 @@ def test_an_exported_detector_is_read_by_its_layout(tmp_path, image, kind, layou
     assert 70 <= centre[0] <= 130
     assert 20 <= centre[1] <= 60
     assert best[2] - best[0] == pytest.approx(50, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("config", "side", "names"),
+    [
+        ({"imgsz": 96}, 96, ("a", "b")),
+        ({"imgsz": [64, 96]}, 96, ("a", "b")),
+        ({"imgsz": "big", "shape": []}, None, ("a", "b")),
+        ({"names": {"first": "a", "second": "b"}}, 64, None),
+        ({"names": {"1": "b", "0": "a"}}, 64, ("a", "b")),
+    ],
+)
+def test_an_exports_own_words_are_read_as_far_as_they_can_be(tmp_path, config, side, names):
+    path = export(tmp_path, "torchscript", "yolov8", ["a", "b"], **config)
+
+    exported = load(path, "torchscript", "yolov8")
+
+    assert (exported.image_size, exported.class_names) == (side, names)
 
 
 def test_a_wrong_layout_says_what_it_means(tmp_path, image):

@@ -113,6 +113,13 @@ def test_what_is_no_json_names_its_line(tmp_path):
         load(tmp_path, json.dumps(record()) + "\n{oops}")
 
 
+def test_a_folder_is_no_file_of_detections(tmp_path):
+    from distill_jobs.training.teachers.stored import StoredDetections
+
+    with pytest.raises(DataSetInvalid, match=r"not a readable file of detections \(.*directory"):
+        StoredDetections.load(tmp_path, None)
+
+
 def test_a_second_record_of_an_image_is_refused(tmp_path):
     with pytest.raises(DataSetInvalid, match=r"found\.jsonl:2: a second record of a\.png"):
         load(tmp_path, [record(), record()])
