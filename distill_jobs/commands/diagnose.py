@@ -13,7 +13,7 @@ from distill_jobs.commands.reporting import reporting
 from distill_jobs.telling import told_plainly
 
 if TYPE_CHECKING:
-    from distill_jobs.study.diagnosis import Finding
+    from distill_jobs.study.finding import Finding
 
 
 def diagnose(
@@ -31,7 +31,11 @@ def diagnose(
     says it softly enough (temperature), whether it is heard long and loud enough (alpha), whether
     the training ended too early, whether the teacher is more than 4 times as large, and what each
     reduced precision costs. Each check shows its number and its limit; what is suspicious says what
-    to try. The limits are rules of thumb. The test split is not looked at.
+    to try. The limits are rules of thumb.
+
+    Both models are asked about images of train and val alone, since what this leads to is judged on
+    test. The checks of precisions ask no model: they repeat what the release measured on the
+    held-out images.
     """
     with told_plainly():
         from distill_jobs.environment import offline  # noqa: PLC0415  # keeps --help fast

@@ -89,7 +89,7 @@ def test_a_healthy_run_shows_every_number_and_nothing_suspicious(healthy):
     assert found["teacher overfit"] == "train 70.0, val 62.0: +8.0 points"
     assert found["capacity gap"] == "the teacher has 3.0 times the parameters"
     assert found["alpha: how loud the teacher is"] == "20% of the loss while it is heard"
-    assert found["precision: onnxruntime-int8"] == "-0.20 points of mAP50-95"
+    assert found["precision: onnxruntime-int8"] == "-0.20 points of mAP50-95, held-out images"
     assert len(found) == 12
 
 
