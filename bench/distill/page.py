@@ -74,7 +74,7 @@ def _folds(report: Figures) -> str:
     named = ", ".join(str(fold) for fold in whole)
     if whole == planned:
         return f"Folds {named}: {images}."
-    return f"**Finished so far: folds {named} of {', '.join(map(str, planned))}, {images}.**"
+    return f"**{len(whole)} of {len(planned)} folds finished so far ({named}): {images}.**"
 
 
 def _seeds(report: Figures) -> str:

@@ -6,6 +6,9 @@ from pathlib import Path
 from bench.distill.plan import Plan
 from bench.provenance import PROJECT_ROOT
 
+# What `bench.provenance` says outside a repository.
+_UNKNOWN = "unknown"
+
 
 @dataclass(frozen=True)
 class Target:
@@ -39,12 +42,13 @@ def target_of(plan: Plan, root: Path = PROJECT_ROOT) -> Target:
 def _doubts(plan: Plan) -> list[str]:
     doubts = [] if plan.is_whole() else ["only a part of the benchmark was asked for"]
     planned = {cell.key for cell in plan.cells()}
+    commits = {one["key"]: one["about"].get("commit", _UNKNOWN) for one in plan.store.all_done()}
     # A commit ends in "+" where the tree differed from it.
-    dirty = [
-        one["key"]
-        for one in plan.store.all_done()
-        if one["key"] in planned and one["about"].get("commit", "").endswith("+")
+    doubtful = [
+        key
+        for key, commit in commits.items()
+        if key in planned and (commit == _UNKNOWN or commit.endswith("+"))
     ]
-    if dirty:
-        doubts.append(f"uncommitted code made {', '.join(dirty)}: remove these folders")
+    if doubtful:
+        doubts.append(f"uncommitted code made {', '.join(doubtful)}: remove these folders")
     return doubts

@@ -170,7 +170,7 @@ def test_once_a_fold_is_whole_the_others_do_not_speak(tmp_path: Path) -> None:
     page = _words(tmp_path / "page.md")
     assert folds["folds"] == {"planned": [0, 1, 2], "whole": [0, 1]}
     assert set(folds["arms"]["none"]["folds"]) == {"0", "1"}
-    assert "Finished so far: folds 0, 1 of 0, 1, 2" in page
+    assert "2 of 3 folds finished so far (0, 1)" in page
 
 
 def test_choices_at_an_edge_are_named(tmp_path: Path) -> None:
@@ -205,12 +205,15 @@ def test_the_commits_of_the_cells_are_told(tmp_path: Path) -> None:
     assert "at commit abc1234" in _words(tmp_path / "page.md")
 
 
-def test_committed_results_are_of_the_whole_benchmark_by_committed_code(tmp_path: Path) -> None:
+@pytest.mark.parametrize("commit", ["abc1234+", "unknown"])
+def test_committed_results_are_of_the_whole_benchmark_by_committed_code(
+    tmp_path: Path, commit: str
+) -> None:
     plan = _plan_with_two_arms(tmp_path)
     root = tmp_path / "repository"
 
     whole, part = target_of(plan, root), target_of(replace(plan, only_folds=(1,)), root)
-    _finish(plan, plan.cells()[0], {"inner_map50_95": 0.5}, commit="abc1234+")
+    _finish(plan, plan.cells()[0], {"inner_map50_95": 0.5}, commit=commit)
     dirty = target_of(plan, root)
 
     assert (whole.result, whole.page, whole.doubts) == (
