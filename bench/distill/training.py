@@ -22,6 +22,7 @@ from distill_jobs.recipe.networks import Student
 from distill_jobs.recipe.training import Training
 from distill_jobs.training.amp import choose_precision
 from distill_jobs.training.plain import write_plain_checkpoint
+from distill_jobs.training.settling import Settling, settle_if_better
 from distill_jobs.training.train import TrainRequest, train
 
 # What distill_jobs sets in every training, for ultralytics alone.
@@ -70,11 +71,8 @@ def train_cell(
     data = stage(fold, here / "data")
     clock = Clock(here / "clock.jsonl", int(inputs["arguments"]["epochs"]))
     task = _Task(inputs, data, weights, teacher, here, clock)
-    if inputs["engine"] == "ultralytics":
-        _by_ultralytics(task)
-    else:
-        _by_us(task)
-    return _figures(here)
+    settling = _by_ultralytics(task) if inputs["engine"] == "ultralytics" else _by_us(task)
+    return _figures(here, settling)
 
 
 class _Alone(DetectionTrainer):
@@ -115,7 +113,7 @@ class _Alone(DetectionTrainer):
         """Leave the checkpoints as they are: all arms are measured by one implementation."""
 
 
-def _by_ultralytics(task: _Task) -> None:
+def _by_ultralytics(task: _Task) -> Settling:
     given = dict(task.inputs["arguments"])
     overrides = {
         **given,
@@ -138,9 +136,11 @@ def _by_ultralytics(task: _Task) -> None:
     trainer.add_callback("on_fit_epoch_end", lambda _: task.clock.tick())
     trainer.train()  # type: ignore[no-untyped-call]  # ultralytics annotates it not
     write_plain_checkpoint(trainer.best, task.here / "model.pt")
+    # As every job of ours ends: arms are to differ in their teachers alone.
+    return settle_if_better(task.here / "model.pt", task.data, overrides)
 
 
-def _by_us(task: _Task) -> None:
+def _by_us(task: _Task) -> Settling:
     section = task.inputs["distillation"]
     request = TrainRequest(
         title=task.here.name,
@@ -155,7 +155,10 @@ def _by_us(task: _Task) -> None:
         teacher=task.teacher,
         distillation=None if section is None else Distillation.model_validate(section),
     )
-    train(request, task.clock)
+    found = train(request, task.clock)
+    if found is None:
+        raise ValueError("an arm froze its batch norms: it cannot be ended as the others are")
+    return found
 
 
 def _device(inputs: Inputs) -> str:
@@ -163,7 +166,7 @@ def _device(inputs: Inputs) -> str:
     return "0" if inputs["device"] == "cuda" else "cpu"
 
 
-def _figures(here: Path) -> Figures:
+def _figures(here: Path, settling: Settling) -> Figures:
     lines = (here / "training" / "results.csv").read_text(encoding="utf-8").splitlines()
     # A killed process may have left an epoch twice.
     rows = list({float(row["epoch"]): row for row in csv.DictReader(lines)}.values())
@@ -172,8 +175,8 @@ def _figures(here: Path) -> Figures:
     taken = cost(here / "clock.jsonl")
     _tidy(here)
     return {
-        "inner_map50_95": scores[best],
-        "inner_map50": float(rows[best]["metrics/mAP50(B)"]),
+        "inner_map50_95": max(settling.as_trained, settling.settled),
+        "settling": settling.figures(),
         "best_epoch": best + 1,
         "epochs_run": len(rows),
         "cpu_s_per_epoch": round(taken["cpu_s"], 2),
