@@ -4,14 +4,12 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from distill_jobs.errors import GateRefused
 from distill_jobs.telling import told_plainly
@@ -58,7 +56,17 @@ def build(  # noqa: PLR0917 - Typer reads the options from the parameters
         Path | None,
         typer.Option(help="data.yaml of labelled images: measures the quality, allows INT8."),
     ] = None,
-    split: Annotated[str, typer.Option(help="Split to measure on; never one trained on.")] = "val",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Split to measure on; never one trained on. Default: test, "
+            "or val with --accept-val."
+        ),
+    ] = None,
+    accept_val: Annotated[
+        bool,
+        typer.Option("--accept-val", help="Judge on val, which chose the checkpoint and flatters."),
+    ] = False,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Measure on the first so many images only.")
     ] = None,
@@ -104,29 +112,46 @@ def build(  # noqa: PLR0917 - Typer reads the options from the parameters
     [bold]unmeasured[/bold], and INT8 is left out.
 
     With [bold]--teacher[/bold] the student is held against it: by mAP and more with labels, by how
-    far the two agree without. A refusal names every limit that is broken, and leaves
-    report.html in the work folder and nothing in the model store.
+    far the two agree without. Its operating thresholds are matched to the teacher's on the data
+    set's val split where that does not judge; the default stays otherwise. A refusal names every
+    limit that is broken, and leaves report.html in the work folder and nothing in the model store.
 
     Example:
         understudy release build --checkpoint yolov8n.pt --name coco-n --version 1.0
-        --data coco256/data.yaml --data-licence CC-BY-4.0
+        --data coco256/data.yaml --accept-val --data-licence CC-BY-4.0
     """
     with told_plainly(), _work_folder(work_dir) as folder:
-        request = _request(
+        from distill_jobs.recipe.release import Licences  # noqa: PLC0415 - keeps --help fast
+        from distill_jobs.release.cli_shown import show  # noqa: PLC0415 - likewise
+        from distill_jobs.release.cli_sources import Sources  # noqa: PLC0415 - likewise
+        from distill_jobs.release.request import ReleaseRequest  # noqa: PLC0415 - likewise
+
+        limits = _gate(gate, live)
+        accepted = accept_val or limits.accept_val
+        found = Sources(data, split, accepted, limit, calibration_split, images).find()
+        request = ReleaseRequest(
             checkpoint=checkpoint,
             name=name,
             version=version,
-            role=role,
-            sources=_Sources(data, split, limit, calibration_split, images),
+            role="teacher" if role is Role.TEACHER else "student",
             image_size=image_size,
-            exports=exports,
             model_store=model_store,
             signing_key=_key(key),
-            licences=(weights_licence, data_licence),
-            threads=threads,
             work_dir=folder,
+            licences=Licences(weights=weights_licence, data=data_licence),
+            exports=tuple(part.strip() for part in exports.split(",") if part.strip()),
+            class_names=found.class_names,
+            samples=found.samples,
+            images=found.images,
+            calibration=found.int8.calibration,
+            choosing=found.int8.choosing,
+            validation=found.validation,
+            data=found.data,
+            split=found.split,
+            gate=limits,
+            threads=threads,
         )
-        _show(_build(replace(request, gate=_gate(gate, live)), teacher))
+        show(_build(request, teacher))
 
 
 @release_app.command()
@@ -168,76 +193,6 @@ def verify(
         known = public_key or signing.public_key_of(signing.default_key())
         signing.verify(archive, known, signature)
         _say(f"good: {archive} is what the holder of {known} signed")
-
-
-@dataclass(frozen=True)
-class _Sources:
-    """Where a release's images come from, as the options say it."""
-
-    data: Path | None
-    split: str
-    limit: int | None
-    calibration_split: str
-    images: Path | None
-
-
-def _request(
-    *,
-    checkpoint: Path,
-    name: str,
-    version: str,
-    role: Role,
-    sources: _Sources,
-    image_size: int,
-    exports: str,
-    model_store: Path,
-    signing_key: Path,
-    licences: tuple[str, str],
-    threads: int,
-    work_dir: Path,
-) -> "ReleaseRequest":
-    from distill_jobs.data.dataset import Dataset  # noqa: PLC0415 - keeps --help fast
-    from distill_jobs.recipe.release import Licences  # noqa: PLC0415 - likewise
-    from distill_jobs.release.request import ReleaseRequest  # noqa: PLC0415 - likewise
-
-    dataset = Dataset.load(sources.data) if sources.data else None
-    samples = dataset.split(sources.split)[: sources.limit] if dataset else ()
-    calibration = (
-        tuple(sample.image for sample in dataset.split(sources.calibration_split))
-        if dataset and sources.calibration_split in dataset.splits
-        else ()
-    )
-    return ReleaseRequest(
-        checkpoint=checkpoint,
-        name=name,
-        version=version,
-        role="teacher" if role is Role.TEACHER else "student",
-        image_size=image_size,
-        model_store=model_store,
-        signing_key=signing_key,
-        work_dir=work_dir,
-        licences=Licences(weights=licences[0], data=licences[1]),
-        exports=tuple(part.strip() for part in exports.split(",") if part.strip()),
-        class_names=dataset.class_names if dataset else None,
-        samples=samples,
-        images=_images_in(sources.images),
-        calibration=calibration,
-        data=sources.data.resolve().parent.name if sources.data else "",
-        split=sources.split if sources.data else "",
-        threads=threads,
-    )
-
-
-def _images_in(folder: Path | None) -> tuple[Path, ...]:
-    from distill_jobs.data.dataset import IMAGE_SUFFIXES  # noqa: PLC0415 - keeps --help fast
-    from distill_jobs.errors import ReleaseInvalid  # noqa: PLC0415 - beside it
-
-    if folder is None:
-        return ()
-    found = sorted(file for file in folder.glob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
-    if not found:
-        raise ReleaseInvalid("images", f"{folder} holds no image ({', '.join(IMAGE_SUFFIXES)})")
-    return tuple(found)
 
 
 @contextlib.contextmanager
@@ -282,30 +237,7 @@ def _key(private_key: Path | None) -> Path:
     return signing.ensure_key(private_key or signing.default_key())
 
 
-def _show(result: "ReleaseResult") -> None:
-    table = Table("variant", "MB", "mAP50", "mAP50-95", "F1", "strict", "p50 ms", "p99 ms")
-    for variant in result.variants:
-        quality = variant.quality
-        scores = (f"{quality.map50:.3f}", f"{quality.map50_95:.3f}") if quality else ("-", "-")
-        table.add_row(
-            variant.name,
-            f"{variant.file_bytes / 1e6:.1f}",
-            *scores,
-            f"{variant.matched_f1:.3f}",
-            f"{variant.strict_f1:.3f}",
-            f"{variant.latency.p50_ms:.1f}",
-            f"{variant.latency.p99_ms:.1f}",
-        )
-    Console().print(table)
-    for name, reason in result.left_out.items():
-        _say(f"left out: {name}: {reason}")
-    for check in result.checks:
-        _say(f"gate: {check.line}")
-    if result.quality is None:
-        _say("quality: unmeasured")
-    _say(f"archive: {result.archive} ({result.file_bytes / 1e6:.1f} MB)")
-    _say(f"signature: {result.signature}")
-
-
 def _say(text: str) -> None:
-    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+    from distill_jobs.release.cli_shown import say  # noqa: PLC0415 - keeps --help fast
+
+    say(text)

@@ -20,8 +20,8 @@ class Int8Images:
         choosing: Labelled; the ways of making it are compared on them.
     """
 
-    calibration: tuple[Path, ...]
-    choosing: tuple[Sample, ...]
+    calibration: tuple[Path, ...] = ()
+    choosing: tuple[Sample, ...] = ()
 
 
 def int8_images(train: Sequence[Sample], validation: Sequence[Sample]) -> Int8Images:

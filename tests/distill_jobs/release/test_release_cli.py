@@ -2,10 +2,12 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from tiny_networks import SIDE, tiny_model
 from typer.testing import CliRunner, Result
 
@@ -33,7 +35,7 @@ def test_build_sign_and_verify(tiny_checkpoint: Path, small_set: Dataset, tmp_pa
     built = build(
         tiny_checkpoint,
         tmp_path,
-        *("--data", small_set.path, "--limit", 5, "--exports", "onnxruntime-fp32"),
+        *("--data", small_set.path, "--accept-val", "--limit", 5, "--exports", "onnxruntime-fp32"),
         *("--work-dir", tmp_path / "work"),
     )
     archive = tmp_path / "store" / "tiny-1.0.mar"
@@ -54,7 +56,7 @@ def test_a_refused_student_leaves_its_report(
     tiny_checkpoint: Path, small_set: Dataset, tmp_path: Path
 ) -> None:
     (tmp_path / "gate.yaml").write_text("max_file_mb: 0.001\nresamples: 200\n")
-    few = ("--data", small_set.path, "--limit", 5, "--exports", "onnxruntime-fp32")
+    few = ("--data", small_set.path, "--accept-val", "--limit", 5, "--exports", "onnxruntime-fp32")
 
     refused = build(
         tiny_checkpoint,
@@ -70,6 +72,65 @@ def test_a_refused_student_leaves_its_report(
     assert "The gate refuses it" in page.read_text()
     assert not list((tmp_path / "store").iterdir())
     shutil.rmtree(page.parent)
+
+
+@pytest.fixture
+def with_test(small_set: Dataset, tmp_path: Path) -> Path:
+    """A data.yaml whose test split is judged by and whose val split has matched thresholds."""
+    content = {
+        "path": str(small_set.path.parent),
+        "train": "images/train",
+        "val": "images/train",
+        "test": "images/val",
+        "names": list(small_set.class_names),
+    }
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump(content))
+    return tmp_path / "data.yaml"
+
+
+def test_test_judges_and_val_matches_the_thresholds(
+    tiny_checkpoint: Path, with_test: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "gate.yaml").write_text("{resamples: 200, min_retention_map50: 0}")
+
+    built = build(
+        tiny_checkpoint,
+        tmp_path,
+        *("--data", with_test, "--limit", 5, "--exports", "onnxruntime-fp32"),
+        *("--teacher", tiny_checkpoint, "--gate", tmp_path / "gate.yaml"),
+        *("--work-dir", tmp_path / "work"),
+    )
+
+    assert built.exit_code == 0, built.output
+    with zipfile.ZipFile(tmp_path / "store" / "tiny-1.0.mar") as parts:
+        card = json.loads(parts.read("card.json"))
+    assert (card["quality"]["split"], card["quality"]["images"]) == ("test", 5)
+    origins = card["post_processing"]["threshold_origins"]
+    assert {one["matched"] for one in origins} <= {"precision", "count"}
+    # 8 pictures of three objects of three classes: none has 20 labels, all together have.
+    assert all("all classes together" in one["note"] for one in origins)
+    assert "max_size_ratio 1.0" in built.output
+    assert "max_latency_ratio" in built.output
+
+
+def test_val_judges_only_where_that_is_accepted(
+    tiny_checkpoint: Path, small_set: Dataset, with_test: Path, tmp_path: Path
+) -> None:
+    few = ("--limit", 5, "--exports", "onnxruntime-fp32")
+    (tmp_path / "gate.yaml").write_text("accept_val: true")
+
+    alone = build(tiny_checkpoint, tmp_path, "--data", small_set.path, *few)
+    asked_for = build(tiny_checkpoint, tmp_path, "--data", with_test, "--split", "val", *few)
+    accepted = build(
+        tiny_checkpoint,
+        tmp_path,
+        *("--data", small_set.path, "--gate", tmp_path / "gate.yaml", *few),
+    )
+
+    assert (alone.exit_code, asked_for.exit_code) == (2, 2)
+    assert "split: " in alone.output
+    assert "accept that with --accept-val" in " ".join(alone.output.split())
+    assert accepted.exit_code == 0, accepted.output
 
 
 def test_a_gate_file_that_is_none_is_one_clear_line(
