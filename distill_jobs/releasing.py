@@ -1,8 +1,10 @@
 """A run's last steps: each model measured, and archived where the job says so."""
 
+import contextlib
 import json
 import warnings
 import zipfile
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +16,7 @@ from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
 from distill_jobs.release import archive
 from distill_jobs.release.asking import ask_checkpoint, measure_checkpoint
-from distill_jobs.release.build import build_release
+from distill_jobs.release.build import build_release, publish_staged
 from distill_jobs.release.evaluate import Quality
 from distill_jobs.release.int8_images import Int8Images, int8_images
 from distill_jobs.release.report import gate_figures, threshold_figures
@@ -67,6 +69,8 @@ def measure_or_release(
 ) -> dict[str, Any]:
     """Measure a model on the held-out split and, where the job says so, archive and sign it.
 
+    A teacher's archive waits for its student to pass: a refusal leaves the model store as it was.
+
     Args:
         folder: Of the run; the model's checkpoint lies in it.
         job: The run's job.
@@ -86,7 +90,14 @@ def measure_or_release(
         # torch 2.14 deprecates the TorchScript that the job asks for; its user cannot act on it.
         warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
-        return _release_figures(build_release(request, reporter))
+        result = build_release(request, reporter)
+    figures = _release_figures(result)
+    if role == "student" and not _is_published(folder):
+        with _undone_on_failure(result.archive):
+            figures["teacher_archive"] = _archive_figures(
+                publish_staged(_request(folder, job, dataset, "teacher"))
+            )
+    return figures
 
 
 def _request(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> ReleaseRequest:
@@ -117,6 +128,7 @@ def _request(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> Relea
         lineage=_lineage(folder, job, role),
         int8_tuning=_int8_tuning(folder, job, dataset, role, images),
         keep_unmeasured=job.keep_unmeasured,
+        publish=role == "student" or job.student is None,
     )
 
 
@@ -152,14 +164,36 @@ def _lineage(folder: RunFolder, job: Job, role: Role) -> Lineage:
 
 
 def withdraw_unfinished(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> None:
-    """Remove the archive of this very checkpoint that a killed attempt of this step published.
+    """Remove the archives of these very checkpoints that a killed attempt of this step published.
 
     Archives are immutable and the step refuses to overwrite one; but killed between publishing
     and its marker, it must be able to finish. Anything that is not surely its own stays.
     """
-    request = _request(folder, job, dataset, role)
+    if job.archive is None:
+        return
+    _withdraw(_request(folder, job, dataset, role))
+    if role == "student" and not _is_published(folder):
+        _withdraw(_request(folder, job, dataset, "teacher"))
+
+
+def _is_published(folder: RunFolder) -> bool:
+    """Whether the teacher's own step published it: in runs that were begun by an older version."""
+    return "archive" in (folder.figures("release-teacher") or {})
+
+
+@contextlib.contextmanager
+def _undone_on_failure(published: Path) -> Iterator[None]:
+    """Take an archive out of the model store again where what belongs to it fails."""
+    try:
+        yield
+    except BaseException:
+        archive.remove(published)
+        raise
+
+
+def _withdraw(request: ReleaseRequest) -> None:
     published = archive.path_in(request.model_store, request.key)
-    if job.archive is None or not published.exists():
+    if not published.exists():
         return
     try:
         with zipfile.ZipFile(published) as parts:
@@ -198,12 +232,18 @@ def _release_figures(result: ReleaseResult) -> dict[str, Any]:
     ]
     return {
         **_quality_figures(result.quality),
-        "archive": str(result.archive),
-        "signature": str(result.signature),
-        "archive_bytes": result.file_bytes,
-        "sha256": result.sha256,
+        **(_archive_figures(result) if result.sha256 else {}),
         "variants": variants,
         "left_out": result.left_out,
         "gate": gate_figures(result.checks),
         "thresholds": threshold_figures(result.thresholds),
+    }
+
+
+def _archive_figures(published: ReleaseResult | archive.Published) -> dict[str, Any]:
+    return {
+        "archive": str(published.archive),
+        "signature": str(published.signature),
+        "archive_bytes": published.file_bytes,
+        "sha256": published.sha256,
     }

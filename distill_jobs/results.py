@@ -110,6 +110,8 @@ def read_model(folder: RunFolder, role: str) -> ModelResult | None:
     if trained is None or not trained.get("parameters"):
         return None
     released = folder.figures(f"release-{role}") or {}
+    if role == "teacher":  # its archive waits for the student to pass
+        released |= (folder.figures("release-student") or {}).get("teacher_archive", {})
     archive, signature = released.get("archive"), released.get("signature")
     checkpoint = folder.checkpoint(role)
     return ModelResult(

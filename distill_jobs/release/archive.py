@@ -29,6 +29,16 @@ class Published:
     archive: Path
     signature: Path
 
+    @property
+    def file_bytes(self) -> int:
+        """Of the archive."""
+        return self.archive.stat().st_size
+
+    @property
+    def sha256(self) -> str:
+        """Of the archive, in hex."""
+        return _sha256(self.archive)
+
 
 def path_in(model_store: Path, key: str) -> Path:
     """Return where the archive of NAME-VERSION lies."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from distill_jobs import checkpoints
 from distill_jobs.errors import NoVariantLeft
 from distill_jobs.progress import Reporter
-from distill_jobs.release import archive, assess, card, export, gate, golden, report
+from distill_jobs.release import archive, assess, card, export, gate, golden, report, sign
 from distill_jobs.release.answers import ask
 from distill_jobs.release.checking import Checked, check_variants
 from distill_jobs.release.request import ReleaseRequest
@@ -16,7 +16,7 @@ from distill_jobs.release.requirements import device_for
 from distill_jobs.release.result import ReleaseResult, VariantResult
 from distill_jobs.release.runtimes import TorchRuntime, torch_threads_kept
 from distill_jobs.release.told import Told
-from distill_jobs.release.workbench import Workbench, prepare
+from distill_jobs.release.workbench import Workbench, prepare, stage_of
 from handlers.pipeline import Detections, Pipeline
 from handlers.runtimes import load_runtime
 from proto.wire.v1 import card_pb2
@@ -30,7 +30,7 @@ def build_release(request: ReleaseRequest, reporter: Reporter) -> ReleaseResult:
         reporter: Told of stages and progress.
 
     Returns:
-        What stands in the model store.
+        What passed, and stands in the model store unless the request holds it back.
 
     Raises:
         ReleaseError: The request, the model, the gate, the archiver or the key says no.
@@ -40,6 +40,28 @@ def build_release(request: ReleaseRequest, reporter: Reporter) -> ReleaseResult:
     archive.refuse_taken(request.model_store, request.key)
     with export.no_torchscript_noise():
         return _build(request, reporter)
+
+
+def publish_staged(request: ReleaseRequest) -> archive.Published:
+    """Put the archive of a release that passed into the model store, signed.
+
+    Args:
+        request: What it was built from.
+
+    Raises:
+        ReleaseExists: The name and version are taken.
+        ArchiveFailed: The archiver or the file system failed.
+        SignatureError: The key cannot be used.
+    """
+    published = archive.publish(
+        stage_of(request.work_dir, request.key),
+        name=request.name,
+        version=request.version,
+        model_store=request.model_store,
+        signing_key=request.signing_key,
+    )
+    report.add_archive(published, request.work_dir)
+    return published
 
 
 def _build(request: ReleaseRequest, reporter: Reporter) -> ReleaseResult:
@@ -53,9 +75,7 @@ def _build(request: ReleaseRequest, reporter: Reporter) -> ReleaseResult:
         if check.limit is not None:
             reporter.note(f"{request.key}: {check.line}")
     gate.refuse_failed(told.findings.checks, page)
-    result = _publish(bench, told)
-    report.add_archive(result, request.work_dir)
-    return result
+    return _finish(bench, told)
 
 
 def _judge(bench: Workbench, checked: Sequence[Checked], left_out: dict[str, str]) -> Told:
@@ -92,51 +112,52 @@ def _frames(bench: Workbench, default: VariantResult) -> tuple[Detections, ...]:
         return ask(bench.card, runtime, images, (), on_image=bench.reporter.advance).detections
 
 
-def _publish(bench: Workbench, told: Told) -> ReleaseResult:
+def _finish(bench: Workbench, told: Told) -> ReleaseResult:
     request = bench.request
     bench.reporter.stage(f"{request.key}: archive and signature", 1)
+    finished = _stage(bench, told)
+    published = publish_staged(request) if request.publish else None
+    bench.reporter.advance(1)
+    target = archive.path_in(request.model_store, request.key)
+    return ReleaseResult(
+        archive=target,
+        signature=sign.signature_of(target),
+        card=finished,
+        quality=told.in_pytorch,
+        variants=tuple(told.variants),
+        left_out=told.left_out,
+        file_bytes=published.file_bytes if published else 0,
+        parameters=bench.parameters,
+        sha256=published.sha256 if published else "",
+        checks=told.findings.checks,
+        thresholds=told.findings.thresholds,
+    )
+
+
+def _stage(bench: Workbench, told: Told) -> card_pb2.Card:
+    """Lay out the whole archive, its card last."""
+    request = bench.request
     frames = golden.choose(
         request.image_files,
         bench.reference.detections,
         Pipeline(bench.card, TorchRuntime(bench.module)),
     )
-    measured = card.Measured(
-        told.quality,
-        bench.parameters,
-        checkpoints.digest(request.checkpoint),
-        told.findings,
-    )
     finished = card.complete(
         bench.drafted,
         request,
-        measured=measured,
+        measured=card.Measured(
+            told.quality,
+            bench.parameters,
+            checkpoints.digest(request.checkpoint),
+            told.findings,
+        ),
         variants=told.variants,
         tolerances=_tolerances(bench, told.variants, frames),
         golden=frames,
         digests=archive.stage(bench.stage, {frame.file: frame.image for frame in frames}),
     )
     (bench.stage / archive.CARD_NAME).write_text(card.as_json(finished), encoding="utf-8")
-    published = archive.publish(
-        bench.stage,
-        name=request.name,
-        version=request.version,
-        model_store=request.model_store,
-        signing_key=request.signing_key,
-    )
-    bench.reporter.advance(1)
-    return ReleaseResult(
-        archive=published.archive,
-        signature=published.signature,
-        card=finished,
-        quality=told.in_pytorch,
-        variants=tuple(told.variants),
-        left_out=told.left_out,
-        file_bytes=published.archive.stat().st_size,
-        parameters=measured.parameters,
-        sha256=checkpoints.digest(published.archive),
-        checks=told.findings.checks,
-        thresholds=told.findings.thresholds,
-    )
+    return finished
 
 
 def _tolerances(

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from distill_jobs import files
+from distill_jobs.release.archive import Published
 from distill_jobs.release.checks import Check
 from distill_jobs.release.report_page import page_of
 from distill_jobs.release.report_plots import draw_plots
-from distill_jobs.release.result import ReleaseResult
 from distill_jobs.release.thresholds import ClassThreshold
 from distill_jobs.release.told import Told
 from distill_jobs.tracking.page import write_page
@@ -34,12 +34,12 @@ def write(told: Told) -> Path:
     return folder / PAGE_NAME
 
 
-def add_archive(result: ReleaseResult, folder: Path) -> None:
+def add_archive(published: Published, folder: Path) -> None:
     """Add to `report.json` what is known once the archive is published."""
     written = json.loads((folder / JSON_NAME).read_text(encoding="utf-8"))
-    written["archive"] = str(result.archive)
-    written["archive_bytes"] = result.file_bytes
-    written["sha256"] = result.sha256
+    written["archive"] = str(published.archive)
+    written["archive_bytes"] = published.file_bytes
+    written["sha256"] = published.sha256
     files.write_json(folder / JSON_NAME, written)
 
 

@@ -92,6 +92,8 @@ class ReleaseRequest:
         threads: Of each runtime while measuring latency.
         int8_tuning: How INT8 is fine-tuned where calibrating does not pass; None: it is left out.
         keep_unmeasured: Whether to write what this machine cannot measure beside the release.
+        publish: Whether its archive goes into the model store at once; else `publish_staged` puts
+            it there later.
     """
 
     checkpoint: Path
@@ -119,6 +121,7 @@ class ReleaseRequest:
     threads: int = 1
     int8_tuning: Int8Tuning | None = None
     keep_unmeasured: bool = False
+    publish: bool = True
 
     def __post_init__(self) -> None:
         """Check what can be checked without opening a file."""

@@ -56,18 +56,18 @@ class VariantResult:
 
 @dataclass(frozen=True)
 class ReleaseResult:
-    """A release that stands in the model store.
+    """A release that passed; where its request holds it back, its archive is not there yet.
 
     Attributes:
-        archive: NAME-VERSION.mar.
+        archive: NAME-VERSION.mar in the model store.
         signature: Beside it.
         card: As in the archive.
         quality: Of the checkpoint itself, in PyTorch; None: unmeasured.
         variants: Fastest first; the first is the default.
         left_out: Why a variant that was asked for is not in the card, by name.
-        file_bytes: Of the archive.
+        file_bytes: Of the archive; 0 before there is one.
         parameters: Of the checkpoint.
-        sha256: Of the archive.
+        sha256: Of the archive; "" likewise.
         checks: What the gate held against its limits.
         thresholds: Why each class's operating threshold is what it is.
     """
