@@ -1,5 +1,6 @@
 """How a job tells where it is."""
 
+from textwrap import wrap
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -85,8 +86,16 @@ class RichReporter:
             self._progress.advance(self._task, parts)
 
     def note(self, text: str) -> None:
-        """Print a line above the bar."""
-        self._console.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)
+        """Print a line above the bar, folded between words where the terminal is narrower."""
+        lines = wrap(
+            f"  {text}",
+            self._console.width,
+            subsequent_indent=" " * 4,
+            break_long_words=False,  # paths and addresses are copied whole
+            break_on_hyphens=False,
+        )
+        for line in lines:
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _finish_task(self) -> None:
         if self._task is not None:

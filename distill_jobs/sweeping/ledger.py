@@ -3,15 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from textwrap import wrap
 from typing import Literal
 
 from distill_jobs.files import write_json
 from distill_jobs.recipe.sweep import Value
 
 State = Literal["complete", "stopped early", "failed"]
-
-_WIDTH = 76
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class SweepFigures:
         return sorted(finished, key=lambda one: (-(one.value or 0.0), one.number))
 
     def told_last(self, wanted: int) -> list[str]:
-        """Tell of the trial that has just ended, on lines that fit a terminal.
+        """Tell of the trial that has just ended.
 
         Args:
             wanted: How many are to count in all.
@@ -79,17 +76,13 @@ class SweepFigures:
             f"{key.rpartition('.')[2]} {told(value)}" for key, value in last.values.items()
         )
         if last.state == "failed":
-            return [*wrap(f"a trial failed: {last.reason}", _WIDTH), *wrap(tried, _WIDTH)]
+            return [f"a trial failed: {last.reason}", f"  {tried}"]
         best = self.ranked()[:1]
         so_far = f"; best {best[0].value:.4f} of trial {best[0].number}" if best else ""
         ended = f", {last.state} at epoch {last.epochs}" if last.state != "complete" else ""
         value = "-" if last.value is None else f"{last.value:.4f}"
         head = f"trial {self.counted}/{wanted}: {self.metric} {value}{ended}{so_far}"
-        indent = "  "
-        return [
-            *wrap(head, _WIDTH),
-            *wrap(tried, _WIDTH, initial_indent=indent, subsequent_indent=indent),
-        ]
+        return [head, f"  {tried}"]
 
     def write(self, path: Path) -> None:
         """Write all of it as JSON."""

@@ -30,6 +30,20 @@ def test_stages_and_notes_fit_80_columns():
     assert any("[b]odd[/x]" in line for line in lines)
 
 
+def test_a_long_note_is_folded_between_words_and_a_path_stays_whole():
+    reporter, out = drawn(width=40)
+    path = "/a-folder/with-a-name/" + "x" * 40
+
+    with reporter:
+        reporter.note(f"the figures of this run   lie in the file {path} of it")
+
+    assert out.getvalue().splitlines()[:3] == [
+        "  the figures of this run   lie in the",
+        "    file",
+        f"    {path}",
+    ]
+
+
 def test_a_stage_that_ended_early_is_full_and_a_failed_one_is_not():
     reporter, out = drawn()
     failing, failed_out = drawn()

@@ -107,7 +107,7 @@ def run(job_file, folder, trials, runner, reporter=None):
     return run_sweep(open_sweep(job_file, folder, trials), runner, reporter or Silent())
 
 
-def test_each_trial_is_told_with_its_count_on_lines_that_fit(swept, tmp_path):
+def test_each_trial_is_told_with_its_count(swept, tmp_path):
     told = Noted()
 
     run(swept, tmp_path / "sweep", 3, MadeUp(), told)
@@ -116,7 +116,6 @@ def test_each_trial_is_told_with_its_count_on_lines_that_fit(swept, tmp_path):
     assert [head.partition(":")[0] for head in heads] == ["trial 1/3", "trial 2/3", "trial 3/3"]
     assert all("; best 0." in head for head in heads)
     assert sum(line.strip().startswith("box ") for line in told.notes) == 3
-    assert max(map(len, told.notes)) <= 76
 
 
 def test_trials_are_counted_those_stopped_early_too_and_the_best_is_a_job(swept, tmp_path):
