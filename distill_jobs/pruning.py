@@ -50,7 +50,7 @@ def cut_student(folder: RunFolder, job: Job, student: Student, reporter: Reporte
             cut = prune(
                 load_detector(student.weights),
                 student.prune,
-                classes=len(data.class_names),
+                names=data.class_names,
                 image_size=job.image_size,
             )
             images = [sample.image for sample in data.split("train")]

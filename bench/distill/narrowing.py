@@ -24,7 +24,7 @@ def narrow_cell(inputs: Inputs, fold: Fold, weights: Path, here: Path) -> Figure
     cut = prune(
         load_detector(weights),
         wanted,
-        classes=len(fold.class_names),
+        names=fold.class_names,
         image_size=inputs["image_side_px"],
     )
     images = [sample.image for sample in fold.train]

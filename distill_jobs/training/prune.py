@@ -4,14 +4,14 @@ import copy
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import nn
 from ultralytics.nn.tasks import DetectionModel
 
-from distill_jobs.checkpoints import parameter_count
+from distill_jobs.checkpoints import class_names, parameter_count
 from distill_jobs.errors import JobError
 from distill_jobs.recipe.compression import Prune
 from distill_jobs.release.dense import DenseDetector
@@ -43,13 +43,13 @@ class Pruned:
     latency_ratio: float | None = None
 
 
-def prune(model: nn.Module, wanted: Prune, *, classes: int, image_size: int) -> Pruned:
+def prune(model: nn.Module, wanted: Prune, *, names: tuple[str, ...], image_size: int) -> Pruned:
     """Cut a detector to a target.
 
     Args:
         model: Trained ultralytics detector; left as it is.
         wanted: The target.
-        classes: How many the pruned head scores.
+        names: Of the classes that the pruned head scores.
         image_size: Side of the square input at which latency is measured, pixels.
 
     Returns:
@@ -60,12 +60,12 @@ def prune(model: nn.Module, wanted: Prune, *, classes: int, image_size: int) -> 
         UnsupportedModel: A layer is of a kind whose channels cannot be chosen.
     """
     if wanted.keep is not None:
-        return _cut(model, wanted.keep, classes)
+        return _cut(model, wanted.keep, names)
     if wanted.max_parameters is not None:
-        return _by_parameters(model, wanted.max_parameters, classes)
+        return _by_parameters(model, wanted.max_parameters, names)
     with tempfile.TemporaryDirectory() as folder:
-        clock = _Clock(model, classes, image_size, Path(folder))
-        return _by_latency(model, wanted.latency_ratio or 1.0, classes, clock)
+        clock = _Clock(model, len(names), image_size, Path(folder))
+        return _by_latency(model, wanted.latency_ratio or 1.0, names, clock)
 
 
 def pruned(
@@ -74,7 +74,7 @@ def pruned(
     width: float | None = None,
     depth: float | None = None,
     max_channels: int | None = None,
-    classes: int | None = None,
+    names: tuple[str, ...] | None = None,
 ) -> nn.Module:
     """Return a detector of the same architecture at another scale, its weights copied from a model.
 
@@ -83,8 +83,8 @@ def pruned(
         width: Multiplies channels, instead of the model's own (0.25 for yolov8n).
         depth: Multiplies how often blocks repeat, likewise; the first blocks stay.
         max_channels: Upper limit of channels before `width` applies, likewise.
-        classes: How many the new head scores; the model's own when None. Where they differ, the
-            last class convolutions are untrained.
+        names: Of the classes that the new head scores; the model's own when None. What it knows of
+            a class is found by its name, as ultralytics does; the others' answers are untrained.
 
     Returns:
         An `ultralytics.nn.tasks.DetectionModel`, float32, in training mode.
@@ -99,16 +99,39 @@ def pruned(
     chosen = [own[place] if value is None else value for place, value in enumerate(given)]
     # The name of the scale stays: ultralytics builds other blocks for "m", "l" and "x".
     shape["scales"] = {shape["scale"]: chosen}
+    names = names or class_names(source)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # what has nothing to be copied from is the same in every run
-        small = DetectionModel(shape, nc=classes or source.model[-1].nc, verbose=False)
-    narrow_into(source, small)
-    names: dict[int, str] = (
-        dict(enumerate(source.names)) if isinstance(source.names, list) else (source.names)
-    )
-    if len(names) == classes or classes is None:
-        small.names = names
+        small = DetectionModel({**shape, "nc": len(names)}, verbose=False)
+        narrow_into(_renamed(source, small, names), small)
+    small.names = dict(enumerate(names))
     return small
+
+
+def _renamed(model: Any, small: Any, names: tuple[str, ...]) -> Any:
+    """Return a model, or a copy that answers for other classes where it knows some of them."""
+    places = {name.strip().lower(): place for place, name in enumerate(class_names(model))}
+    rows = [places.get(name.strip().lower()) for name in names]
+    if rows == list(range(len(places))) or not any(row is not None for row in rows):
+        return model
+    renamed = copy.deepcopy(model)
+    for branch in ("cv3", "one2one_cv3"):
+        if getattr(renamed.model[-1], branch, None) is not None:
+            levels = (getattr(one.model[-1], branch) for one in (renamed, small))
+            for level, untrained in zip(*levels, strict=True):
+                level[-1] = _chosen_rows(level[-1], rows, untrained[-1])
+    return renamed
+
+
+def _chosen_rows(answer: Any, rows: list[int | None], untrained: Any) -> nn.Conv2d:
+    """Return a class convolution with these rows; those that are None begin as in `untrained`."""
+    chosen: Any = nn.Conv2d(answer.in_channels, len(rows), 1)
+    with torch.no_grad():
+        chosen.bias.copy_(untrained.bias)
+        for place, row in enumerate(rows):
+            if row is not None:
+                chosen.weight[place], chosen.bias[place] = answer.weight[row], answer.bias[row]
+    return cast("nn.Conv2d", chosen)
 
 
 def save_as_weights(model: nn.Module, path: Path) -> None:
@@ -131,15 +154,15 @@ def _shape_and_scale(model: Any) -> tuple[dict[str, Any], list[Any]]:
     )
 
 
-def _cut(model: nn.Module, keep: float, classes: int, *, deep: bool = False) -> Pruned:
+def _cut(model: nn.Module, keep: float, names: tuple[str, ...], *, deep: bool = False) -> Pruned:
     """Cut all layers to a share, and with `deep` the widest ones to its third power."""
     _, width, most = _shape_and_scale(model)[1]
     limit = int(min(most, _WIDEST) * keep**2) if deep else None
-    small = pruned(model, width=width * keep, max_channels=limit, classes=classes)
+    small = pruned(model, width=width * keep, max_channels=limit, names=names)
     return Pruned(small, keep, parameter_count(small))
 
 
-def _by_parameters(model: nn.Module, limit: int, classes: int) -> Pruned:
+def _by_parameters(model: nn.Module, limit: int, names: tuple[str, ...]) -> Pruned:
     """Cut the deepest layers most: they hold most of the parameters and little of the time.
 
     On BCCD, yolov8n cut to 1.6M parameters: box loss after three epochs 1.32, cut evenly 1.49.
@@ -148,13 +171,13 @@ def _by_parameters(model: nn.Module, limit: int, classes: int) -> Pruned:
     low, high = 0, len(_SHARES)
     while low < high:
         middle = (low + high) // 2
-        tried = _cut(model, _SHARES[middle], classes, deep=True)
+        tried = _cut(model, _SHARES[middle], names, deep=True)
         if tried.parameters <= limit:
             fitting, low = tried, middle + 1
         else:
             high = middle
     if fitting is None:
-        least = _cut(model, _SHARES[0], classes, deep=True).parameters
+        least = _cut(model, _SHARES[0], names, deep=True).parameters
         raise JobError(
             f"student.prune.max_parameters: {limit} cannot be reached from these weights: with "
             f"{_SHARES[0]:.0%} of the channels there are {least}. Take smaller weights or a higher "
@@ -163,12 +186,12 @@ def _by_parameters(model: nn.Module, limit: int, classes: int) -> Pruned:
     return fitting
 
 
-def _by_latency(model: nn.Module, target: float, classes: int, clock: "_Clock") -> Pruned:
+def _by_latency(model: nn.Module, target: float, names: tuple[str, ...], clock: "_Clock") -> Pruned:
     fitting, fastest = None, 1.0
     low, high = 0, len(_SHARES)
     while low < high:
         middle = (low + high) // 2
-        tried = _cut(model, _SHARES[middle], classes)
+        tried = _cut(model, _SHARES[middle], names)
         ratio = clock.ratio(tried.model)
         fastest = min(fastest, ratio)
         if ratio <= target:
@@ -184,12 +207,20 @@ def _by_latency(model: nn.Module, target: float, classes: int, clock: "_Clock") 
     return fitting
 
 
+def _trained_uncut(model: Any, classes: int) -> nn.Module:
+    """Return what ultralytics would train of a model: a wider class branch than for `classes`."""
+    with torch.random.fork_rng(devices=[]):
+        uncut = DetectionModel({**copy.deepcopy(model.yaml), "nc": classes}, verbose=False)
+    uncut.load(model, verbose=False)
+    return uncut
+
+
 class _Clock:
     """Times networks against the unpruned one in ONNX Runtime, one thread each."""
 
     def __init__(self, model: nn.Module, classes: int, image_size: int, folder: Path) -> None:
         self._image_size, self._folder = image_size, folder
-        self._reference = self._load(pruned(model, classes=classes))
+        self._reference = self._load(_trained_uncut(model, classes))
         generator = np.random.default_rng(0)
         self._image = generator.random((1, 3, image_size, image_size), np.float32)
 

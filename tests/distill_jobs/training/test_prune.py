@@ -123,7 +123,7 @@ def test_a_head_for_other_classes_keeps_all_but_its_answers():
 
     model = build("yolov8n.yaml", width=0.125, classes=80)
 
-    small = pruned(model, classes=3)
+    small = pruned(model, names=("a", "b", "c"))
 
     head, before = small.model[-1], model.model[-1]
     assert head.nc == 3
@@ -131,7 +131,29 @@ def test_a_head_for_other_classes_keeps_all_but_its_answers():
     assert torch.equal(head.cv2[0][-1].weight, before.cv2[0][-1].weight)
     wide = set(before.cv3[0][0].conv.weight.flatten().tolist())
     assert set(head.cv3[0][0].conv.weight.flatten().tolist()) <= wide
-    assert len(small.names) == 3
+    assert small.names == {0: "a", 1: "b", 2: "c"}
+
+
+@pytest.mark.parametrize("architecture", ["yolov8n.yaml", "yolo26n.yaml"])
+def test_classes_that_are_known_by_name_are_not_forgotten(architecture: str):
+    from distill_jobs.training.prune import pruned
+
+    model = build(architecture, width=0.125, classes=80)
+    narrow = {"width": 0.1}
+    everything = pruned(model, **narrow)
+
+    small = pruned(model, **narrow, names=("Class 41", "stranger", "class 7"))
+
+    branches = [name for name in ("cv3", "one2one_cv3") if getattr(small.model[-1], name, None)]
+    for name in branches:
+        old, new = (getattr(one.model[-1], name)[0][-1] for one in (everything, small))
+        hidden = new.in_channels  # the branch is as wide as its classes are many
+        assert new.bias[[0, 2]].tolist() == old.bias[[41, 7]].tolist()
+        kept = set(old.weight[41].flatten().tolist())
+        assert set(new.weight[0].flatten().tolist()) <= kept
+        assert len(set(new.weight[0].flatten().tolist())) == hidden
+        assert not set(new.weight[1].flatten().tolist()) & kept
+    assert len(branches) == (2 if architecture == "yolo26n.yaml" else 1)
 
 
 def test_pruning_twice_gives_the_same_network():
@@ -139,7 +161,7 @@ def test_pruning_twice_gives_the_same_network():
 
     model = build("yolov8n.yaml", width=0.125, classes=80)
 
-    first, second = (pruned(model, width=0.1, classes=3).state_dict() for _ in range(2))
+    first, second = (pruned(model, width=0.1, names=("a", "b", "c")).state_dict() for _ in range(2))
 
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
@@ -149,8 +171,8 @@ def test_the_search_takes_the_widest_network_below_a_number_of_parameters():
 
     model = build("yolov8n.yaml")
 
-    cut = prune(model, Prune(max_parameters=1_700_000), classes=3, image_size=SIDE)
-    wider = prune(model, Prune(keep=1), classes=3, image_size=SIDE)
+    cut = prune(model, Prune(max_parameters=1_700_000), names=("a", "b", "c"), image_size=SIDE)
+    wider = prune(model, Prune(keep=1), names=("a", "b", "c"), image_size=SIDE)
 
     assert 1_300_000 < cut.parameters <= 1_700_000 < wider.parameters
     assert cut.parameters == parameter_count(cut.model)
@@ -160,7 +182,12 @@ def test_a_number_of_parameters_out_of_reach_is_refused():
     from distill_jobs.training.prune import prune
 
     with pytest.raises(JobError, match="max_parameters: 10000 cannot be reached"):
-        prune(build("yolov8n.yaml"), Prune(max_parameters=10_000), classes=3, image_size=SIDE)
+        prune(
+            build("yolov8n.yaml"),
+            Prune(max_parameters=10_000),
+            names=("a", "b", "c"),
+            image_size=SIDE,
+        )
 
 
 def test_layers_without_a_rule_are_refused():
