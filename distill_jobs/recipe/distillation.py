@@ -20,7 +20,8 @@ class Losses(Section):
         classes: Per-class binary distillation (`class:` in the file).
         box: Box distillation by GIoU.
         dfl: Localisation distillation (LD) of the distances' distributions; teacher and student
-            need heads with the same `reg_max` above 1, which YOLO26's is not. 0.25 is the paper's.
+            need heads with the same `reg_max` above 1, which YOLO26's is not. 0.015 is the paper's
+            (its 0.25 is of a mean over distances, this of their sum); 0.25 to 1 is a strong voice.
         cwd: Channel-wise distillation of the features that feed the head; 1 is usual.
         features: Score-weighted squared distance of those features; 6 is what ultralytics' own
             distillation uses.
