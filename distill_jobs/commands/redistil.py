@@ -1,12 +1,15 @@
 """`understudy job redistil`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from distill_jobs.commands.again import given_again
 from distill_jobs.commands.reporting import reporting
+from distill_jobs.errors import JobError
 from distill_jobs.telling import told_plainly
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 
 def redistil(  # noqa: PLR0917 - Typer reads the options from the parameters
+    context: typer.Context,
     job: Annotated[
         Path,
         typer.Argument(
@@ -31,11 +35,23 @@ def redistil(  # noqa: PLR0917 - Typer reads the options from the parameters
         typer.Option(min=0.01, max=0.9, help="Most harvested frames of all that is trained on."),
     ] = 0.3,
     min_frames: Annotated[
-        int, typer.Option(min=1, help="With fewer new frames nothing is done.")
+        int,
+        typer.Option(min=0, help="With fewer new frames nothing is done; 0: distil all the same."),
     ] = 20,
     review: Annotated[
         bool, typer.Option("--review", help="Stop after choosing, so that a person can look.")
     ] = False,
+    reviewed: Annotated[
+        bool,
+        typer.Option("--reviewed", help="Go on though no line of review.csv has a verdict."),
+    ] = False,
+    live: Annotated[
+        Path | None,
+        typer.Option(
+            help="Archive that serves, which the gate compares with. Default: the student's "
+            "newest in the model store."
+        ),
+    ] = None,
     version: Annotated[
         str | None, typer.Option(help="Of the new archives. Default: the next free one.")
     ] = None,
@@ -56,8 +72,13 @@ def redistil(  # noqa: PLR0917 - Typer reads the options from the parameters
     labels in the harvest are a model's answers, and count only where a person accepted them.
 
     With [bold]--review[/bold] the command stops and names review.csv and review.html: write accept
-    or reject before each frame, and give the command again. A killed attempt goes on with the same
-    command; an attempt that was refused has ended, and the next call begins another.
+    or reject before frames, and give the command again. It waits until a line has a verdict, or
+    [bold]--reviewed[/bold] says that none needs one. Verdicts are remembered: a rejected frame is
+    never taken again, accepted labels come back.
+
+    A killed attempt goes on with the same command. One that the data, the training or the gate
+    refused has ended, and the next call begins another once there are new frames. The harvested
+    pictures in an attempt's folder are removed when it ends.
 
     [bold]Examples[/]
 
@@ -68,26 +89,33 @@ def redistil(  # noqa: PLR0917 - Typer reads the options from the parameters
     """
     with told_plainly():
         if schedule is not None:
-            _print_manifest(schedule, job, harvest, share, min_frames)
+            _refuse_what_a_pod_sets_itself(context)
+            options = [f"--share={share:g}", f"--min-frames={min_frames}"]
+            options += ["--review"] * review + [f"--live={live}"] * (live is not None)
+            _print_manifest(schedule, job, harvest, options)
             return
         from distill_jobs.environment import offline  # noqa: PLC0415  # keeps --help fast
 
         offline()
         from distill_jobs.redistil.choice import Limits  # noqa: PLC0415  # heavy
-        from distill_jobs.redistil.redistil import Wish, read_origin  # noqa: PLC0415  # likewise
+        from distill_jobs.redistil.origin import read_origin  # noqa: PLC0415  # likewise
+        from distill_jobs.redistil.redistil import Wish  # noqa: PLC0415  # likewise
 
         origin = read_origin(job)
+        data = origin.job.data
         wish = Wish(
             origin=origin,
             harvest=harvest,
             root=(folder or Path("runs") / f"{origin.job.name}-redistil").absolute(),
             model_store=model_store.absolute(),
-            limits=Limits(max_share=share, near_bits=origin.job.data.near_duplicate_bits),
+            limits=Limits(share, data.near_duplicate_bits, data.max_unlabelled_share),
             min_frames=min_frames,
             review=review,
+            reviewed=reviewed,
             version=version,
+            live=live.absolute() if live else None,
         )
-        again = f"understudy job redistil {job} --harvest {harvest}"
+        again = given_again(context)
         with reporting(again) as reporter:
             attempt = _do(wish, signing_key, reporter)
         _tell(attempt, again)
@@ -116,28 +144,42 @@ def _tell(attempt: "Attempt | None", again: str) -> None:
     if attempt is None:
         return
     console = Console()
-    if attempt.state == "ended":
-        from distill_jobs.run_folder import RunFolder  # noqa: PLC0415  # heavy
-        from distill_jobs.run_table import print_run  # noqa: PLC0415  # likewise
-
-        print_run(console, RunFolder.open(attempt.run_dir))
+    if attempt.state == "in review":
+        console.print(
+            f"Look at {attempt.path / 'review.html'},\n"
+            f"write accept or reject into {attempt.review_list},\n"
+            f"then go on with: {again}\n"
+            "(no line needs a verdict? add --reviewed)",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
         return
-    console.print(
-        f"Look at {attempt.path / 'review.html'},\n"
-        f"write accept or reject into {attempt.review_list},\n"
-        f"then go on with: {again}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    from distill_jobs.run_folder import RunFolder  # noqa: PLC0415  # heavy
+    from distill_jobs.run_table import print_run  # noqa: PLC0415  # likewise
+
+    if attempt.run_dir.is_dir():  # not where every frame was rejected
+        print_run(console, RunFolder.open(attempt.run_dir))
 
 
-def _print_manifest(schedule: str, job: Path, harvest: Path, share: float, min_frames: int) -> None:
+def _refuse_what_a_pod_sets_itself(context: typer.Context) -> None:
+    """Refuse options that a CronJob cannot carry: dropped in silence they would surprise."""
+    remedies = {
+        "folder": "the pod keeps attempts in its claim `understudy-jobs`",
+        "model_store": "the pod has the claim `understudy-model-store`",
+        "signing_key": "the pod has the secret `understudy-signing-key`",
+        "version": "each run takes the next free one",
+        "reviewed": "give it by hand, when you have looked",
+    }
+    for name, remedy in remedies.items():
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = f"--{name.replace('_', '-')}"
+            raise JobError(f"{option}: means nothing with --schedule: {remedy}; leave it out")
+
+
+def _print_manifest(schedule: str, job: Path, harvest: Path, options: Sequence[str]) -> None:
     from distill_jobs.redistil.schedule import Schedule, manifest  # noqa: PLC0415  # keeps --help fast
 
-    plan = Schedule(
-        cron=schedule,
-        job=str(job),
-        harvest=str(harvest),
-        options=(f"--share={share:g}", f"--min-frames={min_frames}"),
-    )
+    plan = Schedule(cron=schedule, job=str(job), harvest=str(harvest), options=tuple(options))
     typer.echo(manifest(plan), nl=False)

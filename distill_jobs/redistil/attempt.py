@@ -1,5 +1,6 @@
 """One go at learning from a harvest: its folder, and how far it has come."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,8 +12,9 @@ from typing import Literal
 
 from distill_jobs.files import write_json
 from distill_jobs.redistil.harvest import HarvestFrame, read_harvest
+from distill_jobs.redistil.pictures import remove_pictures
 
-State = Literal["choosing", "in review", "ready", "running", "ended"]
+State = Literal["choosing", "chosen", "in review", "running", "ended"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Attempt:
 
     Attributes:
         path: Gets `frames/` (copies: a gateway removes old ones), `review.csv`, `data/`,
-            `job.yaml`, `run/` and `ended.json`.
+            `job.yaml`, `run/` and `ended.json`; harvested pictures stay until it ends.
     """
 
     path: Path
@@ -36,7 +38,7 @@ class Attempt:
     def begin(cls, root: Path) -> "Attempt":
         """Make the folder of a new attempt, named by the time."""
         root.mkdir(parents=True, exist_ok=True)
-        path = root / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = root / datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
         path.mkdir(mode=0o700)
         return cls(path)
 
@@ -62,30 +64,36 @@ class Attempt:
             return "ended"
         if (self.run_dir / "run.json").exists():
             return "running"
-        if self.job_file.exists():
-            return "ready"
-        return "in review" if (self.path / "choice.json").exists() else "choosing"
+        if not (self.path / "choice.json").exists():
+            return "choosing"
+        return "in review" if self.review_list.exists() else "chosen"
 
-    def keep_frames(self, frames: Sequence[HarvestFrame], note: dict[str, object]) -> None:
+    def keep_frames(self, frames: Sequence[HarvestFrame]) -> list[str]:
         """Copy frames, with their labels and answers, in the harvest's own layout.
 
-        Args:
-            frames: What was chosen.
-            note: What is worth remembering of the choice: `choice.json`, written last.
+        Returns:
+            Names of those copied: a gateway may remove some while they are chosen.
         """
+        kept = []
         for frame in frames:
-            data_set, split = frame.image.parents[2], frame.image.parent.name
-            target = self.path / "frames" / data_set.name
-            answers = data_set / "answers" / split / f"{frame.image.stem}.json"
-            for kind, file in (
-                ("images", frame.image),
-                ("labels", frame.labels),
-                ("answers", answers),
-            ):
-                (target / kind / split).mkdir(parents=True, exist_ok=True)
-                if file.is_file():
-                    shutil.copyfile(file, target / kind / split / file.name)
-            shutil.copyfile(data_set / "data.yaml", target / "data.yaml")
+            with contextlib.suppress(FileNotFoundError):
+                self._keep(frame)
+                kept.append(frame.name)
+        return kept
+
+    def _keep(self, frame: HarvestFrame) -> None:
+        data_set, split = frame.image.parents[2], frame.image.parent.name
+        target = self.path / "frames" / data_set.name
+        answers = data_set / "answers" / split / f"{frame.image.stem}.json"
+        # The image last, as in the harvest: without it the rest is no frame.
+        for kind, file in (("answers", answers), ("labels", frame.labels), ("images", frame.image)):
+            (target / kind / split).mkdir(parents=True, exist_ok=True)
+            if kind != "answers" or file.is_file():
+                shutil.copyfile(file, target / kind / split / file.name)
+        shutil.copyfile(data_set / "data.yaml", target / "data.yaml")
+
+    def keep_note(self, note: dict[str, object]) -> None:
+        """Write what is worth remembering of the choice; with it the frames are chosen."""
         write_json(self.path / "choice.json", note)
 
     def frames(self, class_names: Sequence[str]) -> list[HarvestFrame]:
@@ -93,18 +101,28 @@ class Attempt:
         return read_harvest(self.path / "frames", class_names)
 
     def note(self) -> dict[str, object]:
-        """Return what `keep_frames` noted."""
+        """Return what `keep_note` noted."""
         content: dict[str, object] = json.loads((self.path / "choice.json").read_text("utf-8"))
         return content
 
     def end(self, outcome: str) -> None:
-        """Write that it ended, and how: it is not gone on with."""
+        """Write that it ended, and how, and remove the harvested pictures it still holds.
+
+        An attempt that ended is not gone on with. What a person said of the frames is in the
+        memory of all attempts; the pictures are the harvest's, whose limits do not reach here.
+        """
         ended = datetime.now(UTC).isoformat(timespec="seconds")
         write_json(self.path / "ended.json", {"ended": ended, "outcome": outcome})
+        remove_pictures(self.path)
 
     def discard(self) -> None:
         """Remove it: a kill left it half chosen, or there was nothing to learn from."""
         shutil.rmtree(self.path)
+
+    def discard_run(self) -> None:
+        """Remove a run folder that a kill left before its run began."""
+        if not (self.run_dir / "run.json").exists():
+            shutil.rmtree(self.run_dir, ignore_errors=True)
 
     def relative(self) -> str:
         """Return its path as a command takes it."""

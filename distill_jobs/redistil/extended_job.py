@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +16,10 @@ from distill_jobs.errors import JobError
 from distill_jobs.files import write_atomically
 from distill_jobs.job import Job
 from distill_jobs.redistil.harvest import HarvestFrame
+from distill_jobs.redistil.origin import Origin
 from distill_jobs.redistil.review import Verdicts
 
 _SPLITS = ("train", "val", "test")
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What is distilled again.
-
-    Attributes:
-        job: The job.
-        teacher: Finished teacher of its last run, used as it is; None trains it as the job says.
-        parent_lock: `data.lock` of its last run, or None.
-    """
-
-    job: Job
-    teacher: Path | None = None
-    parent_lock: Path | None = None
 
 
 def write_lists(folder: Path, intake: Intake) -> None:
@@ -57,7 +42,9 @@ def write_job(
     frames: Sequence[HarvestFrame],
     verdicts: Verdicts,
     folder: Path,
+    *,
     version: str,
+    live: Path | None = None,
 ) -> Job:
     """Write `job.yaml` and the data set it names.
 
@@ -70,17 +57,19 @@ def write_job(
         verdicts: Of the review.
         folder: Of the attempt; its `data/` holds the lists of `write_lists`.
         version: Of the archives.
+        live: Archive of the model that serves, which the student must not be worse than; None
+            leaves what the job says.
 
     Returns:
         The new job.
 
     Raises:
-        JobError: An accepted frame's labels do not fit, or nothing is left.
+        JobError: An accepted frame's labels do not fit.
     """
     data = folder / "data"
+    # Of an earlier try: verdicts may have changed since.
+    shutil.rmtree(data / "accepted", ignore_errors=True)
     kept = [one for one in frames if one.name not in verdicts.rejected]
-    if not kept:
-        raise JobError("every frame was rejected: there is nothing to learn from")
     names = tuple(yaml.safe_load((data / "names.yaml").read_text(encoding="utf-8")))
     labelled = [one for one in kept if one.name in verdicts.accepted]
     for number, frame in enumerate(labelled):
@@ -90,6 +79,8 @@ def write_job(
         write_atomically(data / "harvested.txt", "".join(f"{one}\n" for one in unlabelled).encode())
     _write_description(data, names, accepted=bool(labelled))
     content = _content(origin, data, version, harvested=bool(unlabelled))
+    if live is not None:
+        content["gate"] = {**content.get("gate", {}), "live": str(live)}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     write_atomically(folder / "job.yaml", text.encode())
     return Job.load(folder / "job.yaml")

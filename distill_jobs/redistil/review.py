@@ -2,13 +2,13 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from distill_jobs.data.dataset import Sample
+from distill_jobs.data.labels import Row, read_rows
 from distill_jobs.data.picture import pixels_of
 from distill_jobs.errors import DataSetInvalid
 from distill_jobs.files import write_atomically
@@ -35,25 +35,28 @@ class Verdicts:
     rejected: frozenset[str] = frozenset()
 
 
-def write_review(folder: Path, frames: Sequence[HarvestFrame]) -> Path:
+def write_review(
+    folder: Path, frames: Sequence[HarvestFrame], accepted: Collection[str] = ()
+) -> Path:
     """Write the list and a page that shows each frame with the labels it would train with.
 
     Args:
         folder: Gets `review.csv` and `review.html`.
         frames: In the order of the list.
+        accepted: Names of those whose labels a person accepted in an earlier review.
 
     Returns:
-        The list. Each line begins with an empty verdict: write `accept` where the labels are
-        right, `reject` where the frame must not be used; a line left as it is trains without its
-        labels.
+        The list. A line begins with an empty verdict, or with that of an earlier review: write
+        `accept` where the labels are right, `reject` where the frame must not be used; a line
+        without a verdict trains without its labels.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_FIELDS)
     for one in frames:
-        writer.writerow(
-            ("", one.name, one.camera, one.at, f"{one.agreement_f1:.3f}", one.labelled_by)
-        )
+        verdict = "accept" if one.name in accepted else ""
+        known = (_harmless(one.camera), one.at, f"{one.agreement_f1:.3f}", one.labelled_by)
+        writer.writerow((verdict, one.name, *known))
     write_atomically(folder / "review.csv", text.getvalue().encode())
     pictures = [
         PagePicture(
@@ -95,13 +98,29 @@ def read_review(path: Path) -> Verdicts:
     return Verdicts(frozenset(chosen["accept"]), frozenset(chosen["reject"]))
 
 
+def _harmless(text: str) -> str:
+    """Keep a spreadsheet from taking for a formula what a camera called itself."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def _drawn(frame: HarvestFrame) -> bytes:
-    """Draw a frame with its labels; JPEG."""
+    """Draw a frame with those of its labels that fit; JPEG."""
     image = pixels_of(frame.image.read_bytes(), frame.image.suffix.lower())
     height, width = image.shape[:2]
-    labels = frame.labels if frame.labels.is_file() else None
-    sample = Sample(frame.image, labels, len(frame.class_names))
-    class_ids, boxes_xyxy_px = sample.read_labels(width, height)
+    rows = _rows(frame)
+    class_ids = np.array([row.class_id for row in rows], np.int64)
+    boxes = np.array([row.box for row in rows], np.float32).reshape(-1, 4)
+    half = boxes[:, 2:] / 2
+    corners = np.concatenate((boxes[:, :2] - half, boxes[:, :2] + half), axis=1)
+    size = np.array([width, height] * 2, np.float32)
+    boxes_xyxy_px = np.clip(corners, 0, 1).astype(np.float32) * size
     sure = np.ones(len(class_ids), np.float32)
     found = Detections(boxes_xyxy_px, sure, class_ids, width, height, 0, 0, 0, 0)
     return jpeg(draw(image, found, frame.class_names))
+
+
+def _rows(frame: HarvestFrame) -> Sequence[Row]:
+    try:
+        return read_rows(frame.labels, len(frame.class_names)).good
+    except DataSetInvalid:  # no text, or no file: who accepts it is told
+        return ()

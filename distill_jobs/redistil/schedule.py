@@ -17,9 +17,10 @@ _HEADER = """\
 # Distils again from what cameras brought home. Made by
 #   understudy job redistil {job} --harvest {harvest} --schedule "{schedule}"
 # Needs: the image of `docker build --target distill`; three volume claims (the job with its data
-# and weights, the harvest, the model store); a secret with the signing key. The pods have no
-# service account token, no root, no writable root file system and no network. A pod that is killed
-# is started again and goes on where it was; a job that is refused (exit status 2) is not repeated.
+# and weights, ${{UNDERSTUDY_DATA}} in a job file; the harvest; the model store); a secret with the
+# signing key. The pods have no service account token, no root, no writable root file system and
+# no network. A pod that is killed is started again and goes on where it was; a job that is refused
+# (exit status 2) is not repeated.
 """
 
 
@@ -155,6 +156,7 @@ def _container(schedule: Schedule) -> dict[str, Any]:
         "env": [
             {"name": "HOME", "value": "/tmp"},  # noqa: S108  # a volume of the pod's own
             {"name": "UNDERSTUDY_HOME", "value": "/tmp/understudy"},  # noqa: S108  # likewise
+            {"name": "UNDERSTUDY_DATA", "value": jobs},
         ],
         "resources": {
             "requests": {"cpu": "2", "memory": "6Gi"},

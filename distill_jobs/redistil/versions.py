@@ -1,5 +1,6 @@
-"""The next free version of a job's archives."""
+"""Which versions of a job's archives there are, and the next free one."""
 
+import re
 from pathlib import Path
 
 from distill_jobs.job import Job
@@ -18,3 +19,19 @@ def next_version(job: Job, model_store: Path) -> str:
         version = ".".join(map(str, parts))
         if not any((model_store / f"{name}-{version}.mar").exists() for name in names):
             return version
+
+
+def newest_student(job: Job, model_store: Path) -> Path | None:
+    """Return the student's archive of the highest version; None where there is none.
+
+    The model store holds what passed a gate, so that is what serves, or what will.
+    """
+    if job.archive is None:
+        return None
+    own = re.compile(re.escape(job.archive.student_name) + r"-([0-9]+(?:\.[0-9]+)*)\.mar")
+    found = [
+        ([int(part) for part in match[1].split(".")], file)
+        for file in model_store.glob("*.mar")
+        if (match := own.fullmatch(file.name))
+    ]
+    return max(found)[1] if found else None

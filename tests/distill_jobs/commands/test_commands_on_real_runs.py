@@ -178,12 +178,13 @@ def test_redistil_takes_the_harvest_for_training_and_for_nothing_else(cli, place
     )
 
     assert "6 of 6 harvested frames are taken" in output
-    (attempt,) = (tmp_path / "again").iterdir()
+    (attempt,) = (tmp_path / "again").glob("*T*Z")
     result = read_result(RunFolder.open(attempt / "run"))
     before = read_result(RunFolder.open(place / "runs/one"))
     assert result.student is not None
     assert result.student.images == 8
     assert result.teacher.map50 == before.teacher.map50  # the same teacher on the same test images
+    assert not [one for one in attempt.rglob("*") if one.stem.partition("-")[2].startswith("2026")]
     lock = json.loads((attempt / "run/data.lock").read_text())
     assert len(lock["splits"]["unlabelled"]) == 6
     assert lock["parent"]["added"] == 6

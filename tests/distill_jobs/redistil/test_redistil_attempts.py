@@ -1,86 +1,37 @@
 """An attempt from choosing to its end, with a runner that stands in for hours of training."""
 
 import stat
+from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-import yaml
 from harvests import write_frame
+from redistillations import Heard, Runner, do, random_picture, trained_on, wish
 
 from distill_jobs.data.dataset import Dataset
-from distill_jobs.errors import DataSetInvalid, JobError, TrainingFailed
+from distill_jobs.errors import DataSetInvalid, GateRefused, JobError, RunFolderInvalid
 from distill_jobs.job import Job
 from distill_jobs.progress import Silent
+from distill_jobs.redistil.attempt import Attempt
 from distill_jobs.redistil.choice import Limits
-from distill_jobs.redistil.extended_job import Origin
-from distill_jobs.redistil.redistil import Wish, read_origin, redistil
-from distill_jobs.redistil.versions import next_version
+from distill_jobs.redistil.origin import Origin, read_origin
+from distill_jobs.redistil.versions import newest_student, next_version
+from distill_jobs.run_folder import RunFolder
+from distill_jobs.taking_in import data_step
 
 
-@pytest.fixture
-def job_file(write_job, data_set):
-    generator = np.random.default_rng(0)
-    for image in (data_set.parent / "images").rglob("*.png"):
-        patches = generator.integers(0, 255, (8, 8, 3), np.uint8)
-        cv2.imwrite(str(image), cv2.resize(patches, (60, 40), interpolation=cv2.INTER_NEAREST))
-    return write_job(
-        ("scenes: {train: 16, val: 8, test: 8, size: 96}", f"path: {data_set}"),
-        ("licences:", "archive: {teacher_name: big, student_name: small}\nlicences:"),
-    )
-
-
-@pytest.fixture
-def harvest(tmp_path):
-    generator = np.random.default_rng(1)
-    for number in range(4):
-        patches = generator.integers(0, 255, (8, 8, 3), np.uint8)
-        image = tmp_path / f"{number}.png"
-        cv2.imwrite(str(image), cv2.resize(patches, (60, 40), interpolation=cv2.INTER_NEAREST))
-        labels = "1 0.5 0.5 0.2 0.2\n"
-        write_frame(tmp_path / "harvest", image, ("cat", "dog"), labels=labels, f1=0.1 * number)
-    return tmp_path / "harvest"
-
-
-class Runner:
-    """Notes what it was asked to run; may fail, or die as a killed process does."""
-
-    def __init__(self, error=None):
-        self.asked = []
-        self.error = error
-
-    def run(self, attempt):
-        self.asked.append("run")
-        attempt.run_dir.mkdir()
-        (attempt.run_dir / "run.json").write_text("{}")
-        if self.error is not None:
-            raise self.error
-
-    def resume(self, attempt):
-        self.asked.append("resume")
-
-
-def wish(job_file, harvest, tmp_path, **changes):
-    return Wish(
-        origin=Origin(Job.load(job_file)),
-        harvest=harvest,
-        root=tmp_path / "again",
-        model_store=tmp_path / "store",
-        **{"limits": Limits(max_share=0.9), "min_frames": 2, **changes},
-    )
-
-
-def do(wanted, runner):
-    return redistil(wanted, runner.run, runner.resume, Silent())
+def killed(wanted):
+    """Begin an attempt whose run dies."""
+    with pytest.raises(KeyboardInterrupt):
+        do(wanted, Runner(KeyboardInterrupt()))
+    attempt = Attempt.latest(wanted.root)
+    assert attempt is not None
+    return attempt
 
 
 def test_frames_train_unlabelled_and_what_is_measured_stays(job_file, harvest, tmp_path):
-    runner = Runner()
+    attempt = killed(wish(job_file, harvest, tmp_path))
 
-    attempt = do(wish(job_file, harvest, tmp_path), runner)
-
-    assert attempt is not None
-    assert (attempt.state, runner.asked) == ("ended", ["run"])
     job = Job.load(attempt.job_file)
     before = Dataset.load(Job.load(job_file).data.path)
     after = Dataset.load(job.data.path)
@@ -95,91 +46,179 @@ def test_frames_train_unlabelled_and_what_is_measured_stays(job_file, harvest, t
     assert stat.S_IMODE(attempt.path.stat().st_mode) == 0o700
 
 
-def test_a_reviewed_frame_trains_with_its_labels_and_a_rejected_one_not_at_all(
+def test_a_killed_run_goes_on_and_one_that_the_gate_refused_is_not_repeated(
     job_file, harvest, tmp_path
 ):
-    wanted = wish(job_file, harvest, tmp_path, review=True)
-    waiting = do(wanted, Runner())
-    assert waiting is not None
-    assert waiting.state == "in review"
-    head, first, second, *rest = waiting.review_list.read_text().splitlines()
-    edited = [head, f"accept{first}", f"reject{second}", *rest]
-    waiting.review_list.write_text("\n".join(edited))
+    wanted = wish(job_file, harvest, tmp_path)
+    killed(wanted)
+    again, once_more, heard = Runner(GateRefused(())), Runner(), Heard()
 
-    attempt = do(wanted, Runner())
+    with pytest.raises(GateRefused):
+        do(wanted, again)
+    attempt = do(wanted, once_more, heard)
 
-    assert attempt == waiting
-    job = Job.load(attempt.job_file)
-    train = Dataset.load(job.data.path).splits["train"]
-    (accepted,) = [one for one in train if "accepted" in one.image.parts]
-    assert accepted.labels is not None
-    assert accepted.labels.read_text().split() == ["1", "0.5", "0.5", "0.2", "0.2"]
-    assert len(job.data.unlabelled[0].read_text().splitlines()) == 2
-    page = (attempt.path / "review.html").read_text()
-    assert page.count("data:image/jpeg;base64,") == 4
+    assert again.asked == ["resume"]
+    assert (attempt, once_more.asked) == (None, [])
+    assert "0 of them are new, fewer than --min-frames 2: nothing to do" in heard.notes
+    (ended,) = wanted.root.glob("*/ended.json")
+    assert "the gate refuses this student" in ended.read_text()
 
 
-def test_accepted_labels_take_the_ids_of_the_jobs_own_data_set(job_file, harvest, tmp_path):
-    text = job_file.read_text()
-    job_file.write_text(
-        text.replace("data.yaml\n", "data.yaml\n  classes: {dog: dog, cat: cat}\n", 1)
-    )
-    wanted = wish(job_file, harvest, tmp_path, review=True)
-    waiting = do(wanted, Runner())
-    assert waiting is not None
-    description = next((waiting.path / "frames").glob("*/data.yaml"))
-    # The serving student knows the job's classes in the job's order: dog is 0 there, cat is 1.
-    description.write_text(yaml.safe_dump({"names": ["dog", "cat"]}))
-    head, first, *rest = waiting.review_list.read_text().splitlines()
-    waiting.review_list.write_text("\n".join([head, f"accept{first}", *rest]))
+def test_new_frames_begin_another_attempt_and_so_does_the_wish_for_none(
+    job_file, harvest, tmp_path
+):
+    wanted = wish(job_file, harvest, tmp_path)
+    first = do(wanted)
+    generator = np.random.default_rng(2)
+    for number in range(2):
+        image = random_picture(tmp_path / f"new{number}.png", generator)
+        write_frame(harvest, image, ("cat", "dog"))
 
-    attempt = do(wanted, Runner())
+    second = killed(wanted)
+    assert second != first
+    assert len(trained_on(second)[1]) == 6  # those of before, which are still there, as well
+    do(wanted)
+    third = do(wish(job_file, harvest, tmp_path, min_frames=0))
 
-    assert attempt is not None
-    (labels,) = (attempt.path / "data/accepted/labels").iterdir()
-    assert labels.read_text().split()[0] == "0"  # "cat" is 0 in the data set's own files
-
-
-def test_a_verdict_that_is_none_names_its_line(job_file, harvest, tmp_path):
-    wanted = wish(job_file, harvest, tmp_path, review=True)
-    waiting = do(wanted, Runner())
-    assert waiting is not None
-    head, first, *rest = waiting.review_list.read_text().splitlines()
-    waiting.review_list.write_text("\n".join([head, f"yes{first}", *rest]))
-
-    with pytest.raises(DataSetInvalid, match=r"review\.csv:2: .*accept, reject or nothing"):
-        do(wanted, Runner())
-
-    assert waiting.state == "in review"
+    assert third is not None
+    assert third.state == "ended"
 
 
-def test_a_killed_run_goes_on_and_a_refused_one_is_not_repeated(job_file, harvest, tmp_path):
+@pytest.mark.parametrize(
+    "error",
+    [
+        RunFolderInvalid(Path("run"), "another process is working on this run"),
+        JobError("the disk is full"),
+    ],
+)
+def test_what_is_no_refusal_ends_no_attempt(job_file, harvest, tmp_path, error):
+    wanted, heard, runner = wish(job_file, harvest, tmp_path), Heard(), Runner()
+    attempt = killed(wanted)
+
+    with pytest.raises(type(error)):
+        do(wanted, Runner(error), heard)
+
+    assert attempt.state == "running"
+    assert "can go on: give the same command again" in heard.notes[-1]
+    assert do(wanted, runner) == attempt
+    assert runner.asked == ["resume"]
+
+
+def test_a_wrong_key_before_the_run_began_costs_nothing(job_file, harvest, tmp_path):
+    class Refused(Runner):
+        def run(self, attempt):
+            raise JobError("signing key: is no PEM")
+
+    wanted, runner = wish(job_file, harvest, tmp_path), Runner()
+    with pytest.raises(JobError, match="is no PEM"):
+        do(wanted, Refused())
+
+    attempt = do(wanted, runner)
+
+    assert runner.asked == ["run"]
+    assert list(wanted.root.glob("*T*Z")) == [attempt.path]
+
+
+def test_a_run_that_was_killed_before_it_began_is_begun(job_file, harvest, tmp_path):
+    class Half(Runner):
+        def run(self, attempt):
+            attempt.run_dir.mkdir()
+            (attempt.run_dir / "job.yaml").write_text("half")
+            raise KeyboardInterrupt
+
     wanted = wish(job_file, harvest, tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        do(wanted, Runner(KeyboardInterrupt()))
+        do(wanted, Half())
 
-    resumed = Runner()
-    first = do(wanted, resumed)
-    (tmp_path / "again" / "20200101T000000Z").mkdir()  # an older one says nothing
-    refused = Runner(TrainingFailed("too weak"))
-    assert first is not None
-    first.path.rename(tmp_path / "again" / "20250101T000000Z")
-    with pytest.raises(JobError, match="too weak"):
-        do(wanted, refused)
+    attempt = do(wanted)
 
-    assert resumed.asked == ["resume"]
-    assert refused.asked == ["run"]
-    assert "too weak" in max((tmp_path / "again").iterdir()).joinpath("ended.json").read_text()
+    assert attempt is not None
+    assert attempt.state == "ended"
+
+
+def test_two_at_once_do_not_work_under_one_root(job_file, harvest, tmp_path):
+    wanted = wish(job_file, harvest, tmp_path)
+    refused = []
+
+    def second():
+        if not refused:
+            with pytest.raises(RunFolderInvalid, match="another process is working") as caught:
+                do(wanted)
+            refused.append(caught)
+
+    attempt = do(wanted, reporter=Heard(second))
+
+    assert refused
+    assert list(wanted.root.glob("*T*Z")) == [attempt.path]
 
 
 def test_too_few_new_frames_leave_nothing_behind(job_file, harvest, tmp_path):
-    runner = Runner()
+    wanted, runner = wish(job_file, harvest, tmp_path, min_frames=5), Runner()
 
-    attempt = do(wish(job_file, harvest, tmp_path, min_frames=5), runner)
+    attempt = do(wanted, runner)
 
     assert attempt is None
     assert runner.asked == []
-    assert list((tmp_path / "again").iterdir()) == []
+    assert [one.name for one in wanted.root.iterdir()] == [".lock"]
+
+
+def test_a_frame_that_a_gateway_removes_meanwhile_is_counted(job_file, harvest, tmp_path):
+    def purge():
+        for image in sorted(harvest.rglob("images/*/*.png"))[:1]:
+            image.unlink()
+
+    heard = Heard(purge)
+    attempt = do(wish(job_file, harvest, tmp_path, review=True), reporter=heard)
+    too_few = wish(job_file, harvest, tmp_path / "other", min_frames=3)
+
+    assert "1 of them were removed from the harvest meanwhile" in heard.notes
+    assert attempt is not None
+    assert attempt.note()["taken"] == 3
+    assert len(attempt.review_list.read_text().splitlines()) == 4
+    assert do(too_few, reporter=Heard(purge)) is None
+
+
+def test_a_share_above_the_jobs_own_limit_is_not_taken(job_file, harvest, tmp_path):
+    """Its run would draw lots among the frames, and throw out images that it had before."""
+    wanted = wish(job_file, harvest, tmp_path, limits=Limits(0.9, max_unlabelled_share=0.5))
+
+    attempt = killed(wanted)
+
+    assert attempt.note()["left_out"] == {"above data.max_unlabelled_share (50%)": 1}
+    assert len(trained_on(attempt)[1]) == 3
+
+
+def test_the_student_is_held_against_the_newest_in_the_store(job_file, harvest, tmp_path):
+    wanted = wish(job_file, harvest, tmp_path)
+    wanted.model_store.mkdir()
+    for name in ("small-1.2.mar", "small-1.10.mar", "small-1.9.mar.sig", "smaller-9.0.mar"):
+        (wanted.model_store / name).write_bytes(b"")
+
+    assert newest_student(wanted.origin.job, wanted.model_store) == (
+        wanted.model_store / "small-1.10.mar"
+    )
+    told = wish(job_file, harvest, tmp_path / "told", live=tmp_path / "live.mar")
+
+    assert Job.load(killed(wanted).job_file).gate.live == wanted.model_store / "small-1.10.mar"
+    assert Job.load(killed(told).job_file).gate.live == tmp_path / "live.mar"
+
+
+def test_a_teacher_that_was_trained_on_what_is_measured_now_is_refused(
+    job_file, data_set, harvest, tmp_path
+):
+    run = RunFolder.create(tmp_path / "run", job_file, {})
+    data_step(run, run.job(), Silent())
+    with run.step("teacher"):
+        run.checkpoint("teacher").write_bytes(b"a teacher")
+    wanted = wish(job_file, harvest, tmp_path, origin=read_origin(run.path))
+    for kind, suffix in (("images", "png"), ("labels", "txt")):
+        root = data_set.parent / kind
+        (root / f"train/1.{suffix}").rename(root / f"test/moved.{suffix}")
+
+    with pytest.raises(DataSetInvalid, match=r"the run's teacher was trained on 1 of the images"):
+        do(wanted)
+
+    assert do(wish(job_file, harvest, tmp_path / "from-the-job")) is not None
 
 
 def test_a_job_without_a_teacher_to_listen_to_is_refused(write_job):
@@ -199,3 +238,4 @@ def test_the_next_version_is_free_for_both_archives(job_file, tmp_path):
 
     assert next_version(job, store) == "1.3"
     assert next_version(job.model_copy(update={"version": "2.3.4"}), store) == "2.4.0"
+    assert newest_student(Origin(job).job, tmp_path) is None
