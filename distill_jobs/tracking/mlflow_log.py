@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from distill_jobs.errors import JobError
 from distill_jobs.files import write_atomically
@@ -28,7 +29,7 @@ def mlflow_uri() -> str | None:
     uri = os.environ.get(_VARIABLE)
     if uri and importlib.util.find_spec("mlflow") is None:
         raise JobError(
-            f"{_VARIABLE} is set ({uri}) and MLflow is not installed: install it "
+            f"{_VARIABLE} is set and MLflow is not installed: install it "
             "(`pip install understudy[mlflow]`), or unset the variable"
         )
     return uri or None
@@ -63,8 +64,14 @@ class MlflowLog:
         """Log an epoch's values; the step is the epoch, counted from 1.
 
         Raises:
-            Exception: MLflow's own, where its server does not answer.
+            JobError: The server or store does not answer, in MLflow's words.
         """
+        try:
+            self._log(seen)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it may repeat the password
+            raise JobError(_without_user(str(error), self._uri)) from None
+
+    def _log(self, seen: EpochSeen) -> None:
         from mlflow.entities import Metric  # noqa: PLC0415  # optional, and heavy
 
         client = self._client or self._open()
@@ -104,3 +111,9 @@ class MlflowLog:
         ]
         client.log_batch(run_id, params=parameters)
         return run_id
+
+
+def _without_user(text: str, uri: str) -> str:
+    """Leave the user and password of an address out of a message that repeats it."""
+    user = urlsplit(uri).netloc.rpartition("@")[0]
+    return text.replace(f"{user}@", "") if user else text

@@ -26,11 +26,12 @@ def test_nobody_asked_for_it(monkeypatch):
 
 
 def test_asked_for_and_not_installed_is_refused_before_a_training(monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://anna:s3cret@mlflow:5000")
     monkeypatch.setattr(mlflow_log.importlib.util, "find_spec", lambda _: None)
 
-    with pytest.raises(JobError, match=r"pip install understudy\[mlflow\]"):
+    with pytest.raises(JobError, match=r"pip install understudy\[mlflow\]") as refused:
         mlflow_uri()
+    assert "s3cret" not in refused.value.message
 
 
 def test_a_training_is_one_mlflow_run_even_when_it_was_killed(uri, tmp_path):
@@ -62,11 +63,13 @@ def test_a_server_that_is_away_costs_the_training_nothing(monkeypatch, tmp_path)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    log = MlflowLog(f"http://127.0.0.1:{port}", "bccd", "run student", {}, tmp_path / "id")
+    uri = f"http://anna:s3cret@127.0.0.1:{port}"
+    log = MlflowLog(uri, "bccd", "run student", {}, tmp_path / "id")
     reporter = Noted()
 
     Tracking({"MLflow": log}, reporter).epoch_ended(epoch(0))
 
     assert len(reporter.notes) == 1
     assert reporter.notes[0].startswith("MLflow is not written any more: ")
+    assert f"http://127.0.0.1:{port}/" in reporter.notes[0]
     assert not (tmp_path / "id").exists()
