@@ -34,14 +34,14 @@ class RunFolder:
         """Make a folder for a new run.
 
         Args:
-            path: Must not exist, or be empty.
+            path: Must not exist, or be empty but for what a kill while it was made left.
             job_file: Copied into it.
             places: What the job file does not say: model store and signing key.
 
         Raises:
             RunFolderInvalid: The folder holds something already.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and not _is_free(path, job_file):
             what = "a run already" if (path / "run.json").exists() else "something else already"
             remedy = (
                 f"go on with `understudy job resume {path}`, or "
@@ -161,3 +161,14 @@ class RunFolder:
 
     def _marker(self, step: str) -> Path:
         return self.path / "steps" / f"{step}.json"
+
+
+def _is_free(path: Path, job_file: Path) -> bool:
+    """Whether a folder is empty, or holds no more than a copy of this job file."""
+    if not path.is_dir():
+        return False
+    unfinished = (".job.yaml.", ".run.json.")  # see `write_atomically`
+    names = {one.name for one in path.iterdir() if not one.name.startswith(unfinished)}
+    if not names:
+        return True
+    return names == {"job.yaml"} and (path / "job.yaml").read_bytes() == job_file.read_bytes()

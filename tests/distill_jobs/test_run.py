@@ -301,3 +301,25 @@ def test_a_run_remembers_its_job_when_the_file_moves(write_job, tmp_path):
     assert job.student is not None
     assert job.student.weights == tmp_path / "s.pt"
     assert json.loads((folder.path / "run.json").read_text())["model_store"] == "x"
+
+
+@pytest.mark.parametrize("left", [[], ["job.yaml"], ["job.yaml", ".run.json.a1b2"]])
+def test_a_run_whose_making_was_killed_is_made(write_job, tmp_path, left):
+    job, folder = write_job(), tmp_path / "run"
+    folder.mkdir()
+    for name in left:
+        (folder / name).write_bytes(job.read_bytes())
+
+    assert RunFolder.create(folder, job, {}).job().name == "tiny"
+
+
+@pytest.mark.parametrize("name", ["job.yaml", "notes.txt"])
+def test_anybodys_own_file_is_not_written_over(write_job, tmp_path, name):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / name).write_text("name: other")
+
+    with pytest.raises(RunFolderInvalid, match="holds something else already"):
+        RunFolder.create(folder, write_job(), {})
+
+    assert (folder / name).read_text() == "name: other"
