@@ -142,15 +142,21 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _class_names(path: Path, content: dict[str, Any]) -> tuple[str, ...]:
     names = content.get("names")
-    if isinstance(names, list) and names:
-        return tuple(str(name) for name in names)
-    if isinstance(names, dict) and names:
-        if sorted(names) != list(range(len(names))):
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not names:
+        raise DataSetInvalid(path, "`names:` must list at least one class")
+    if set(names) != set(range(len(names))):
+        raise DataSetInvalid(
+            path, f"`names:` must number the classes 0 to {len(names) - 1}, not {list(names)}"
+        )
+    told = tuple(str(names[index]) for index in range(len(names)))
+    for name in told:
+        if told.count(name) > 1:
             raise DataSetInvalid(
-                path, f"`names:` must number the classes 0 to {len(names) - 1}, not {list(names)}"
+                path, f"`names:` has {name!r} twice: a class has a name of its own"
             )
-        return tuple(str(names[index]) for index in range(len(names)))
-    raise DataSetInvalid(path, "`names:` must list at least one class")
+    return told
 
 
 def _samples(
@@ -167,6 +173,12 @@ def _samples(
     if not images:
         wanted = ", ".join(sorted(IMAGE_SUFFIXES))
         raise DataSetInvalid(path, f"`{split}: {entry}` holds no image ({wanted})")
+    if split != "train" and (unknown := sorted(unlabelled.intersection(images))):
+        raise DataSetInvalid(
+            path,
+            f"`{split}: {entry}` holds {unknown[0]}, which `unlabelled:` lists: nothing can be "
+            "measured on an image whose objects nobody wrote down",
+        )
     samples = tuple(
         Sample(image, None, class_count, labelled=False)
         if image in unlabelled
@@ -198,7 +210,7 @@ def images_in(place: Path) -> list[Path]:
 
     Raises:
         NotADirectoryError: It is neither.
-        DataSetInvalid: The list names a file that is not there.
+        DataSetInvalid: The list is no text, or names a file that is not there.
     """
     if place.is_dir():
         return [file for file in place.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES]
@@ -213,7 +225,11 @@ def _unlabelled(path: Path, root: Path, entry: object) -> frozenset[Path]:
 
 def _listed_images(listing: Path) -> list[Path]:
     images = []
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = listing.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataSetInvalid(listing, "is no text in UTF-8: save it as such") from error
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         image = listing.parent / line.strip()

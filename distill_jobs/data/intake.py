@@ -77,7 +77,8 @@ def take_in(data: Data, reporter: Reporter) -> Intake:
     source = Dataset.load(data.path or Path())
     class_map = ClassMap.of(source.path, source.class_names, data.classes)
     finds = [
-        Find(sample.image, sample.labels, split)
+        # A working copy's own unlabelled images: without labels they would be taught as background.
+        Find(sample.image, sample.labels, split if sample.labelled else UNLABELLED)
         for split, samples in source.splits.items()
         for sample in samples
     ]
@@ -109,6 +110,7 @@ def refuse_faulty(intake: Intake, data: Data) -> None:
 
     Raises:
         TooFaulty: More images have faults than the job lets through, or a split has none left.
+        DataSetInvalid: A split shows no object at all.
     """
     path, faulty = intake.source.path, faulty_images(intake.faults)
     told = "; ".join(
@@ -125,6 +127,13 @@ def refuse_faulty(intake: Intake, data: Data) -> None:
     for split in SPLITS:
         if split in expected and not intake.split(split):
             raise TooFaulty(path, f"every image of the {split} split was skipped. {told}")
+        if split in expected and not any(piece.rows for piece in intake.split(split)):
+            raise DataSetInvalid(
+                path,
+                f"no image of the {split} split shows an object of the job's classes: there is "
+                "nothing to learn, or to measure by. Look at its label files, data.classes and "
+                "data.split",
+            )
 
 
 def refuse_duplicates(intake: Intake, data: Data) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from distill_jobs.data import labels as label_files
 from distill_jobs.data.class_map import ClassMap
 from distill_jobs.data.duplicates import Shown
@@ -97,15 +99,15 @@ def examine(find: Find, class_map: ClassMap) -> Looked:
     if rows.bad and not rows.good:
         line, why = rows.bad[0]
         return _skipped(find, find.labels, f"none of its rows fits; line {line}: {why}")
-    once, repeats = _without_repeats(rows.good)
+    mapped = _mapped(rows.good, class_map)
+    once, repeats = _without_repeats(mapped)
     faults = tuple(
         Fault(find.labels, find.split, why, find.image, line)
         for line, why in sorted((*rows.bad, *repeats))
     )
-    mapped = _mapped(once, class_map)
     as_is = class_map.keeps_all and not faults and not _is_mixed(once)
-    piece = Piece(find, find.split, picture, mapped, as_is)
-    return Looked(find, piece, faults, len(once) - len(mapped))
+    piece = Piece(find, find.split, picture, tuple(once), as_is)
+    return Looked(find, piece, faults, len(rows.good) - len(mapped))
 
 
 def _skipped(find: Find, file: Path, why: str) -> Looked:
@@ -113,11 +115,15 @@ def _skipped(find: Find, file: Path, why: str) -> Looked:
 
 
 def _without_repeats(rows: Sequence[Row]) -> tuple[list[Row], list[tuple[int, str]]]:
-    """Ultralytics trains on equal rows once; quality must not count them twice either."""
-    first: dict[tuple[int, tuple[str, ...]], int] = {}
+    """Ultralytics trains on one box once, however it is written; so quality counts it once.
+
+    Classes are the job's: what was a car and a truck is one vehicle. Boxes are compared as float32,
+    outlines by the box around them, as there.
+    """
+    first: dict[tuple[int, bytes], int] = {}
     once, repeats = [], []
     for row in rows:
-        line = first.setdefault((row.class_id, row.values[1:]), row.line)
+        line = first.setdefault((row.class_id, np.array(row.box, np.float32).tobytes()), row.line)
         if line == row.line:
             once.append(row)
         else:

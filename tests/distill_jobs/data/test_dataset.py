@@ -66,7 +66,10 @@ def test_a_label_that_does_not_fit_names_file_line_and_value(data_set, row, says
     [
         ({"train": "images/nowhere"}, "neither a folder of images nor a list"),
         ({"names": {0: "a", 2: "b"}}, "must number the classes 0 to 1, not [0, 2]"),
+        ({"names": {0: "a", "x": "b"}}, "must number the classes 0 to 1, not [0, 'x']"),
+        ({"names": ["cat", "cat"]}, "`names:` has 'cat' twice"),
         ({"names": []}, "must list at least one class"),
+        ({"unlabelled": "images/test"}, "`test: images/test` holds "),
         ({"train": None, "val": None, "test": None}, "names no split"),
         ({"train": "labels/train"}, "holds no image (.bmp, .jpeg, .jpg, .png, .webp)"),
     ],
@@ -103,6 +106,16 @@ def test_a_list_of_images_names_the_line_of_a_missing_one(data_set):
     data_set.write_text(yaml.safe_dump(content))
 
     with pytest.raises(DataSetInvalid, match=r"train\.txt:3: no such image"):
+        Dataset.load(data_set)
+
+
+def test_a_list_that_is_no_text_is_told_plainly(data_set):
+    listing = data_set.parent / "train.txt"
+    listing.write_bytes("images/train/Käse.png\n".encode("latin-1"))
+    content = {**yaml.safe_load(data_set.read_text()), "train": "train.txt"}
+    data_set.write_text(yaml.safe_dump(content))
+
+    with pytest.raises(DataSetInvalid, match=r"train\.txt: is no text in UTF-8"):
         Dataset.load(data_set)
 
 

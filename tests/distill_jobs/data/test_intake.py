@@ -82,6 +82,8 @@ def test_odd_metadata_is_nobodys_business(data_set):
         ("0 0.5 0.5 0.1", "5 values; this one has 4"),
         ("cat 0.5 0.5 0.1 0.1", "not numbers"),
         ("0 0.5 0.5 0.2 0.4", "repeats line 1"),
+        ("0 0.50 5e-1 0.2000 0.4", "repeats line 1"),
+        ("0 0.4 0.3 0.6 0.3 0.6 0.7 0.4 0.7", "repeats line 1"),
     ],
 )
 def test_a_broken_label_row_is_skipped_and_the_rest_of_its_image_used(data_set, tmp_path, row, why):
@@ -232,6 +234,34 @@ def test_classes_are_renamed_merged_and_dropped(data_set, tmp_path):
     assert intake.dropped == 4  # that dog, and the one of each split's image 1
     assert [len(s.read_labels(9, 9)[0]) for s in staged.split("val")] == [1, 0, 1]
     assert intake.class_map.described() == {"cat": "pet", "dog": None, "car": "vehicle"}
+
+
+def test_what_becomes_one_class_is_one_object(data_set, tmp_path):
+    describe(data_set, names=["cat", "dog", "car"])
+    labels = data_set.parent / "labels/test/0.txt"
+    labels.write_text("0 0.5 0.5 0.2 0.4\n1 0.5 0.5 0.2 0.4\n2 0.5 0.5 0.2 0.4\n")
+
+    intake = taken_in(data_set, classes={"animal": ["cat", "dog"]})
+
+    assert len(intake.split("test")[0].rows) == 1
+    (fault,) = intake.faults
+    assert (fault.line, fault.why) == (2, "repeats line 1")
+    assert intake.dropped == 1  # the car
+    staged = stage(intake, tmp_path / "staged").split("test")[0]
+    assert staged.read_labels(9, 9)[0].tolist() == [0]
+
+
+@pytest.mark.parametrize("empty", ["no label file", "no row", "another class"])
+def test_a_split_that_shows_nothing_is_refused(data_set, empty):
+    """Everything is found of nothing: a gate would let anything pass."""
+    for labels in (data_set.parent / "labels/test").iterdir():
+        labels.write_text("1 0.5 0.5 0.2 0.4\n" if empty == "another class" else "")
+    if empty == "no label file":  # one image has one still, or the data set is refused already
+        (data_set.parent / "labels/test/0.txt").unlink()
+    changes = {"classes": {"cat": "cat"}} if empty == "another class" else {}
+
+    with pytest.raises(DataSetInvalid, match="no image of the test split shows an object"):
+        refuse_faulty(taken_in(data_set, **changes), section(data_set, **changes))
 
 
 def test_swapped_names_swap_the_ids(data_set, tmp_path):

@@ -36,6 +36,19 @@ def test_unlabelled_images_lie_beside_train_and_are_listed(data_set, harvest, tm
     assert Dataset.load(staged.path) == staged
 
 
+def test_a_working_copys_unlabelled_images_stay_without_labels(data_set, harvest, tmp_path):
+    """Taken in again they were background: objects on them would be taught away."""
+    first = stage(taken_in(data_set, unlabelled=str(harvest)), tmp_path / "staged")
+
+    intake = taken_in(first.path)
+    again = stage(intake, tmp_path / "again")
+    write_intake_lock(tmp_path / "data.lock", intake, Data(path=first.path), None)
+
+    assert [len(intake.split(split)) for split in ("train", "unlabelled")] == [3, 3]
+    assert [sample.labelled for sample in again.split("train")] == [True] * 3 + [False] * 3
+    check_lock(tmp_path / "data.lock", Dataset.load(first.path))
+
+
 def test_without_any_there_is_no_list(data_set, tmp_path):
     stage(taken_in(data_set), tmp_path / "staged")
 
