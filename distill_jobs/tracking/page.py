@@ -62,10 +62,22 @@ class PagePicture:
 
 @dataclass(frozen=True)
 class PageSection:
-    """A heading and what follows it; `text` is folded under `summary`."""
+    """A heading and what follows it.
+
+    Attributes:
+        title: The heading.
+        note: A paragraph under it.
+        links: Files to go to, as paths from the page's folder.
+        tables: In their order.
+        charts: Beside each other.
+        pictures: Likewise.
+        summary: What `text` is folded under.
+        text: As it is.
+    """
 
     title: str
     note: str = ""
+    links: Sequence[str] = ()
     tables: Sequence[PageTable] = ()
     charts: Sequence[PageChart] = ()
     pictures: Sequence[PagePicture] = ()

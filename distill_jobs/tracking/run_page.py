@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from distill_jobs.errors import JobError
@@ -119,10 +119,11 @@ def _models_section(folder: RunFolder, models: Sequence[ModelResult]) -> list[Pa
     ]
     note = "Measured on the held-out split with the checkpoint in PyTorch."
     reports = [f"release/{role}/report.html" for role in ROLES]
-    found = [one for one in reports if (folder.path / one).exists()]
-    if found:
-        note += f" Gate, thresholds and calibration: {', '.join(found)} in this folder."
-    return [PageSection("Teacher and student", note=note, tables=[PageTable(heads, rows)])]
+    links = [one for one in reports if (folder.path / one).exists()]
+    if links:
+        note += " Gate, thresholds and calibration have reports of their own:"
+    tables = [PageTable(heads, rows)]
+    return [PageSection("Teacher and student", note=note, links=links, tables=tables)]
 
 
 def _variant_sections(models: Sequence[ModelResult]) -> list[PageSection]:
@@ -178,18 +179,21 @@ def training_charts(curves: Curves) -> list[PageChart]:
         if lines:
             charts.append(chart_of(name.replace("_", " "), lines))
     rates = [
-        Series(column.removeprefix("lr/"), epochs, values)
+        Series(column.replace("lr/pg", "group "), epochs, values)
         for column, values in curves.columns.items()
         if column.startswith("lr/")
     ]
-    return [*charts, chart_of("learning rate", rates)] if rates else charts
+    return [*charts, chart_of("learning rate of each parameter group", rates)] if rates else charts
 
 
 def _pictures_section(folder: RunFolder) -> list[PageSection]:
     pictures: list[PagePicture] = []
     for role in reversed(ROLES):
         found = sorted((folder.training(role) / "pictures").glob("*.jpg"))
-        pictures.extend(embedded(one, f"Fixed frame {one.stem}, {role}") for one in found)
+        pictures.extend(
+            embedded(one, f"Frame {number} after the training of the {role}")
+            for number, one in enumerate(found, 1)
+        )
     if not pictures:
         return []
     note = "The same validation images after the last epoch; the teacher's detections on the left."
@@ -206,14 +210,19 @@ def _job_section(folder: RunFolder, job: Job) -> PageSection:
     lock = ""
     if folder.data_lock.exists():
         splits = json.loads(folder.data_lock.read_text(encoding="utf-8")).get("splits", {})
-        lock = ", ".join(f"{name} {len(files)} files" for name, files in splits.items())
+        lock = ", ".join(f"{_images(files)} {name}" for name, files in splits.items())
     return PageSection(
         "The job",
-        note=f"Data: {source}{f' ({lock})' if lock else ''}. Seed {job.seed}.",
+        note=f"Data: {source}{f' (images: {lock})' if lock else ''}. Seed {job.seed}.",
         tables=[PageTable(("step", "seconds", "finished, UTC"), steps)] if steps else [],
         summary="job.yaml",
         text=folder.job_file.read_text(encoding="utf-8"),
     )
+
+
+def _images(files: Iterable[str]) -> int:
+    """Count images among a lock's files, which are labels too."""
+    return sum(not name.endswith(".txt") for name in files)
 
 
 def share(value: float | None) -> str:

@@ -1,4 +1,5 @@
 import html.parser
+import json
 import re
 
 import cv2
@@ -38,13 +39,14 @@ VARIANT = {
 
 
 class Reader(html.parser.HTMLParser):
-    """Collects text, pictures, and every address that a browser would fetch."""
+    """Collects text, pictures, links, and every address that a browser would fetch."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.words: list[str] = []
         self.open: list[str] = []
         self.fetched: list[str] = []
+        self.links: list[str] = []
         self.pictures = 0
         self.feed(text)
 
@@ -55,6 +57,8 @@ class Reader(html.parser.HTMLParser):
         for name in ("src", "href", "xlink:href"):
             if values.get(name, "").startswith("data:image/"):
                 self.pictures += 1
+            elif tag == "a" and name == "href":
+                self.links.append(values[name])
             elif values.get(name):
                 self.fetched.append(values[name])
         assert tag not in {"script", "iframe", "link"}
@@ -115,6 +119,25 @@ def test_the_report_tells_figures_curves_and_the_job(run):
     assert "matched F1 <0.5>" in words
     assert "2 epochs; best mAP50-95 on validation 0.300 after epoch 2." in words
     assert any("name: tiny" in word for word in words)
+
+
+def test_the_report_counts_images_and_not_their_label_files(run):
+    files = {f"{kind}/0{number}.{kind}": "" for kind in ("jpg", "txt") for number in range(3)}
+    run.data_lock.write_text(json.dumps({"splits": {"train": files, "unlabelled": {"a.png": ""}}}))
+
+    words = Reader(write_run_page(run).read_text()).words
+
+    assert "Data: drawn scenes (images: 3 train, 1 unlabelled). Seed 3." in words
+
+
+def test_the_report_leads_to_the_reports_of_the_releases(run):
+    (run.path / "release/student").mkdir(parents=True)
+    (run.path / "release/student/report.html").write_text("x")
+
+    page = Reader(write_run_page(run).read_text())
+
+    assert page.links == ["release/student/report.html"]
+    assert page.fetched == []
 
 
 def test_a_loss_that_validation_does_not_have_draws_no_line_at_zero(run):
