@@ -62,9 +62,10 @@ def _scaled(shape: dict[str, Any], network: Teacher | Student) -> dict[str, Any]
             f"architecture {network.architecture}: it has no scales, so depth, width and "
             "max_channels cannot be set"
         )
-    own = scales.get(shape.get("scale")) or next(iter(scales.values()))
-    chosen = [own[i] if value is None else value for i, value in enumerate(given)]
-    return {**shape, "scales": {"custom": chosen}, "scale": "custom"}
+    # The name of the scale stays: ultralytics builds other blocks for "m", "l" and "x".
+    scale = shape.get("scale") or next(iter(scales))
+    chosen = [scales[scale][i] if value is None else value for i, value in enumerate(given)]
+    return {**shape, "scales": {scale: chosen}, "scale": scale}
 
 
 def _relative(path: Path) -> str:

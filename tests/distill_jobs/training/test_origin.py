@@ -35,6 +35,14 @@ def test_width_replaces_the_architectures_own_scale():
     assert counts.slim * 3 < counts.own
 
 
+def test_a_width_of_its_own_changes_no_blocks():
+    slim, own = build("yolo11m"), build("yolo11m", width=None)
+
+    kinds = [[type(one).__name__ for one in model.modules()] for model in (slim, own)]
+    assert "C3k" in kinds[1]
+    assert kinds[0] == kinds[1]
+
+
 def test_an_unknown_architecture_is_told_plainly():
     from distill_jobs.training.networks import find_origin
 
