@@ -72,8 +72,12 @@ class CachedTeacher:
 
 
 def _questions(images: torch.Tensor) -> list[str]:
+    """Return a key an image: of its pixels, and of what precision they are answered in."""
+    kind = images.device.type
+    rounded = torch.is_autocast_enabled(kind)
+    precision = str(torch.get_autocast_dtype(kind)) if rounded else ""
     levels = (images * 255).round().to(torch.uint8).cpu().numpy()
-    shape = str(tuple(levels.shape[1:])).encode()
+    shape = f"{tuple(levels.shape[1:])}{precision}".encode()
     return [blake2b(one.tobytes() + shape, digest_size=32).hexdigest() for one in levels]
 
 

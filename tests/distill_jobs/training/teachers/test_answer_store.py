@@ -33,6 +33,18 @@ def cached(tmp_path, teacher, identity="one"):
     return CachedTeacher(teacher, AnswerStore(tmp_path / "answers"), identity)
 
 
+def test_answers_in_another_precision_are_other_answers(tmp_path):
+    teacher = Counted(detector("yolov8n"))
+    pupil = cached(tmp_path, teacher)
+    pupil.answer({"img": as_pixels(images())})
+    asked = teacher.asked
+
+    with torch.autocast("cpu", torch.bfloat16):
+        pupil.answer({"img": as_pixels(images())})
+
+    assert teacher.asked == 2 * asked
+
+
 def as_pixels(batch):
     return (batch * 255).round() / 255
 
