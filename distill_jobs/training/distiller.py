@@ -77,11 +77,6 @@ class Distiller(DistillationModel):
         """Names of the distillation losses, in the order in which `loss` appends them."""
         return tuple(self._weights)
 
-    @property
-    def alpha(self) -> float:
-        """α of this epoch."""
-        return self.moment.alpha
-
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Set what an epoch's loss is made of.
 

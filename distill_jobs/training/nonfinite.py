@@ -80,8 +80,17 @@ def _story(
     trainer: "LessonTrainer", batch: dict[str, Any], number: int, file: Path, *, here: bool
 ) -> str:
     where = f"epoch {trainer.epoch + 1}, batch {number + 1}"
+    lower_precision = " or set `amp: off`" if trainer.precision.dtype is not None else ""
+    remedy = (
+        f"Lower `lr0`, lengthen `warmup_epochs`{lower_precision}, and begin a new run: this one "
+        "would come to the same batch"
+    )
     if not here:
-        return f"{trainer.lesson.title}: another process met a loss that is not finite in {where}"
+        others = BATCH_FILE.replace(".pt", "-rank*.pt")
+        return (
+            f"{trainer.lesson.title}: another process met a loss that is not finite in {where}; "
+            f"images, labels and weights are in {file.with_name(others)}. {remedy}"
+        )
     bad = [n for n, value in trainer.loss_items.items() if not bool(torch.isfinite(value).all())]
     names = [Path(name).name for name in batch.get("im_file", ())]
     more = f" and {len(names) - _SHOWN_IMAGES} more" if len(names) > _SHOWN_IMAGES else ""
@@ -92,10 +101,8 @@ def _story(
         if broken
         else "the weights were finite, so look at these images and their labels first"
     )
-    lower_precision = " or set `amp: off`" if trainer.precision.dtype is not None else ""
     return (
         f"{trainer.lesson.title}: {', '.join(bad) or 'the loss'} became NaN or infinite in {where} "
         f"({', '.join(names[:_SHOWN_IMAGES])}{more}); {cause}. Images, labels and weights are in "
-        f"{file}. Lower `lr0`, lengthen `warmup_epochs`{lower_precision}, and begin a new run: "
-        "this one would come to the same batch"
+        f"{file}. {remedy}"
     )

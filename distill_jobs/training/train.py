@@ -3,85 +3,28 @@
 import contextlib
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-import torch
-from ultralytics.utils import LOGGER
-
-from distill_jobs.data.dataset import Dataset
-from distill_jobs.errors import JobError, TrainingFailed
+from distill_jobs.errors import TrainingFailed
 from distill_jobs.progress import Reporter, Silent
-from distill_jobs.recipe.distillation import Distillation
-from distill_jobs.recipe.networks import Student, Teacher
-from distill_jobs.recipe.teachers import FurtherTeacher, Voice
-from distill_jobs.recipe.training import Training
 from distill_jobs.training import ranks
+from distill_jobs.training.arguments import trainer_arguments
 from distill_jobs.training.console import logged_to
 from distill_jobs.training.curves import write_curves
+from distill_jobs.training.failures import failures_told
 from distill_jobs.training.lesson import Lesson
-from distill_jobs.training.listening import EpochListener
 from distill_jobs.training.networks import find_origin
 from distill_jobs.training.plain import write_plain_checkpoint
+from distill_jobs.training.request import TrainRequest
 from distill_jobs.training.resume_file import read_state
 from distill_jobs.training.settling import Settling, settle_if_better
 from distill_jobs.training.teachers.faculty import Staff
-from distill_jobs.training.trackers import no_trackers
 from distill_jobs.training.trainer import LessonTrainer
 
-_FROM_WITHIN = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    cv2.error,
-)
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """One training.
-
-    Attributes:
-        title: Of the progress bar.
-        network: What is trained.
-        training: How.
-        data: Staged data set.
-        image_size: Side of the square input, pixels.
-        seed: Of everything random.
-        folder: For ultralytics' files: `weights/last.pt`, `results.csv`...
-        log: What ultralytics says.
-        output: The finished checkpoint.
-        teacher: Checkpoint of the lead teacher, or None.
-        distillation: Given with a teacher.
-        voice: How far the lead is listened to.
-        further: Teachers besides the lead.
-        answers: Folder in which teachers' answers are kept; beside `folder` when None.
-        listeners: Told of every epoch.
-    """
-
-    title: str
-    network: Teacher | Student
-    training: Training
-    data: Dataset
-    image_size: int
-    seed: int
-    folder: Path
-    log: Path
-    output: Path
-    teacher: Path | None = None
-    distillation: Distillation | None = None
-    voice: Voice = field(default_factory=Voice)
-    further: tuple[FurtherTeacher, ...] = ()
-    answers: Path | None = None
-    listeners: Sequence[EpochListener] = ()
+__all__ = ["TrainRequest", "follow", "train", "with_followers"]
 
 
 def train(request: TrainRequest, reporter: Reporter) -> Settling | None:
@@ -103,7 +46,7 @@ def train(request: TrainRequest, reporter: Reporter) -> Settling | None:
     ranks.join()
     ranks.from_first(replace(request, listeners=()))
     _train_together(request, reporter)
-    with logged_to(request.log), _failures_told(request):
+    with logged_to(request.log), failures_told(request), _expected_warnings():
         return _collect(request, reporter)
 
 
@@ -128,7 +71,7 @@ def with_followers() -> Iterator[None]:
 
 
 def _train_together(request: TrainRequest, reporter: Reporter) -> None:
-    with logged_to(request.log if ranks.leads() else None), _failures_told(request):
+    with logged_to(request.log if ranks.leads() else None), failures_told(request):
         state = ranks.from_first(_last_state(request.folder) if ranks.leads() else None)
         if state is None or not state["finished"]:
             _run(request, reporter, state)
@@ -158,31 +101,8 @@ def _run(request: TrainRequest, reporter: Reporter, state: dict[str, Any] | None
         freeze_norms=training.freeze_batch_norm,
         workers=training.workers,
     )
-    with _expected_warnings(), no_trackers():
-        LessonTrainer(lesson, _overrides(request)).train()
-
-
-@contextlib.contextmanager
-def _failures_told(request: TrainRequest) -> Iterator[None]:
-    """Turn what ultralytics, torch and the disk raise into errors of ours.
-
-    Other classes pass: a listener that ends a training raises one of its own.
-    """
-    try:
-        yield
-    except JobError:
-        raise
-    except torch.OutOfMemoryError as error:
-        raise TrainingFailed(
-            f"{request.title} ran out of the GPU's memory at batch {request.training.batch}: halve "
-            "`batch` and double `accumulate`"
-        ) from error
-    except _FROM_WITHIN as error:
-        LOGGER.exception(f"{request.title} failed")
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise TrainingFailed(
-            f"{request.title} failed: {reason}. The whole story is in {request.log}"
-        ) from error
+    with _expected_warnings():
+        LessonTrainer(lesson, trainer_arguments(request)).train()
 
 
 @contextlib.contextmanager
@@ -207,59 +127,6 @@ def _staff(request: TrainRequest) -> Staff | None:
     )
 
 
-# What the trainer reads from the lesson, or under another name.
-_OUR_KEYS = frozenset(
-    {
-        "accumulate",
-        "amp",
-        "checkpoint_batches",
-        "close_mosaic",
-        "device",
-        "freeze_batch_norm",
-        "workers",
-    }
-)
-
-
-def _overrides(request: TrainRequest) -> dict[str, Any]:
-    training = request.training
-    if training.batch % ranks.count():
-        raise TrainingFailed(
-            f"batch {training.batch} cannot be shared out among {ranks.count()} processes: "
-            f"give a multiple of {ranks.count()}"
-        )
-    return {
-        **training.model_dump(exclude=set(_OUR_KEYS)),
-        "close_mosaic": training.mosaic_free_epochs,
-        "device": _device(training.device),
-        "patience": training.patience or training.epochs,
-        # The default of 64 would update once in several batches.
-        "nbs": training.batch * training.accumulate,
-        "model": "student.yaml",  # never opened: the lesson brings the network
-        "data": str(request.data.path),
-        "imgsz": request.image_size,
-        "seed": request.seed,
-        "project": str(request.folder.parent),
-        "name": request.folder.name,
-        "save_dir": str(request.folder),
-        "exist_ok": True,
-        "cache": "ram",
-        "workers": 0,
-        "amp": False,  # its check downloads a model: the trainer has its own
-        "plots": False,  # they want fonts
-        "verbose": False,
-        "deterministic": True,
-        "task": "detect",
-        "mode": "train",
-    }
-
-
-def _device(name: str) -> str:
-    if name != "auto":
-        return name
-    return str(ranks.local_rank()) if torch.cuda.is_available() else "cpu"
-
-
 def _collect(request: TrainRequest, reporter: Reporter) -> Settling | None:
     """Write the finished checkpoint and the curves; nothing of it is kept for a resume."""
     weights = request.folder / "weights"
@@ -278,7 +145,10 @@ def _collect(request: TrainRequest, reporter: Reporter) -> Settling | None:
 
 def _settle(request: TrainRequest, reporter: Reporter) -> Settling:
     found = settle_if_better(
-        request.output, request.data, _overrides(request), unlabelled=request.teacher is not None
+        request.output,
+        request.data,
+        trainer_arguments(request),
+        unlabelled=request.teacher is not None,
     )
     kept = "the new ones are kept" if found.kept else "the training's own are kept"
     reporter.note(

@@ -30,6 +30,7 @@ from distill_jobs.training.teachers.taught_dataset import (
     unlabelled_names,
 )
 from distill_jobs.training.together import train_together
+from distill_jobs.training.trackers import no_trackers
 
 
 class LessonTrainer(DetectionTrainer):
@@ -64,13 +65,19 @@ class LessonTrainer(DetectionTrainer):
     def __init__(self, lesson: Lesson, overrides: dict[str, Any]) -> None:
         self._lesson = lesson
         self._boxes: Mapping[str, Rows] = {}
-        super().__init__(overrides=overrides)
+        with no_trackers():  # they are added here, and asked what they want as they are
+            super().__init__(overrides=overrides)
         self.position = Position()
         self.precision = Precision()
         self.mosaic_closed = False
         self.full_accumulate = 1
         self.add_callback("on_train_epoch_start", _begin_epoch_with_teachers)
         report_progress(self)
+
+    def train(self) -> None:
+        """Train, whatever trackers ultralytics' settings name."""
+        with no_trackers():
+            super().train()
 
     @property
     def lesson(self) -> Lesson:
