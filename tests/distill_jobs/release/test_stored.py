@@ -41,3 +41,14 @@ def test_no_image_at_all_is_kept_too(tmp_path: Path) -> None:
     write_detections(tmp_path / "frames.npz", (), ())
 
     assert read_detections(tmp_path / "frames.npz", ()) == ()
+
+
+def test_answers_to_another_picture_of_the_same_name_are_none(tmp_path: Path) -> None:
+    image = tmp_path / "1.jpg"
+    image.write_bytes(b"a picture")
+    write_detections(tmp_path / "frames.npz", (image,), (found(),))
+    assert read_detections(tmp_path / "frames.npz", (image,)) is not None
+
+    image.write_bytes(b"another picture")
+
+    assert read_detections(tmp_path / "frames.npz", (image,)) is None
