@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from distill_jobs.checkpoints import digest
 from distill_jobs.data.dataset import Dataset
+from distill_jobs.data.taught import Taught
 from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
@@ -125,6 +126,7 @@ def _request(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> Relea
         gate=job.gate,
         validation=validation,
         thresholds=job.thresholds,
+        taught=Taught.of(dataset, job.data.near_duplicate_bits),
         lineage=_lineage(folder, job, role),
         int8_tuning=_int8_tuning(folder, job, dataset, role, images),
         keep_unmeasured=job.keep_unmeasured,

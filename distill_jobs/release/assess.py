@@ -76,7 +76,7 @@ def images_of(request: ReleaseRequest) -> Images:
     return Images(
         held_out=request.image_files,
         validation=tuple(sample.image for sample in request.validation),
-        frames=Frames.of(request.gate.frames).images,
+        frames=Frames.of(request.gate.frames, request.taught).images,
     )
 
 

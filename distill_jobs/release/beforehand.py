@@ -3,7 +3,8 @@
 import tempfile
 from pathlib import Path
 
-from distill_jobs.data.dataset import Dataset, Sample
+from distill_jobs.data.dataset import Dataset
+from distill_jobs.data.taught import Taught
 from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
@@ -30,26 +31,12 @@ def refuse_hopeless(folder: RunFolder, job: Job, dataset: Dataset, reporter: Rep
     """
     if job.archive is None or job.student is None or folder.figures("release-student") is not None:
         return
-    _refuse_empty(dataset)
     _refuse_unmeasurable(job.gate)
-    _refuse_unfit_frames(job.gate, folder.path / "release", reporter)
+    taught = Taught.of(dataset, job.data.near_duplicate_bits)
+    _refuse_unfit_frames(job.gate, taught, folder.path / "release", reporter)
     _check_exports(job, dataset, reporter)
     if job.gate.live is not None:
         _refuse_unfit_live(job.gate.live, Path(folder.place("signing_key")), dataset.class_names)
-
-
-def _refuse_empty(dataset: Dataset) -> None:
-    for split in sorted({"val", dataset.held_out_split} & set(dataset.splits)):
-        if not any(_has_objects(sample) for sample in dataset.split(split)):
-            raise ReleaseInvalid(
-                "data",
-                f"{dataset.path}: no image of the {split} split has an object of the job's "
-                "classes: nothing can be chosen or judged by it",
-            )
-
-
-def _has_objects(sample: Sample) -> bool:
-    return sample.labels is not None and bool(sample.labels.read_text(encoding="utf-8").strip())
 
 
 def _refuse_unmeasurable(gate: Gate) -> None:
@@ -64,14 +51,14 @@ def _refuse_unmeasurable(gate: Gate) -> None:
             )
 
 
-def _refuse_unfit_frames(gate: Gate, work_dir: Path, reporter: Reporter) -> None:
-    frames = Frames.of(gate.frames)
+def _refuse_unfit_frames(gate: Gate, taught: Taught, work_dir: Path, reporter: Reporter) -> None:
+    frames = Frames.of(gate.frames, taught)
     frames.tell(work_dir, reporter)
     if gate.frames is not None and gate.min_agreement_f1 and len(frames.images) < gate.min_frames:
         raise ReleaseInvalid(
             "gate.frames",
-            f"{gate.frames} holds {len(frames.images)} images that decode; gate.min_agreement_f1 "
-            f"needs {gate.min_frames}: give more, or lower gate.min_frames",
+            f"{gate.frames} holds {len(frames.images)} sound images not trained on; "
+            f"gate.min_agreement_f1 needs {gate.min_frames}: give more, or lower gate.min_frames",
         )
 
 

@@ -1,4 +1,4 @@
-"""The unlabelled frames that teacher and student must agree on: those that workers can decode."""
+"""The unlabelled frames that teacher and student must agree on: those that workers decode."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from distill_jobs.data.dataset import IMAGE_SUFFIXES
 from distill_jobs.data.faults import Fault, write_faults
+from distill_jobs.data.taught import Taught
 from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.progress import Reporter
 from handlers.images import BadFrame, decode
@@ -21,7 +22,7 @@ class Frames:
     """A folder's images.
 
     Attributes:
-        images: Those that decode, by name.
+        images: Those that decode and that the student was not trained on, by name.
         faults: The others, and why.
     """
 
@@ -29,11 +30,16 @@ class Frames:
     faults: tuple[Fault, ...] = ()
 
     @classmethod
-    def of(cls, folder: Path | None) -> "Frames":
+    def of(cls, folder: Path | None, taught: Taught | None = None) -> "Frames":
         """Look at each image of `gate.frames`, as workers do; none where there is no such folder.
 
+        Args:
+            folder: `gate.frames`.
+            taught: What the student was trained to answer as its teacher does; left out.
+
         Raises:
-            ReleaseInvalid: The folder is absent, or holds no image that decodes.
+            ReleaseInvalid: The folder is absent, or holds no image that decodes, or none beside
+                those that were trained on.
         """
         if folder is None:
             return cls()
@@ -49,7 +55,13 @@ class Frames:
         if len(faults) == len(found):
             raise ReleaseInvalid("gate.frames", f"no image of {folder} decodes: {_listed(faults)}")
         sound = tuple(file for file, why in zip(found, whys, strict=True) if not why)
-        return cls(sound, faults)
+        known = taught.among(sound) if taught is not None else {}
+        faults += tuple(Fault(file, "frames", why, file) for file, why in known.items())
+        if len(known) == len(sound):
+            raise ReleaseInvalid(
+                "gate.frames", f"{folder}: the student is trained on them all: {_listed(faults)}"
+            )
+        return cls(tuple(file for file in sound if file not in known), faults)
 
     def tell(self, work_dir: Path, reporter: Reporter) -> None:
         """Count what was skipped, and list it in `frame_faults.json`; nothing where nothing was."""

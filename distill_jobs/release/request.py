@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from distill_jobs.data.dataset import Sample
+from distill_jobs.data.taught import Taught
 from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.recipe.compression import FineTuning
 from distill_jobs.recipe.release import Gate, Licences
@@ -92,6 +93,7 @@ class ReleaseRequest:
         threads: Of each runtime while measuring latency.
         int8_tuning: How INT8 is fine-tuned where calibrating does not pass; None: it is left out.
         keep_unmeasured: Whether to write what this machine cannot measure beside the release.
+        taught: What it was trained on; left out of `gate.frames`.
         publish: Whether its archive goes into the model store at once; else `publish_staged` puts
             it there later.
     """
@@ -121,6 +123,7 @@ class ReleaseRequest:
     threads: int = 1
     int8_tuning: Int8Tuning | None = None
     keep_unmeasured: bool = False
+    taught: Taught = field(default_factory=Taught)
     publish: bool = True
 
     def __post_init__(self) -> None:

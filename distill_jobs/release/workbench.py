@@ -79,7 +79,7 @@ def prepare(request: ReleaseRequest, reporter: Reporter) -> Workbench:
     shutil.rmtree(stage, ignore_errors=True)  # of an earlier try: its files are not this release's
     stage.mkdir(parents=True)
     images = assess.images_of(request)
-    Frames.of(request.gate.frames).tell(request.work_dir, reporter)
+    Frames.of(request.gate.frames, request.taught).tell(request.work_dir, reporter)
     runtime = TorchRuntime(module)
     asker = Asker(request.checkpoint, card.as_handlers_read(drafted), runtime, reporter)
     reference = asker.ask(standard.HELD_OUT, images.held_out, request.samples)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny_networks import OPEN_GATE
 
+from distill_jobs.data.taught import Taught
 from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.progress import Silent
 from distill_jobs.release.build import build_release
@@ -97,3 +98,30 @@ def test_a_folder_without_a_sound_frame_is_named(yard: Path) -> None:
         Frames.of(yard)
     with pytest.raises(ReleaseInvalid, match=r"gate\.frames: .*gone holds no image"):
         Frames.of(yard / "gone")
+
+
+def test_what_the_student_was_trained_on_is_no_frame_to_agree_on(tmp_path: Path) -> None:
+    generator = np.random.default_rng(3)
+    yard, train = tmp_path / "yard", tmp_path / "data/images/train"
+    for folder in (yard, train):
+        folder.mkdir(parents=True)
+    for name in ("same", "almost", "fresh"):
+        patches = generator.integers(0, 256, (8, 8, 3), np.uint8)
+        picture = cv2.resize(patches, (96, 64), interpolation=cv2.INTER_CUBIC)
+        assert cv2.imwrite(str(yard / f"{name}.png"), picture)
+        if name != "fresh":
+            noise = 3 * (name == "almost")
+            near = np.clip(picture.astype(int) + noise, 0, 255).astype(np.uint8)
+            assert cv2.imwrite(str(train / f"000000-{name}.webp"), near, [64, 101])
+    taught = Taught(tuple(sorted(train.iterdir())), near_bits=6)
+
+    frames = Frames.of(yard, taught)
+
+    assert [image.name for image in frames.images] == ["fresh.png"]
+    assert {fault.file.name: fault.why for fault in frames.faults} == {
+        "same.png": "was trained on, as 000000-same.webp",
+        "almost.png": "is almost 000000-almost.webp, which was trained on",
+    }
+    (yard / "fresh.png").unlink()
+    with pytest.raises(ReleaseInvalid, match=r"gate\.frames: .*the student is trained on them all"):
+        Frames.of(yard, taught)
