@@ -116,14 +116,3 @@ def test_two_processes_train_one_student_and_are_resumed_where_they_were(tmp_pat
     different = [n for n, one in states[0]["model"].items() if not one.equal(states[1]["model"][n])]
     assert different == []
     assert (tmp_path / "a/student.pt").read_bytes() == (tmp_path / "b/student.pt").read_bytes()
-
-
-def test_several_processes_do_not_share_a_gpu(tmp_path):
-    data = draw_data(tmp_path / "data", train=8)
-
-    refused = train_in_a_process(
-        [tmp_path / "a"], data, {"epochs": 1, "batch": 8, "device": "0"}, processes=2
-    )
-
-    assert refused.returncode != 0
-    assert "device: 0 would put all 2 processes on one GPU: leave it out" in refused.stderr
