@@ -6,7 +6,6 @@ other weights than they are released with. In a long training they may be as goo
 the validation split decides.
 """
 
-import contextlib
 import io
 import random
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +17,6 @@ import numpy as np
 import torch
 from torch import nn
 from ultralytics.cfg import get_cfg
-from ultralytics.data.dataset import YOLODataset
 from ultralytics.nn.tasks import torch_safe_load
 from ultralytics.utils.torch_utils import select_device
 
@@ -26,11 +24,7 @@ from distill_jobs.data.dataset import Dataset
 from distill_jobs.files import write_atomically
 from distill_jobs.training.parallel_batches import let_mosaics_draw_from_all
 from distill_jobs.training.resume_random import random_states_kept
-from distill_jobs.training.teachers.taught_dataset import (
-    build_training_split,
-    training_options,
-    unlabelled_names,
-)
+from distill_jobs.training.splits import training_split
 from distill_jobs.training.validation_score import map50_95_of
 
 _IMAGES = 192
@@ -78,7 +72,8 @@ def settle_if_better(
     Raises:
         DataSetInvalid: An image or a label of the validation split does not fit.
     """
-    args: Any = get_cfg(overrides=dict(arguments))
+    # Some pictures of a split need not have all in memory.
+    args: Any = get_cfg(overrides={**arguments, "cache": False})
     device, side = select_device(args.device, verbose=False), int(args.imgsz)
     content: dict[str, Any] = torch_safe_load(str(checkpoint), safe_only=True)[0]
     model: Any = content["model"].float()
@@ -136,20 +131,9 @@ def seen_in_training(
         random.seed(args.seed)
         np.random.seed(args.seed)  # noqa: NPY002  # ultralytics' augmentations draw from this one
         torch.manual_seed(args.seed)
-        split = _training_split(data, args, unlabelled=unlabelled)
+        split = training_split(data, args, batch=args.batch, taught=unlabelled)
+        let_mosaics_draw_from_all(split.transforms)
         chosen = random.sample(range(len(split)), min(len(split), _IMAGES))
         for start in range(0, len(chosen), args.batch):
             pictures = [split[index]["img"] for index in chosen[start : start + args.batch]]
             yield torch.stack(pictures).float() / 255
-
-
-def _training_split(data: Dataset, args: Any, *, unlabelled: bool) -> YOLODataset:
-    names = dict(enumerate(data.class_names))
-    described = {"names": names, "nc": len(names), "channels": 3}
-    images = str(data.path.parent / "images" / "train")
-    options = {**training_options(args, described, images, args.batch, 32), "cache": None}
-    with contextlib.redirect_stdout(io.StringIO()):
-        split = build_training_split({}, unlabelled_names(data), options, taught=unlabelled)
-        split = YOLODataset(**options) if split is None else split
-    let_mosaics_draw_from_all(split.transforms)
-    return split

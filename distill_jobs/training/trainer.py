@@ -1,7 +1,5 @@
 """Ultralytics' detection trainer, extended by a teacher, exact resume, and several processes."""
 
-import contextlib
-import io
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from ultralytics.data import build_yolo_dataset
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils.torch_utils import ModelEMA, unwrap_model
 
@@ -23,12 +20,8 @@ from distill_jobs.training.position import Position
 from distill_jobs.training.reporting import report_progress
 from distill_jobs.training.resume_file import write_state
 from distill_jobs.training.resume_state import put_back_state, take_state
+from distill_jobs.training.splits import describe, training_split, validation_split
 from distill_jobs.training.teachers.faculty import Rows, assemble
-from distill_jobs.training.teachers.taught_dataset import (
-    build_training_split,
-    training_options,
-    unlabelled_names,
-)
 from distill_jobs.training.together import train_together
 from distill_jobs.training.trackers import no_trackers
 
@@ -85,43 +78,18 @@ class LessonTrainer(DetectionTrainer):
         return self._lesson
 
     def get_dataset(self) -> dict[str, Any]:
-        """Describe the data set as ultralytics' own check would, which looks for fonts online."""
-        data = self._lesson.data
-        root = data.path.parent
-        names = dict(enumerate(data.class_names))
-        splits = {split: str(root / "images" / split) for split in ("train", "val")}
-        return {
-            **splits,
-            "path": root,
-            "yaml_file": str(data.path),
-            "names": names,
-            "nc": len(names),
-            "channels": 3,
-        }
+        """Describe the data set."""
+        return describe(self._lesson.data)
 
     def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
-        """Build a split as ultralytics does, without the progress bars that it cannot turn off.
-
-        The training split carries what label files cannot say: teachers' boxes, and which images
-        nobody labelled. Pictures to validate on are square, as a release measures them: ultralytics
-        itself would fit them tightly, and judge a network by other pictures than it is used for.
-        """
+        """Build a split: the training split with teachers' boxes, that for validation square."""
+        data, images = self._lesson.data, batch or int(self.args.batch)
         stride = max(int(self.student().stride.max()), 32)
-        with contextlib.redirect_stdout(io.StringIO()):
-            split = self._training_split(img_path, batch, stride) if mode == "train" else None
-            if split is not None:
-                return split
-            batch = batch or int(self.args.batch)
-            return build_yolo_dataset(
-                self.args, img_path, batch, self.data, mode=mode, rect=False, stride=stride
-            )
-
-    def _training_split(self, images: str, batch: int | None, stride: int) -> Any:
-        return build_training_split(
-            self._boxes,
-            unlabelled_names(self._lesson.data),
-            training_options(self.args, self.data, images, batch, stride),
-            taught=isinstance(unwrap_model(self.model), Distiller),
+        if mode != "train":
+            return validation_split(data, self.args, batch=images, stride=stride)
+        taught = isinstance(unwrap_model(self.model), Distiller)
+        return training_split(
+            data, self.args, batch=images, taught=taught, boxes=self._boxes, stride=stride
         )
 
     def setup_model(self) -> None:
