@@ -20,8 +20,8 @@ def given_again(context: typer.Context) -> str:
             continue
         if parameter.param_type_name == "argument":
             arguments += _texts(value)
-        elif value is True:
-            options.append(parameter.opts[0])
+        elif isinstance(value, bool):
+            options.append((parameter.opts if value else parameter.secondary_opts)[0])
         else:
             options += [word for text in _texts(value) for word in (parameter.opts[0], text)]
     return f"understudy job {context.info_name} {shlex.join([*arguments, *options])}"

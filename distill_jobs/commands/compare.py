@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from distill_jobs.commands.again import given_again
 from distill_jobs.commands.reporting import reporting
 from distill_jobs.telling import told_plainly
 
@@ -24,6 +25,7 @@ class Measured(StrEnum):
 
 
 def compare(
+    context: typer.Context,
     runs: Annotated[
         list[Path],
         typer.Argument(metavar="RUN_DIR", help="Two or more; the first is compared to."),
@@ -60,7 +62,7 @@ def compare(
         from distill_jobs.study.comparison import compare_runs  # noqa: PLC0415  # heavy
         from distill_jobs.study.comparison_page import write_comparison  # noqa: PLC0415  # likewise
 
-        with reporting(f"understudy job compare {' '.join(map(str, runs))}") as reporter:
+        with reporting(given_again(context)) as reporter:
             found = compare_runs(
                 [run.absolute() for run in runs],
                 split=split.value if paired else None,

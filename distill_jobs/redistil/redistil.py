@@ -213,7 +213,7 @@ def _finish_choice(
             verdicts,
             attempt.path,
             version=wish.version or next_version(job, store),
-            live=wish.live or newest_student(job, store),
+            live=wish.live or newest_student(job, store, names),
         )
         memory.remember(frames, verdicts)
         attempt.discard_run()

@@ -1,6 +1,9 @@
 """Which versions of a job's archives there are, and the next free one."""
 
+import json
 import re
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from distill_jobs.job import Job
@@ -21,10 +24,11 @@ def next_version(job: Job, model_store: Path) -> str:
             return version
 
 
-def newest_student(job: Job, model_store: Path) -> Path | None:
+def newest_student(job: Job, model_store: Path, class_names: Sequence[str]) -> Path | None:
     """Return the student's archive of the highest version; None where there is none.
 
-    The model store holds what passed a gate, so that is what serves, or what will.
+    The model store holds what passed a gate, so that is what serves, or what will. One of other
+    classes cannot be compared with.
     """
     if job.archive is None:
         return None
@@ -34,4 +38,16 @@ def newest_student(job: Job, model_store: Path) -> Path | None:
         for file in model_store.glob("*.mar")
         if (match := own.fullmatch(file.name))
     ]
-    return max(found)[1] if found else None
+    for _, file in sorted(found, reverse=True):
+        if _class_names(file) == list(class_names):
+            return file
+    return None
+
+
+def _class_names(archive: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(archive) as parts:
+            names = json.loads(parts.read("card.json"))["class_names"]
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+        return []
+    return names if isinstance(names, list) else []

@@ -7,7 +7,7 @@ from redistillations import Heard, random_picture
 from distill_jobs.data.intake import take_in
 from distill_jobs.errors import DataSetInvalid
 from distill_jobs.progress import Silent
-from distill_jobs.recipe.data import Data
+from distill_jobs.recipe.data import Data, Split
 from distill_jobs.redistil.base import held_out_cameras
 from distill_jobs.redistil.choice import Limits, choose, in_turn
 from distill_jobs.redistil.harvest import read_harvest
@@ -141,6 +141,9 @@ def test_a_camera_that_is_held_out_is_not_trained_on(harvest, tmp_path):
     assert heard.notes == []
     assert choice.left_out == {"of a camera that is held out": 1}
     assert {one.camera for one in choice.taken} == {*intake.groups["train"], "yard"}
+    by_time = data.model_copy(update={"split": Split(by="time", pattern="(?P<time>[0-9]+)")})
+    assert not held_out_cameras(by_time, intake, frames, heard)
+    assert "the data is split by time, and harvested frames are of another" in heard.notes.pop()
     strangers = [one for one in frames if one.camera == "yard"]
     held_out_cameras(data, intake, strangers, heard)
     assert "no camera of the harvest has a name that data.split finds" in heard.notes[0]

@@ -1,6 +1,8 @@
 """An attempt from choosing to its end, with a runner that stands in for hours of training."""
 
+import json
 import stat
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from distill_jobs.job import Job
 from distill_jobs.progress import Silent
 from distill_jobs.redistil.attempt import Attempt
 from distill_jobs.redistil.choice import Limits
-from distill_jobs.redistil.origin import Origin, read_origin
+from distill_jobs.redistil.origin import read_origin
 from distill_jobs.redistil.versions import newest_student, next_version
 from distill_jobs.run_folder import RunFolder
 from distill_jobs.taking_in import data_step
@@ -191,12 +193,15 @@ def test_a_share_above_the_jobs_own_limit_is_not_taken(job_file, harvest, tmp_pa
 def test_the_student_is_held_against_the_newest_in_the_store(job_file, harvest, tmp_path):
     wanted = wish(job_file, harvest, tmp_path)
     wanted.model_store.mkdir()
-    for name in ("small-1.2.mar", "small-1.10.mar", "small-1.9.mar.sig", "smaller-9.0.mar"):
-        (wanted.model_store / name).write_bytes(b"")
-
-    assert newest_student(wanted.origin.job, wanted.model_store) == (
-        wanted.model_store / "small-1.10.mar"
-    )
+    for name, classes in (
+        ("small-1.9", ["cat", "dog"]),
+        ("small-1.10", ["cat", "dog"]),
+        ("small-1.11", ["cat"]),
+        ("smaller-9.0", ["cat", "dog"]),
+    ):
+        with zipfile.ZipFile(wanted.model_store / f"{name}.mar", "w") as parts:
+            parts.writestr("card.json", json.dumps({"class_names": classes}))
+    (wanted.model_store / "small-2.0.mar").write_bytes(b"no archive")
     told = wish(job_file, harvest, tmp_path / "told", live=tmp_path / "live.mar")
 
     assert Job.load(killed(wanted).job_file).gate.live == wanted.model_store / "small-1.10.mar"
@@ -238,4 +243,4 @@ def test_the_next_version_is_free_for_both_archives(job_file, tmp_path):
 
     assert next_version(job, store) == "1.3"
     assert next_version(job.model_copy(update={"version": "2.3.4"}), store) == "2.4.0"
-    assert newest_student(Origin(job).job, tmp_path) is None
+    assert newest_student(job, tmp_path, ()) is None
