@@ -39,7 +39,7 @@ def build_release(request: ReleaseRequest, reporter: Reporter) -> ReleaseResult:
     """
     archive.refuse_taken(request.model_store, request.key)
     with export.no_torchscript_noise():
-        return _build(request, reporter)
+        return release_prepared(prepare(request, reporter))
 
 
 def publish_staged(request: ReleaseRequest) -> archive.Published:
@@ -64,8 +64,16 @@ def publish_staged(request: ReleaseRequest) -> archive.Published:
     return published
 
 
-def _build(request: ReleaseRequest, reporter: Reporter) -> ReleaseResult:
-    bench = prepare(request, reporter)
+def release_prepared(bench: Workbench) -> ReleaseResult:
+    """Go on from a checkpoint that was asked about every image to what `build_release` returns.
+
+    Args:
+        bench: What `prepare` returned.
+
+    Raises:
+        ReleaseError: As `build_release`.
+    """
+    request, reporter = bench.request, bench.reporter
     checked, left_out = check_variants(bench)
     if not checked:
         raise NoVariantLeft(left_out)

@@ -107,7 +107,9 @@ def _split(attributes: Attributes, inputs: Sequence[Tensor]) -> tuple[Tensor, ..
 
 def _fill(attributes: Attributes, inputs: Sequence[Tensor]) -> Tensor:
     value = attributes.get("value")
-    filler = torch.zeros(1) if value is None else torch.from_numpy(numpy_helper.to_array(value))
+    if value is None:
+        return torch.zeros(1).expand(inputs[0].tolist())
+    filler = torch.from_numpy(numpy_helper.to_array(value).copy())  # the graph's own is read-only
     return filler.expand(inputs[0].tolist())
 
 
