@@ -72,4 +72,5 @@ def _drawn(wanted: Scenes, folder: Path, seed: int) -> Path:
     for split, count in counts.items():
         for _ in scenes.write_split(folder, split, count, wanted.size, seed):
             pass
-    return write_description(folder, scenes.CLASS_NAMES, tuple(counts)).path
+    unlabelled = list(scenes.write_unlabelled(folder, wanted.unlabelled, wanted.size, seed))
+    return write_description(folder, scenes.CLASS_NAMES, tuple(counts), unlabelled=unlabelled).path

@@ -133,7 +133,7 @@ def _content(origin: Origin, data: Path, version: str, *, harvested: bool) -> di
     section = {
         key: value
         for key, value in content["data"].items()
-        if key not in {"path", "scenes", "split", "unlabelled", "parent"}
+        if key not in {"path", "scenes", "split", "unlabelled"}
     }
     section["path"] = str(data / "data.yaml")
     lists = [data / f"{UNLABELLED}.txt", *([data / "harvested.txt"] if harvested else [])]

@@ -46,7 +46,7 @@ class Heard(Silent):
 
 def wish(job_file, harvest, tmp_path, **changes):
     given = {
-        "origin": Origin(Job.load(job_file)),
+        "origin": Origin(Job.load(job_file)) if job_file else None,
         "harvest": harvest,
         "root": tmp_path / "again",
         "model_store": tmp_path / "store",

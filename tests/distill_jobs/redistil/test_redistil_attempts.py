@@ -11,12 +11,18 @@ from harvests import write_frame
 from redistillations import Heard, Runner, do, random_picture, trained_on, wish
 
 from distill_jobs.data.dataset import Dataset
-from distill_jobs.errors import DataSetInvalid, GateRefused, JobError, RunFolderInvalid
+from distill_jobs.errors import (
+    DataSetInvalid,
+    GateRefused,
+    JobError,
+    RunFolderInvalid,
+    TrainingFailed,
+)
 from distill_jobs.job import Job
 from distill_jobs.progress import Silent
 from distill_jobs.redistil.attempt import Attempt
 from distill_jobs.redistil.choice import Limits
-from distill_jobs.redistil.origin import read_origin
+from distill_jobs.redistil.origin import Origin, read_origin
 from distill_jobs.redistil.versions import newest_student, next_version
 from distill_jobs.run_folder import RunFolder
 from distill_jobs.taking_in import data_step
@@ -90,7 +96,7 @@ def test_new_frames_begin_another_attempt_and_so_does_the_wish_for_none(
     "error",
     [
         RunFolderInvalid(Path("run"), "another process is working on this run"),
-        JobError("the disk is full"),
+        TrainingFailed("distil student failed: no space left on device"),
     ],
 )
 def test_what_is_no_refusal_ends_no_attempt(job_file, harvest, tmp_path, error):
@@ -224,6 +230,24 @@ def test_a_teacher_that_was_trained_on_what_is_measured_now_is_refused(
         do(wanted)
 
     assert do(wish(job_file, harvest, tmp_path / "from-the-job")) is not None
+
+
+def test_drawn_scenes_without_labels_stay_and_so_does_the_jobs_parent(write_job, harvest, tmp_path):
+    scenes = "scenes: {train: 8, val: 4, test: 4, unlabelled: 3, size: 96}"
+    drawn = Job.load(write_job(("scenes: {train: 16, val: 8, test: 8, size: 96}", scenes)))
+    named = Origin(with_parent(drawn, tmp_path / "data.lock"))
+    description = next(harvest.glob("*/data.yaml"))
+    description.write_text("names: [car, person]")
+
+    attempt = killed(wish(None, harvest, tmp_path, origin=named))
+
+    job = Job.load(attempt.job_file)
+    assert job.data.parent == tmp_path / "data.lock"
+    assert [len(one.read_text().splitlines()) for one in job.data.unlabelled] == [3, 4]
+
+
+def with_parent(job, lock):
+    return job.model_copy(update={"data": job.data.model_copy(update={"parent": lock})})
 
 
 def test_a_job_without_a_teacher_to_listen_to_is_refused(write_job):
