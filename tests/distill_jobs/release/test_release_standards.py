@@ -363,7 +363,15 @@ def test_the_report_holds_what_the_card_says(request_for: Make, seen: tuple[Samp
         assert by_class[one["class_id"]].objects == one["objects"]
         assert by_class[one["class_id"]].recall > 0.9
     page = (request.work_dir / "report.html").read_text()
-    for text in ("Gate", "Classes", "Object sizes", "Operating thresholds", "Variants", "round"):
+    for text in (
+        "Gate",
+        "Classes",
+        "Object sizes",
+        "Operating thresholds",
+        "Variants",
+        "PyTorch",
+        "round",
+    ):
         assert f"{text}</h2>" in page or f"<td>{text}</td>" in page
     assert "not judged: fewer than 20 objects" in page  # nothing is large in 72 x 48 pixels
 
