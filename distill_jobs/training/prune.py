@@ -165,7 +165,8 @@ def _cut(model: nn.Module, keep: float, names: tuple[str, ...], *, deep: bool = 
 def _by_parameters(model: nn.Module, limit: int, names: tuple[str, ...]) -> Pruned:
     """Cut the deepest layers most: they hold most of the parameters and little of the time.
 
-    On BCCD, yolov8n cut to 1.6M parameters: box loss after three epochs 1.32, cut evenly 1.49.
+    On BCCD, yolov8n cut to 1.6M parameters: 54.1 mAP50-95 on validation after three epochs, cut
+    evenly 48.4 (one seed, batch norms measured anew in both).
     """
     fitting = None
     low, high = 0, len(_SHARES)

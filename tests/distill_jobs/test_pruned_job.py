@@ -1,13 +1,16 @@
 """A job whose student is cut from trained weights and then distilled."""
 
+import cv2
+import numpy as np
 import pytest
+import torch
 
 from distill_jobs.checkpoints import load_detector, parameter_count
 from distill_jobs.environment import PROJECT_ROOT
 from distill_jobs.errors import JobFileInvalid
 from distill_jobs.job import Job
 from distill_jobs.progress import Silent
-from distill_jobs.pruning import cut_student
+from distill_jobs.pruning import cut_student, settling_batches
 from distill_jobs.run import run_job
 from distill_jobs.run_folder import RunFolder
 
@@ -44,6 +47,9 @@ def test_a_student_cut_to_a_latency_is_distilled_and_its_width_is_kept(write_job
     assert cut["latency_ratio"] <= 0.8
     assert result.student is not None
     assert result.student.parameters == cut["parameters"] < result.teacher.parameters
+    norms = folder.figures("student")["batch_norms"]
+    better = norms["settled"] > norms["as_trained"]
+    assert norms["kept"] == ("settled" if better else "as_trained")
     trained, before = (
         load_detector(path) for path in (result.student.checkpoint, folder.path / "student-cut.pt")
     )
@@ -52,6 +58,17 @@ def test_a_student_cut_to_a_latency_is_distilled_and_its_width_is_kept(write_job
     (folder.path / "student-cut.pt").write_bytes(b"")
     again = cut_student(folder, folder.job(), folder.job().student, Silent())
     assert again.weights == folder.path / "student-cut.pt"
+
+
+def test_batch_norms_are_measured_on_pictures_from_the_whole_split(tmp_path):
+    names = [tmp_path / f"{index:03}.png" for index in range(256)]
+    for index, name in enumerate(names[::2]):  # the others are not there to be read
+        assert cv2.imwrite(str(name), np.full((8, 8, 3), index, np.uint8))
+
+    seen = torch.cat(list(settling_batches(names, 32)))
+
+    assert seen.shape == (128, 3, 32, 32)
+    assert [round(255 * float(one[0, 16, 16])) for one in seen] == list(range(128))
 
 
 def test_pruning_needs_trained_weights(write_job):
