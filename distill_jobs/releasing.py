@@ -5,7 +5,7 @@ import json
 import warnings
 import zipfile
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,11 +18,9 @@ from distill_jobs.progress import Reporter
 from distill_jobs.release import archive
 from distill_jobs.release.asking import ask_checkpoint, measure_checkpoint
 from distill_jobs.release.build import build_release, publish_staged
-from distill_jobs.release.evaluate import Quality
 from distill_jobs.release.int8_images import Int8Images, int8_images
-from distill_jobs.release.report import gate_figures, threshold_figures
+from distill_jobs.release.marker import archive_figures, quality_figures, release_figures
 from distill_jobs.release.request import Int8Tuning, Lineage, ReleaseRequest
-from distill_jobs.release.result import ReleaseResult
 from distill_jobs.release.standard import Standard
 from distill_jobs.release.workbench import stage_of
 from distill_jobs.run_folder import RunFolder
@@ -84,7 +82,7 @@ def measure_or_release(
     """
     request = _request(folder, job, dataset, role)
     if job.archive is None:
-        return _quality_figures(measure_checkpoint(request, reporter))
+        return quality_figures(measure_checkpoint(request, reporter))
     if role == "student":
         request = replace(request, teacher=_teacher(folder, job, request, reporter))
     with warnings.catch_warnings():
@@ -92,10 +90,10 @@ def measure_or_release(
         warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
         result = build_release(request, reporter)
-    figures = _release_figures(result)
+    figures = release_figures(result)
     if role == "student" and not _is_published(folder):
         with _undone_on_failure(result.archive):
-            figures["teacher_archive"] = _archive_figures(
+            figures["teacher_archive"] = archive_figures(
                 publish_staged(_request(folder, job, dataset, "teacher"))
             )
     return figures
@@ -205,47 +203,3 @@ def _withdraw(request: ReleaseRequest) -> None:
         return
     if found == (digest(request.checkpoint), request.lineage.job_sha256):
         archive.remove(published)
-
-
-def _quality_figures(quality: Quality | None) -> dict[str, Any]:
-    if quality is None:
-        return {}
-    return {
-        "map50": quality.map50,
-        "map50_95": quality.map50_95,
-        "images": quality.images,
-        "quality": asdict(quality),
-    }
-
-
-def _release_figures(result: ReleaseResult) -> dict[str, Any]:
-    variants = [
-        {
-            "name": one.name,
-            "file_bytes": one.file_bytes,
-            "map50": one.quality.map50 if one.quality else None,
-            "map50_95": one.quality.map50_95 if one.quality else None,
-            "p50_ms": one.latency.p50_ms,
-            "p99_ms": one.latency.p99_ms,
-            "matched_f1": one.matched_f1,
-            "strict_f1": one.strict_f1,
-        }
-        for one in result.variants
-    ]
-    return {
-        **_quality_figures(result.quality),
-        **(_archive_figures(result) if result.sha256 else {}),
-        "variants": variants,
-        "left_out": result.left_out,
-        "gate": gate_figures(result.checks),
-        "thresholds": threshold_figures(result.thresholds),
-    }
-
-
-def _archive_figures(published: ReleaseResult | archive.Published) -> dict[str, Any]:
-    return {
-        "archive": str(published.archive),
-        "signature": str(published.signature),
-        "archive_bytes": published.file_bytes,
-        "sha256": published.sha256,
-    }

@@ -134,6 +134,7 @@ def _make_best(bench: Workbench, name: str, attempts: Sequence[Attempt]) -> None
             continue
         verdict = parity.judge("reduced", reference, answers, bench.thresholds, gate)
         if verdict.passed:
+            best.unlink(missing_ok=True)
             return
         bench.reporter.note(f"{name} with {attempt.label}: {verdict.reason}")
         if verdict.matched.f1 > highest_f1:
