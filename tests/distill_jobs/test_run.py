@@ -57,7 +57,7 @@ def test_a_run_killed_again_and_again_finishes_and_repeats_nothing(write_job, tm
         ("draw scenes", 20),
         ("train teacher", 1),  # before its first checkpoint
         ("distil student", 3),  # in its second epoch, after the first one's checkpoint
-        ("measure student", 4),
+        ("student: held-out answers", 4),
     ]
     for stage, part in moments:
         died = killed_at(job, run_dir, stage, part)
