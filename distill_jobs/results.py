@@ -131,5 +131,14 @@ def read_model(folder: RunFolder, role: str) -> ModelResult | None:
     )
 
 
+def settled_map50_95(folder: RunFolder, role: str) -> float | None:
+    """Return mAP50-95 on validation of a checkpoint whose batch norms were measured anew.
+
+    None where it keeps those of its training, whose curves tell its quality then.
+    """
+    norms = (folder.figures(role) or {}).get("batch_norms") or {}
+    return float(norms["settled"]) if norms.get("kept") == "settled" else None
+
+
 def _variant(figures: dict[str, Any]) -> VariantFigures:
     return VariantFigures(**figures)

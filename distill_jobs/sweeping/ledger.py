@@ -18,8 +18,9 @@ class TrialFigures:
     Attributes:
         number: From 1, in the order they were begun.
         state: "stopped early" was given up by the pruner; "failed" is not counted.
-        value: Best of the metric on the validation split, 0 to 1; None without an epoch.
-        epoch: After which epoch that was, from 1.
+        value: The metric on the validation split, 0 to 1: the best epoch's, or what its checkpoint
+            came to with batch norms measured anew; None without an epoch.
+        epoch: The best one, from 1.
         epochs: How many it trained.
         values: What it tried, by dotted key.
         folder: Its name under `trials/`.

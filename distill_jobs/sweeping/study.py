@@ -100,11 +100,16 @@ class Study:
         asked.set_user_attr("folder", name)  # from here on it is what it is
         return Trial(asked, name, values, self._sweep.metric)
 
-    def complete(self, trial: Trial) -> None:
-        """Take a trial whose training came to its end; without a finite epoch it has failed."""
+    def complete(self, trial: Trial, settled: float | None = None) -> None:
+        """Take a trial whose training came to its end; without a finite epoch it has failed.
+
+        Args:
+            trial: The trial.
+            settled: What the student scores that was kept, where it is not its best epoch's.
+        """
         noted = self._study.trials[trial.asked.number].intermediate_values
         if noted:
-            self._study.tell(trial.asked, max(noted.values()))
+            self._study.tell(trial.asked, max(noted.values()) if settled is None else settled)
         else:
             self.fail(trial, "no epoch of it was measured on the validation split")
 
@@ -148,7 +153,7 @@ def _figures(trial: FrozenTrial) -> TrialFigures:
     return TrialFigures(
         number=int(trial.user_attrs["folder"]),
         state=_STATES[trial.state],
-        value=noted.get(epoch),
+        value=trial.value if trial.state == TrialState.COMPLETE else noted.get(epoch),
         epoch=epoch,
         epochs=max(noted, default=0),
         values=dict(trial.params),

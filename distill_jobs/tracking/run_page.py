@@ -8,7 +8,7 @@ from pathlib import Path
 from distill_jobs.errors import JobError
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
-from distill_jobs.results import ModelResult, read_model
+from distill_jobs.results import ModelResult, read_model, settled_map50_95
 from distill_jobs.run_folder import STEPS, RunFolder
 from distill_jobs.tracking.chart import Series
 from distill_jobs.tracking.curves import ALPHA, MAP50, MAP50_95, Curves, read_curves
@@ -54,7 +54,7 @@ def write_run_page(folder: RunFolder, refusal: str = "") -> Path:
         sections=[
             *_models_section(folder, models),
             *_variant_sections(models),
-            *(_training_section(role, found) for role, found in curves.items()),
+            *(_training_section(folder, role, found) for role, found in curves.items()),
             *_pictures_section(folder),
             _job_section(folder, job),
         ],
@@ -153,11 +153,13 @@ def _variant_sections(models: Sequence[ModelResult]) -> list[PageSection]:
     return sections
 
 
-def _training_section(role: str, curves: Curves) -> PageSection:
-    best = curves.best(MAP50_95)
+def _training_section(folder: RunFolder, role: str, curves: Curves) -> PageSection:
+    best, settled = curves.best(MAP50_95), settled_map50_95(folder, role)
     note = f"{curves.epochs[-1]} epochs"
     if best is not None:
         note += f"; best mAP50-95 on validation {best[1]:.3f} after epoch {best[0]}"
+    if settled is not None:
+        note += f", and {settled:.3f} with its batch norms measured anew"
     return PageSection(f"Training of the {role}", note=f"{note}.", charts=training_charts(curves))
 
 

@@ -41,6 +41,7 @@ class MadeUp:
     prepared: int = 0
     trained: list[str] = field(default_factory=list)
     fail_above: float = 100.0
+    settled: float | None = None
     killed_in: str = ""
     killed_at: int = 1
     killed_when: str = "kept"
@@ -73,6 +74,9 @@ class MadeUp:
             kept.write_text(str(number + 1))
             if dies:
                 raise Killed
+        if self.settled is not None:
+            with folder.step("student") as figures:
+                figures["batch_norms"] = {"kept": "settled", "settled": self.settled * weight}
 
     def seen(self, number, value):
         return EpochSeen(
@@ -208,6 +212,14 @@ def test_the_best_epoch_of_a_trial_that_was_killed_after_it_is_known(swept, tmp_
     assert (trial.epoch, trial.epochs) == (1, 4)
     quality = 0.8 - 0.05 * abs(trial.values["distillation.losses.box"] - 4)
     assert trial.value == pytest.approx(quality)
+
+
+def test_a_trial_is_judged_by_the_student_that_it_keeps(swept, tmp_path):
+    trials = run(swept, tmp_path / "sweep", 2, MadeUp(settled=0.05)).trials
+
+    for trial in trials:
+        assert trial.value == 0.05 * trial.values["distillation.losses.box"]
+        assert trial.epoch == 4
 
 
 def test_a_trial_without_a_finite_epoch_has_failed(swept, tmp_path):

@@ -149,6 +149,16 @@ def test_a_loss_that_validation_does_not_have_draws_no_line_at_zero(run):
     assert legend.group(1).count("<i ") == 1
 
 
+def test_a_checkpoint_that_is_better_than_its_curves_says_why(run):
+    with run.step("student") as figures:
+        norms = {"as_trained": 0.3, "settled": 0.4, "kept": "settled"}
+        figures.update(parameters=913_028, train_seconds=120.0, batch_norms=norms)
+
+    words = " ".join(Reader(write_run_page(run).read_text()).words)
+
+    assert "validation 0.300 after epoch 2, and 0.400 with its batch norms measured anew." in words
+
+
 def test_a_refused_run_says_so_at_the_top_and_is_still_refused(run):
     with pytest.raises(TrainingFailed), page_written(run, Silent()):
         raise TrainingFailed("2.1 points short")
