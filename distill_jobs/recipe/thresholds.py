@@ -14,7 +14,8 @@ class Thresholds(Section):
 
     Attributes:
         match: What the student keeps of its teacher, class by class: the `precision` at the
-            teacher's thresholds, or the `count` of detections; `none` keeps `default`.
+            teacher's thresholds, with half to twice its detections, or their `count`; `none` keeps
+            `default`.
         default: The teacher's threshold for every class, and the student's where nothing can be
             matched.
         min_instances: A class with fewer labels in the validation split takes the threshold that

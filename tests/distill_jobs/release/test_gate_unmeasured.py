@@ -1,5 +1,7 @@
 """What cannot be measured, or not surely, lets no student through unsaid."""
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,14 +9,18 @@ import pytest
 from pydantic import ValidationError
 from test_average_precision import image
 from test_release_gate import HELD, IMAGES, accord, finder, judged, measured, pair
+from tiny_networks import OPEN_GATE
 
 from distill_jobs.errors import GateRefused
+from distill_jobs.progress import Silent
 from distill_jobs.recipe.release import Gate
 from distill_jobs.release.agreement import Agreement
+from distill_jobs.release.build import build_release
 from distill_jobs.release.checks import Check
 from distill_jobs.release.evidence import Accord, Evidence
 from distill_jobs.release.gate import check_all, refuse_failed
 from distill_jobs.release.matches import ImageMatches
+from distill_jobs.release.request import ReleaseRequest
 
 LABELLED = Evidence(held=HELD, student=measured(finder(90)), file_bytes=3_000_000)
 
@@ -54,6 +60,22 @@ def test_a_limit_that_nothing_was_measured_for_refuses(
     (complaint,) = complaints.values()
     assert why in complaint
     assert "is asked for of" in complaint
+
+
+def test_a_student_without_its_teacher_is_not_released_past_limits_that_need_one(
+    request_for: Callable[..., ReleaseRequest],
+) -> None:
+    limits = {"max_latency_ratio": 1e-6, "max_size_ratio": 1e-6, "min_recall_retention": 0.99}
+    request = request_for(gate=OPEN_GATE.model_copy(update=limits))
+
+    with pytest.raises(GateRefused) as caught:
+        build_release(request, Silent())
+
+    assert {one.rule for one in caught.value.failures} == set(limits)
+    assert not list(request.model_store.glob("*"))
+    refused_for = json.loads((request.work_dir / "report.json").read_text())["refused"]
+    assert len(refused_for) == len(limits)
+    assert "no teacher to compare with" in (request.work_dir / "report.html").read_text()
 
 
 def test_defaults_that_nobody_gave_and_floors_of_nothing_ask_for_nothing() -> None:
