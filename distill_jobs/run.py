@@ -143,12 +143,14 @@ def _go_on(folder: RunFolder, reporter: Reporter) -> RunResult:
     from distill_jobs.release.beforehand import refuse_hopeless  # noqa: PLC0415  # heavy
     from distill_jobs.releasing import refuse_unfit  # noqa: PLC0415  # likewise
 
-    with folder.alone(), _followers(), page_written(folder, reporter):
+    with folder.alone(), page_written(folder, reporter):
         job = folder.job()
-        dataset = data_step(folder, job, reporter)
-        refuse_unfit(job, dataset)
-        refuse_hopeless(folder, job, dataset, reporter)
-        teacher_step(folder, job, reporter)
-        student_step(folder, job, reporter)
+        with _followers():
+            dataset = data_step(folder, job, reporter)
+            refuse_unfit(job, dataset)
+            refuse_hopeless(folder, job, dataset, reporter)
+            teacher_step(folder, job, reporter)
+            student_step(folder, job, reporter)
+        # Nobody waits through it: other processes would give up after hours, and end this one.
         release_steps(folder, job, dataset, reporter)
     return read_result(folder)
