@@ -26,15 +26,22 @@ def print_run(console: Console, folder: RunFolder) -> None:
             console.print(f"  {model.role}: {model.archive}", highlight=False, soft_wrap=True)
 
 
-def steps_of(job: Job) -> tuple[str, ...]:
-    """Return the steps that a job has."""
+def steps_of(folder: RunFolder, job: Job) -> tuple[str, ...]:
+    """Return the steps that a run has: a trial releases nothing, a sweep's trials have students."""
+    if folder.kind == "sweep":
+        return STEPS[:2]
+    if folder.kind == "trial":
+        return STEPS[:3]
     return tuple(step for step in STEPS if job.student is not None or "student" not in step)
 
 
 def _steps_table(folder: RunFolder, job: Job) -> Table:
-    table = Table("step", "state", "seconds", "finished", title=f"{job.name} {job.version}")
+    what = "" if folder.kind == "run" else f", a {folder.kind}"
+    title = f"{job.name} {job.version}{what}"
+    heads = ("step", "state", "seconds", "finished, UTC")
+    table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False, title=title)
     table.columns[2].justify = "right"
-    for step in steps_of(job):
+    for step in steps_of(folder, job):
         figures = folder.figures(step)
         if figures is not None:
             seconds, finished = f"{figures['seconds']:.1f}", figures["finished"][:19]
@@ -46,7 +53,8 @@ def _steps_table(folder: RunFolder, job: Job) -> Table:
 
 
 def _models_table(models: list[ModelResult]) -> Table:
-    table = Table("", "parameters", "MB", "train s", "mAP50", "mAP50-95", "images")
+    heads = ("", "parameters", "MB", "train s", "mAP50", "mAP50-95", "images")
+    table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
     for model in models:

@@ -47,9 +47,14 @@ def compare(
 ) -> None:
     """Compare runs: figures, what their jobs differ in, curves, and whether it was luck.
 
+    First the figures of each student: on the held-out split, the share of its teacher's mAP50-95
+    that it keeps, the best mAP50-95 on validation and its epoch, and the median time of the fastest
+    variant for one image.
+
     The paired comparison draws the images of the split again and again, the same for every student
     (1,000 times), and gives the gain in mAP50-95 over the first run between its 95% bounds. Bounds
-    on both sides of zero mean that these images cannot tell the two apart.
+    on both sides of zero mean that these images cannot tell the two apart. "Ahead in" is the share
+    of the draws in which the run is the better one.
 
     [bold]Example[/]
 

@@ -117,8 +117,8 @@ def _common_samples(runs: Sequence[RunFolder], split: str) -> tuple[Sample, ...]
         if own != files[0]:
             raise JobError(
                 f"{run.path} and {runs[0].path} have different {split} splits ({len(own)} and "
-                f"{len(files[0])} files): figures on different images cannot be subtracted. "
-                f"{_REMEDY}"
+                f"{len(files[0])} images and label files): figures on different images cannot be "
+                f"subtracted. {_REMEDY}"
             )
         if _classes(lock) != _classes(locks[0]):
             raise JobError(

@@ -22,7 +22,8 @@ class RunLine:
     Attributes:
         path: Its folder.
         began: When, ISO 8601, UTC; "" where nobody knows.
-        state: "done", "running STEP", "stopped at STEP", "sweep", or why it cannot be read.
+        state: "done", "running STEP", "stopped at STEP", "sweep of 20 trials" (or "sweep, running",
+            "sweep, stopped"), or why it cannot be read.
         teacher: As far as it is known.
         student: Likewise.
     """
@@ -69,25 +70,29 @@ def _folders(root: Path, depth: int, *, trials: bool) -> Iterator[Path]:
 
 def _line(folder: RunFolder) -> RunLine:
     try:
-        facts = json.loads((folder.path / "run.json").read_text(encoding="utf-8"))
-        began = str(facts.get("began", ""))
-        state = "sweep" if facts.get("kind") == "sweep" else _state(folder, str(facts.get("kind")))
         teacher, student = read_model(folder, "teacher"), read_model(folder, "student")
-        return RunLine(folder.path, began, state, teacher, student)
+        return RunLine(folder.path, folder.place("began"), _state(folder), teacher, student)
     except JobError as error:
         return RunLine(folder.path, "", f"unreadable: {error.message}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         return RunLine(folder.path, "", f"unreadable: {error}")
 
 
-def _state(folder: RunFolder, kind: str) -> str:
-    steps = steps_of(folder.job())
-    if kind == "trial":
-        steps = tuple(step for step in steps if not step.startswith("release"))
+def _state(folder: RunFolder) -> str:
+    steps = steps_of(folder, folder.job())
     missing = [step for step in steps if folder.figures(step) is None]
-    if not missing:
-        return "done"
-    return f"{'running' if _is_held(folder) else 'stopped at'} {missing[0]}"
+    if missing:
+        return f"{'running' if _is_held(folder) else 'stopped at'} {missing[0]}"
+    return _trials(folder) if folder.kind == "sweep" else "done"
+
+
+def _trials(sweep: RunFolder) -> str:
+    """Tell a sweep by the trials that it counted when it last came to its end."""
+    figures = sweep.path / "sweep.json"
+    known = json.loads(figures.read_text(encoding="utf-8"))["counted"] if figures.exists() else None
+    if _is_held(sweep):
+        return "sweep, running"
+    return f"sweep of {known} trials" if known else "sweep, stopped"
 
 
 def _is_held(folder: RunFolder) -> bool:

@@ -66,6 +66,9 @@ def measure(folder: RunFolder, most_images: int, reporter: Reporter) -> Symptoms
     Raises:
         JobError: The student is not finished.
     """
+    if folder.kind == "sweep":
+        trials = folder.path / "trials"
+        raise JobError(f"{folder.path} is a sweep: diagnose one of its trials, {trials}/NUMBER")
     teacher, student = read_model(folder, "teacher"), read_model(folder, "student")
     if teacher is None or student is None:
         raise JobError(

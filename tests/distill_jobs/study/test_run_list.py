@@ -43,8 +43,24 @@ def test_trials_are_runs_only_where_asked_for(make, tmp_path):
     make("sweep", "data", "teacher", kind="sweep")
     make("sweep/trials/0001", "data", "teacher", "student", kind="trial")
 
-    assert states(tmp_path) == {"sweep": "sweep"}
-    assert states(tmp_path, trials=True) == {"sweep": "sweep", "sweep/trials/0001": "done"}
+    assert states(tmp_path) == {"sweep": "sweep, stopped"}
+    assert states(tmp_path, trials=True) == {"sweep": "sweep, stopped", "sweep/trials/0001": "done"}
+
+
+def test_a_sweep_says_how_many_trials_it_counted(make, tmp_path):
+    folder = make("sweep", "data", "teacher", kind="sweep")
+    (folder.path / "sweep.json").write_text('{"counted": 20}')
+    with folder.alone():
+        busy = states(tmp_path)
+
+    assert busy == {"sweep": "sweep, running"}
+    assert states(tmp_path) == {"sweep": "sweep of 20 trials"}
+
+
+def test_a_sweep_that_has_no_teacher_yet_says_so(make, tmp_path):
+    make("sweep", "data", kind="sweep")
+
+    assert states(tmp_path) == {"sweep": "stopped at teacher"}
 
 
 def test_a_run_that_cannot_be_read_hides_no_other(make, tmp_path):
