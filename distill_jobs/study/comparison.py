@@ -1,6 +1,6 @@
 """Several runs beside each other: figures, settings, curves, paired differences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from distill_jobs.tracking.curves import MAP50_95, Curves, read_curves
 from distill_jobs.tracking.tracking import flat
 
 _MOST_RUNS = 6  # as many colours as a page has
-# Of a job: where things lie and what they are called says nothing about a student.
-_NOT_SETTINGS = ("name", "version", "licences.", "archive.", "exports")
+# Of a job: names, what is released, what judges it and what a sweep would try make no student.
+_NOT_SETTINGS = ("name", "version", "licences", "archive", "exports", "gate", "sweep")
 
 
 @dataclass(frozen=True)
@@ -114,16 +114,25 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def _settings(folders: Sequence[RunFolder]) -> dict[str, tuple[str, ...]]:
-    jobs: list[dict[str, Any]] = [
-        flat(folder.job().model_dump(mode="json", by_alias=True)) for folder in folders
-    ]
-    keys = dict.fromkeys(key for job in jobs for key in job)
+    """Return what differs, by dotted key; of a section that some lack, what is not its default."""
+    jobs = [folder.job() for folder in folders]
+    whole = [flat(job.model_dump(mode="json", by_alias=True)) for job in jobs]
+    told = [job.model_dump(mode="json", by_alias=True, exclude_defaults=True) for job in jobs]
+    keys = dict.fromkeys(key for job in told for key in (*job, *flat(job)))
     found: dict[str, tuple[str, ...]] = {}
     for key in keys:
-        values = tuple(str(job.get(key, "-")) for job in jobs)
-        if len(set(values)) > 1 and not key.startswith(_NOT_SETTINGS):
+        values = tuple(_setting(job, key) for job in whole)
+        if len(set(values)) > 1 and key.partition(".")[0] not in _NOT_SETTINGS:
             found[key] = values
     return found
+
+
+def _setting(job: Mapping[str, Any], key: str) -> str:
+    """Write a value of a flat job; of a section only that it is there."""
+    if any(one.startswith(f"{key}.") for one in job):
+        return "given"
+    value = job.get(key)
+    return "-" if value is None else str(value)
 
 
 def _share(value: float | None) -> str:

@@ -84,7 +84,7 @@ def unfinished(symptoms: Symptoms) -> Iterator[Finding]:
     rise = 100 * (max(values[-quarter:]) - max(values[:-quarter]))
     yield Finding(
         "training ended too early",
-        f"last {quarter} epochs gained {rise:+.1f} points",
+        f"{f'last {quarter} epochs' if quarter > 1 else 'last epoch'} gained {rise:+.1f} points",
         "at most +1",
         rise > 1,
         "raise training.epochs: distillation needs longer than plain training",
