@@ -5,8 +5,15 @@ from pathlib import Path
 
 from distill_jobs.study.comparison import ComparedRun, Comparison
 from distill_jobs.tracking.chart import Series
+from distill_jobs.tracking.curves import ALPHA, MAP50_95
 from distill_jobs.tracking.page import Page, PageChart, PageSection, PageTable, chart_of, write_page
 
+# In this order; of metrics the one that counts first.
+_DRAWN = (MAP50_95, "metrics/", ALPHA, "train/", "val/")
+_STUDENTS = (
+    "On the held-out split of each. Kept: of its teacher's mAP50-95. Best on validation: mAP50-95 "
+    "and its epoch. ms: the fastest variant's median for one image."
+)
 _FIGURES = ("run", "parameters", "mAP50", "mAP50-95", "kept", "best on validation", "ms")
 
 
@@ -22,7 +29,7 @@ def write_comparison(found: Comparison, path: Path) -> Path:
     """
     runs = found.runs
     tables = [PageTable(_FIGURES, [(run.name, *run.cells()) for run in runs])]
-    sections = [PageSection("Students", note="On the held-out split of each.", tables=tables)]
+    sections = [PageSection("Students", note=_STUDENTS, tables=tables)]
     if found.differences:
         sections.append(_paired(found))
     if found.settings:
@@ -52,24 +59,35 @@ def _paired(found: Comparison) -> PageSection:
     ]
     note = (
         f"Gain in mAP50-95 over {found.runs[0].name} on {found.differences[0].images} images of "
-        f"{found.split}, by the paired bootstrap over images."
+        f"{found.split}, by the paired bootstrap over images: drawn again and again, the same for "
+        "all. Bounds on both sides of zero cannot tell the two apart."
     )
     return PageSection("Better, or luck?", note=note, tables=[PageTable(heads, rows)])
 
 
 def _charts(runs: Sequence[ComparedRun]) -> list[PageChart]:
+    """Draw quality first, then alpha, then losses."""
     columns = dict.fromkeys(
         column
         for run in runs
         if run.curves is not None
         for column, values in run.curves.columns.items()
-        if column.startswith(("metrics/", "train/", "val/", "teacher_weight")) and any(values)
+        if column.startswith(_DRAWN) and any(values)
+    )
+    ordered = sorted(
+        columns, key=lambda column: next(k for k, one in enumerate(_DRAWN) if one in column)
     )
     return [
-        chart_of(column.replace("(B)", "").replace("_", " "), lines)
-        for column in columns
-        if (lines := _lines(runs, column))
+        chart_of(_title(column), lines) for column in ordered if (lines := _lines(runs, column))
     ]
+
+
+def _title(column: str) -> str:
+    if column == ALPHA:
+        return "alpha, the teacher's weight"
+    kind, _, name = column.partition("/")
+    name = name.removesuffix("(B)").replace("_", " ")
+    return f"{name} on validation" if kind == "metrics" else f"{kind}/{name}"
 
 
 def _lines(runs: Sequence[ComparedRun], column: str) -> list[Series]:
