@@ -25,8 +25,10 @@ def list_runs(
     """List runs, the newest first: how far each is, and its figures.
 
     The columns are the mAP50-95 of teacher and student on the held-out split, and how much of the
-    teacher's the student keeps. A run that is [bold]stopped[/bold] goes on with
-    [bold]understudy job resume[/bold]; at one that is [bold]running[/bold] a process is at work.
+    teacher's the student keeps. A run that is [bold]stopped[/bold] was killed, failed, or was
+    refused (report.html says why); it goes on with [bold]understudy job resume[/bold], a sweep and
+    its trials with [bold]understudy job sweep[/bold]. At one that is [bold]running[/bold] a process
+    is at work.
 
     [bold]Example[/]
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from distill_jobs.errors import JobError
 from distill_jobs.results import ModelResult, read_model
@@ -23,7 +24,7 @@ class RunLine:
         path: Its folder.
         began: When, ISO 8601, UTC; "" where nobody knows.
         state: "done", "running STEP", "stopped at STEP", "sweep of 20 trials" (or "sweep, running",
-            "sweep, stopped"), or why it cannot be read.
+            "sweep, stopped"), a trial's "stopped early" or "failed", or why it cannot be read.
         teacher: As far as it is known.
         student: Likewise.
     """
@@ -81,18 +82,32 @@ def _line(folder: RunFolder) -> RunLine:
 def _state(folder: RunFolder) -> str:
     steps = steps_of(folder, folder.job())
     missing = [step for step in steps if folder.figures(step) is None]
+    if missing and _is_held(folder):
+        return f"running {missing[0]}"
     if missing:
-        return f"{'running' if _is_held(folder) else 'stopped at'} {missing[0]}"
+        ended = _ended_trial(folder) if folder.kind == "trial" else ""
+        return ended or f"stopped at {missing[0]}"
     return _trials(folder) if folder.kind == "sweep" else "done"
 
 
 def _trials(sweep: RunFolder) -> str:
     """Tell a sweep by the trials that it counted when it last came to its end."""
-    figures = sweep.path / "sweep.json"
-    known = json.loads(figures.read_text(encoding="utf-8"))["counted"] if figures.exists() else None
     if _is_held(sweep):
         return "sweep, running"
-    return f"sweep of {known} trials" if known else "sweep, stopped"
+    counted = _sweep_figures(sweep.path).get("counted")
+    return f"sweep of {counted} trials" if counted else "sweep, stopped"
+
+
+def _ended_trial(trial: RunFolder) -> str:
+    """Return how a trial without a student ended: it does not go on."""
+    told = _sweep_figures(trial.path.parent.parent).get("trials", [])
+    return next((one["state"] for one in told if one["folder"] == trial.path.name), "")
+
+
+def _sweep_figures(sweep: Path) -> dict[str, Any]:
+    file = sweep / "sweep.json"
+    figures: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return figures
 
 
 def _is_held(folder: RunFolder) -> bool:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from distill_jobs.run_folder import RunFolder
@@ -55,6 +57,19 @@ def test_a_sweep_says_how_many_trials_it_counted(make, tmp_path):
 
     assert busy == {"sweep": "sweep, running"}
     assert states(tmp_path) == {"sweep": "sweep of 20 trials"}
+
+
+def test_a_trial_that_ended_without_a_student_is_not_called_stopped(make, tmp_path):
+    sweep = make("sweep", "data", "teacher", kind="sweep")
+    for name in ("0001", "0002"):
+        make(f"sweep/trials/{name}", "data", "teacher", kind="trial")
+    trials = [{"folder": "0001", "state": "stopped early"}]
+    (sweep.path / "sweep.json").write_text(json.dumps({"counted": 1, "trials": trials}))
+
+    found = states(tmp_path, trials=True)
+
+    assert found["sweep/trials/0001"] == "stopped early"
+    assert found["sweep/trials/0002"] == "stopped at student"
 
 
 def test_a_sweep_that_has_no_teacher_yet_says_so(make, tmp_path):
