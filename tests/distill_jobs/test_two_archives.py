@@ -20,12 +20,12 @@ KEPT = (
     (
         "archive: {teacher_name: big, student_name: small}\n"
         "exports: [onnxruntime-fp32]\n"
-        "gate: {min_retention_map50: 0.0}\n"
+        "gate: {min_retention_map50: 0.0, resamples: 200}\n"
         "licences:"
     ),
 )
 # No file is that small.
-REFUSED = KEPT[0], KEPT[1].replace("0.0}", "0.0, max_file_mb: 0.001}")
+REFUSED = KEPT[0], KEPT[1].replace("200}", "200, max_file_mb: 0.001}")
 # The demo's teacher finds something, so its golden frames prove something.
 LEAD = Path(__file__).parents[2] / "distill_jobs" / "demo" / "teacher.pt"
 TRAINED = (
