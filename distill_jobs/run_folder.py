@@ -92,6 +92,11 @@ class RunFolder:
         """What ultralytics says."""
         return self.path / "run.log"
 
+    @property
+    def failure(self) -> Path:
+        """Why the run was refused or failed, in words; absent where it did neither."""
+        return self.path / "failure.txt"
+
     def checkpoint(self, role: str) -> Path:
         """Return where the finished "teacher" or "student" lies."""
         return self.path / f"{role}.pt"

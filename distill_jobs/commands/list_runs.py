@@ -25,10 +25,10 @@ def list_runs(
     """List runs, the newest first: how far each is, and its figures.
 
     The columns are the mAP50-95 of teacher and student on the held-out split, and how much of the
-    teacher's the student keeps. A run that is [bold]stopped[/bold] was killed, failed, or was
-    refused (report.html says why); it goes on with [bold]understudy job resume[/bold], a sweep and
-    its trials with [bold]understudy job sweep[/bold]. At one that is [bold]running[/bold] a process
-    is at work.
+    teacher's the student keeps. A run that [bold]failed[/bold] was refused, or could not go on:
+    its report.html says why. One that is [bold]stopped[/bold] was killed. Both go on with
+    [bold]understudy job resume[/bold], a sweep and its trials with [bold]understudy job
+    sweep[/bold]. At one that is [bold]running[/bold] a process is at work.
 
     [bold]Example[/]
 

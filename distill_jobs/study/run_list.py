@@ -23,8 +23,9 @@ class RunLine:
     Attributes:
         path: Its folder.
         began: When, ISO 8601, UTC; "" where nobody knows.
-        state: "done", "running STEP", "stopped at STEP", "sweep of 20 trials" (or "sweep, running",
-            "sweep, stopped"), a trial's "stopped early" or "failed", or why it cannot be read.
+        state: "done", "running STEP", "failed at STEP", "stopped at STEP"; a sweep's "sweep of 20
+            trials", "sweep, running" or "sweep, stopped"; a trial's "stopped early" or "failed"; or
+            why it cannot be read.
         teacher: As far as it is known.
         student: Likewise.
     """
@@ -86,7 +87,8 @@ def _state(folder: RunFolder) -> str:
         return f"running {missing[0]}"
     if missing:
         ended = _ended_trial(folder) if folder.kind == "trial" else ""
-        return ended or f"stopped at {missing[0]}"
+        how = "failed" if folder.failure.exists() else "stopped"
+        return ended or f"{how} at {missing[0]}"
     return _trials(folder) if folder.kind == "sweep" else "done"
 
 

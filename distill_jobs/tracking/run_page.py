@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from distill_jobs.errors import JobError
+from distill_jobs.files import write_atomically
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
 from distill_jobs.results import ModelResult, read_model, settled_map50_95
@@ -33,12 +34,11 @@ _QUALITY = {
 }
 
 
-def write_run_page(folder: RunFolder, refusal: str = "") -> Path:
-    """Write a run's report as far as the run has come.
+def write_run_page(folder: RunFolder) -> Path:
+    """Write a run's report as far as the run has come, and why it failed where it did.
 
     Args:
         folder: Of the run.
-        refusal: Why the run ended before its end, or "".
 
     Returns:
         `report.html` in the run's folder: one file, no network, light and dark.
@@ -46,6 +46,7 @@ def write_run_page(folder: RunFolder, refusal: str = "") -> Path:
     job = folder.job()
     models = [model for role in ROLES if (model := read_model(folder, role))]
     curves = {role: found for role in ROLES if (found := read_curves(folder.training(role)))}
+    failure = folder.failure.read_text(encoding="utf-8") if folder.failure.exists() else ""
     began = folder.place("began")[:16].replace("T", " ")
     page = Page(
         title=f"{job.name} {job.version}",
@@ -58,8 +59,8 @@ def write_run_page(folder: RunFolder, refusal: str = "") -> Path:
             *_pictures_section(folder),
             _job_section(folder, job),
         ],
-        refusal_head="This run stopped:" if refusal else "",
-        refusal=refusal,
+        refusal_head="This run stopped:",
+        refusal=failure,
     )
     path = folder.path / "report.html"
     write_page(page, path)
@@ -68,19 +69,20 @@ def write_run_page(folder: RunFolder, refusal: str = "") -> Path:
 
 @contextlib.contextmanager
 def page_written(folder: RunFolder, reporter: Reporter) -> Iterator[None]:
-    """Write the report when the block ends, whether it ends well or is refused.
+    """Write the report when the block ends, whether it ends well or is refused, and why.
 
     A report that cannot be written is a note, not a reason to fail: the figures are in the run.
     """
-    refusal = ""
+    folder.failure.unlink(missing_ok=True)
     try:
         yield
     except JobError as error:
-        refusal = error.message
+        with contextlib.suppress(OSError):  # a full disk hides no reason
+            write_atomically(folder.failure, error.message.encode())
         raise
     finally:
         try:
-            write_run_page(folder, refusal)
+            write_run_page(folder)
         except (OSError, JobError) as error:
             reporter.note(f"no report.html: {error}")
 

@@ -31,12 +31,14 @@ def states(tmp_path, **options):
 def test_each_run_says_how_far_it_is(make, tmp_path):
     make("finished", *STEPS)
     make("killed", "data", "teacher")
+    make("refused", *STEPS[:-1]).failure.write_text("2.1 points short")
     with make("busy", "data").alone():
         found = states(tmp_path)
 
     assert found == {
         "finished": "done",
         "killed": "stopped at student",
+        "refused": "failed at release-student",
         "busy": "running teacher",
     }
 
