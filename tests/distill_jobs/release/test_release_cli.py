@@ -111,6 +111,7 @@ def test_test_judges_and_val_matches_the_thresholds(
     assert all("all classes together" in one["note"] for one in origins)
     assert "max_size_ratio 1.0" in built.output
     assert "max_latency_ratio" in built.output
+    assert "min_class_retention_map50" not in built.output  # the report's, without a limit
 
 
 def test_val_judges_only_where_that_is_accepted(
