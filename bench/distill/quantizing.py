@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bench.distill.folds import Fold
 from distill_jobs.recipe.release import Gate
+from distill_jobs.data.spread import spread
 from distill_jobs.release.answers import ask, tensor_of
 from distill_jobs.release.dense import DenseDetector
 from distill_jobs.release.export import INPUT_NAME, OUTPUT_NAME, export_onnx
@@ -58,7 +59,7 @@ def int8_file(
     module: DenseDetector, card: Card, fold: Fold, floating: Path, stem_layers: int
 ) -> Path:
     """Write the INT8 form of an exported model beside it, calibrated on the train part."""
-    calibration = (tensor_of(card, one.image) for one in fold.train[:MAX_CALIBRATION_IMAGES])
+    calibration = (tensor_of(card, one.image) for one in spread(fold.train, MAX_CALIBRATION_IMAGES))
     return quantize_int8(
         floating,
         floating.with_name(f"int8-{stem_layers}.onnx"),
