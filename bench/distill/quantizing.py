@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.distill.folds import Fold
-from distill_jobs.recipe.release import Gate
 from distill_jobs.data.spread import spread
+from distill_jobs.recipe.release import Gate
 from distill_jobs.release.answers import ask, tensor_of
 from distill_jobs.release.dense import DenseDetector
 from distill_jobs.release.export import INPUT_NAME, OUTPUT_NAME, export_onnx
