@@ -4,6 +4,7 @@
 they average their gradients; the first alone writes files and reports.
 """
 
+import gc
 import os
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -50,8 +51,13 @@ def join() -> None:
 
 
 def leave() -> None:
-    """Part from the other processes; does nothing for a lone one."""
+    """Part from the other processes; does nothing for a lone one.
+
+    Nobody may hold the trained model any more: a wrapped model holds the group's threads, and those
+    that live until the interpreter ends can abort it (pytorch issue 190489).
+    """
     if distributed.is_initialized():
+        gc.collect()  # trainers are cycles
         distributed.destroy_process_group()
 
 

@@ -59,6 +59,7 @@ if ranks.leads():
     )
     wrapped = sorted(name for name in trainer.model.state_dict() if "teacher" in name)
     torch.save(len(wrapped), Path(folder) / "wrapped.pt")
+del trainer, dataset
 ranks.leave()
 """
 
