@@ -6,12 +6,12 @@ import numpy as np
 
 from distill_jobs.checkpoints import load_detector
 from distill_jobs.data.dataset import Dataset
+from distill_jobs.fitting import fit
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
 from distill_jobs.recipe.networks import Student
 from distill_jobs.run_folder import RunFolder
-from handlers.card import Input
-from handlers.images import decode, letterbox
+from handlers.images import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,9 +80,8 @@ def settling_batches(images: "Sequence[Path]", image_size: int) -> "Iterator[tor
     """
     import torch  # noqa: PLC0415  # heavy
 
-    fitted = Input(image_size, image_size, 114, True, 1 / 255, "", "")
     count = min(len(images), _SETTLING_IMAGES)
     files = [images[place * len(images) // count] for place in range(count)]
     for start in range(0, len(files), _SETTLING_BATCH):
         frames = [decode(file.read_bytes()) for file in files[start : start + _SETTLING_BATCH]]
-        yield torch.from_numpy(np.stack([letterbox(frame, fitted)[0] for frame in frames]))
+        yield torch.from_numpy(np.stack([fit(frame, image_size)[0] for frame in frames]))

@@ -11,6 +11,7 @@ from pathlib import Path
 from google.protobuf import json_format
 
 from distill_jobs.environment import PROJECT_ROOT
+from distill_jobs.fitting import LETTERBOX_PAD, LETTERBOX_SCALE_UP, SCALE
 from distill_jobs.release.assess import Findings
 from distill_jobs.release.card_findings import write_findings
 from distill_jobs.release.evaluate import Quality
@@ -19,6 +20,7 @@ from distill_jobs.release.golden import Golden
 from distill_jobs.release.request import ReleaseRequest
 from distill_jobs.release.requirements import requirements
 from distill_jobs.release.result import VariantResult
+from distill_jobs.release.suppression import MAX_CANDIDATES, MAX_DETECTIONS, NMS_IOU
 from distill_jobs.release.thresholds import ClassThreshold
 from handlers.card import Card
 from proto.wire.v1 import card_pb2
@@ -33,9 +35,6 @@ _FILES = {
 }
 _WORKER_PACKAGES = ("numpy", "opencv-python", "torch", "torchserve")
 _LIBRARIES = ("torch", "ultralytics", "onnx", "onnxruntime-gpu", "onnxruntime", "numpy")
-# Ultralytics' 0.7 is made for scoring. On three validation splits 0.6 moved mAP50 by -0.1 to +0.9
-# points and mAP50-95 by -0.4 to -0.1, and removed most second boxes on one object of the demo.
-_NMS_IOU = 0.6
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,10 @@ def draft(request: ReleaseRequest, class_names: Sequence[str]) -> card_pb2.Card:
         input=card_pb2.Input(
             width=request.image_size,
             height=request.image_size,
-            letterbox_pad=114,
-            letterbox_scale_up=True,
+            letterbox_pad=LETTERBOX_PAD,
+            letterbox_scale_up=LETTERBOX_SCALE_UP,
             colour="RGB",
-            scale=1 / 255,
+            scale=SCALE,
             tensor_name=INPUT_NAME,
             output_name=OUTPUT_NAME,
             opset=OPSET,
@@ -82,9 +81,9 @@ def draft(request: ReleaseRequest, class_names: Sequence[str]) -> card_pb2.Card:
         head=card_pb2.Head(kind=card_pb2.HEAD_KIND_DENSE),
         post_processing=card_pb2.PostProcessing(
             operating_thresholds=[request.thresholds.default] * len(class_names),
-            iou_threshold=_NMS_IOU,
-            max_detections=300,
-            max_candidates=30_000,
+            iou_threshold=NMS_IOU,
+            max_detections=MAX_DETECTIONS,
+            max_candidates=MAX_CANDIDATES,
         ),
         variants=[
             card_pb2.Variant(

@@ -8,19 +8,16 @@ import torch
 from distill_jobs.checkpoints import digest, load_detector
 from distill_jobs.data.dataset import Sample
 from distill_jobs.errors import DataSetInvalid
+from distill_jobs.fitting import fit
 from distill_jobs.progress import Reporter
 from distill_jobs.release.dense import DenseDetector
 from distill_jobs.release.evaluate import SCORING_MAX_DETECTIONS, SCORING_MIN_SCORE
 from distill_jobs.release.stored import read_detections, write_detections
+from distill_jobs.release.suppression import MAX_CANDIDATES, NMS_IOU
 from distill_jobs.run_folder import RunFolder
 from handlers.boxes import read_dense_head, suppress, to_original
-from handlers.card import Input
 from handlers.frames import Detections
-from handlers.images import BadFrame, decode, letterbox
-
-# As archives suppress: see decision 14.
-_IOU = 0.6
-_MOST_CANDIDATES = 30_000
+from handlers.images import BadFrame, decode
 
 
 def look(
@@ -61,24 +58,15 @@ def look(
 
 
 def _answer(model: DenseDetector, sample: Sample, size: int) -> Detections:
-    spec = Input(
-        width=size,
-        height=size,
-        letterbox_pad=114,
-        letterbox_scale_up=True,
-        scale=1 / 255,
-        tensor_name="",
-        output_name="",
-    )
     try:
-        tensor, geometry = letterbox(decode(sample.image.read_bytes()), spec)
+        tensor, geometry = fit(decode(sample.image.read_bytes()), size)
     except BadFrame as bad:
         raise DataSetInvalid(sample.image, bad.message) from bad
     with torch.inference_mode():
         head = model(torch.from_numpy(tensor)[None])[0].numpy()
     lowest = np.full(model.classes, SCORING_MIN_SCORE, np.float32)
-    candidates = read_dense_head(head, lowest, _MOST_CANDIDATES)
-    found = suppress(candidates, _IOU, SCORING_MAX_DETECTIONS)
+    candidates = read_dense_head(head, lowest, MAX_CANDIDATES)
+    found = suppress(candidates, NMS_IOU, SCORING_MAX_DETECTIONS)
     return Detections(
         boxes_xyxy_px=to_original(found.boxes_xyxy_px, geometry),
         scores=found.scores,

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from distill_jobs.data.dataset import Dataset
+from distill_jobs.fitting import square
 from distill_jobs.release.answers import ask
 from distill_jobs.release.dense import DenseDetector
-from handlers.card import Card, Input, PostProcessing
-
-# A release's own, see `release.card.draft`.
-_PAD, _NMS_IOU, _MAX_DETECTIONS, _MAX_CANDIDATES = 114, 0.6, 300, 30_000
+from distill_jobs.release.evaluate import SCORING_MIN_SCORE
+from distill_jobs.release.suppression import MAX_CANDIDATES, MAX_DETECTIONS, NMS_IOU
+from handlers.card import Card, PostProcessing
 
 
 def map50_95_of(model: nn.Module, data: Dataset, *, image_size: int, device: torch.device) -> float:
@@ -57,6 +57,6 @@ class _On:
 
 
 def _card(class_names: Sequence[str], side: int) -> Card:
-    fitted = Input(side, side, _PAD, True, 1 / 255, "", "")
-    rules = PostProcessing((0.001,) * len(class_names), _NMS_IOU, _MAX_DETECTIONS, _MAX_CANDIDATES)
-    return Card("", "", tuple(class_names), fitted, rules, ())
+    lowest = (SCORING_MIN_SCORE,) * len(class_names)
+    rules = PostProcessing(lowest, NMS_IOU, MAX_DETECTIONS, MAX_CANDIDATES)
+    return Card("", "", tuple(class_names), square(side), rules, ())

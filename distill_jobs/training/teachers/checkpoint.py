@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from distill_jobs.fitting import fit
 from distill_jobs.training.heads import read_head
 from distill_jobs.training.teachers.dense import is_dense
 from distill_jobs.training.teachers.found import (
@@ -18,7 +19,6 @@ from distill_jobs.training.teachers.found import (
     SourceImage,
     identity,
 )
-from distill_jobs.training.teachers.geometry import fit
 
 
 def finder_of(

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from distill_jobs.checkpoints import digest
 from distill_jobs.errors import CheckpointRefused
+from distill_jobs.fitting import fit
 from distill_jobs.training.teachers.found import Found, Selection, SourceImage, identity
-from distill_jobs.training.teachers.geometry import fit
 from handlers.errors import RuntimeFailed
 from handlers.runtimes import OnnxRuntime, Runtime, TorchScriptRuntime
 

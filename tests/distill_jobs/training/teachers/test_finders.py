@@ -156,8 +156,8 @@ def test_without_names_nothing_is_guessed(tmp_path):
 def test_a_checkpoint_with_anchors_gives_what_ultralytics_would(tmp_path, image, name):
     from ultralytics.utils.nms import non_max_suppression
 
+    from distill_jobs.fitting import fit
     from distill_jobs.training.teachers.checkpoint import finder_of
-    from distill_jobs.training.teachers.geometry import fit
 
     model = detector(name, width=0.125 if name == "yolov8n-p6" else None)
     finder = finder_of(model, "d", selection(min_score=0.05), SIDE * 2, torch.device("cpu"))
