@@ -96,7 +96,7 @@ def choose_thresholds(
     Raises:
         DataSetInvalid: A label does not fit.
     """
-    why = _nothing_to_match(request)
+    why = nothing_to_match(request)
     if why is not None or request.teacher is None:
         return keep_default(class_names, request.thresholds, why or "")
     return match_thresholds(
@@ -106,6 +106,17 @@ def choose_thresholds(
         class_names,
         request.thresholds,
     )
+
+
+def nothing_to_match(request: ReleaseRequest) -> str | None:
+    """Say why no operating threshold is matched; None where they are, "" where nobody asks."""
+    if request.teacher is None:
+        return "there is no teacher to match"
+    if request.thresholds.match == "none":
+        return ""
+    if not request.validation or not request.teacher.validation:
+        return "there is no validation split beside the one that the gate judges by"
+    return None
 
 
 def find_out(
@@ -158,16 +169,6 @@ def live_model(
         class_names,
         on_image=lambda _: None,
     )
-
-
-def _nothing_to_match(request: ReleaseRequest) -> str | None:
-    if request.teacher is None:
-        return "there is no teacher to match"
-    if request.thresholds.match == "none":
-        return ""
-    if not request.validation or not request.teacher.validation:
-        return "there is no validation split beside the one that the gate judges by"
-    return None
 
 
 def _evidence(request: ReleaseRequest, own: Own, live: Standard | None) -> Evidence:

@@ -4,6 +4,7 @@ Nothing is in the model store until the last step; a failure before it leaves th
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from distill_jobs import checkpoints
 from distill_jobs.errors import NoVariantLeft
@@ -77,6 +78,7 @@ def release_prepared(bench: Workbench) -> ReleaseResult:
     checked, left_out = check_variants(bench)
     if not checked:
         raise NoVariantLeft(left_out)
+    bench = _at_thresholds_that_serve(bench, checked[0].result)
     told = _judge(bench, checked, left_out)
     page = report.write(told)
     for check in told.findings.checks:
@@ -84,6 +86,16 @@ def release_prepared(bench: Workbench) -> ReleaseResult:
             reporter.note(f"{request.key}: {check.line}")
     gate.refuse_failed(told.findings.checks, page)
     return _finish(bench, told)
+
+
+def _at_thresholds_that_serve(bench: Workbench, default: VariantResult) -> Workbench:
+    """Choose the thresholds anew where a reduced precision serves: its scores lie elsewhere."""
+    if default.name.endswith("-fp32") or assess.nothing_to_match(bench.request) is not None:
+        return bench
+    answers = _ask(bench, default, bench.images.validation, "validation")
+    return bench.with_thresholds(
+        assess.choose_thresholds(bench.request, bench.card.class_names, answers)
+    )
 
 
 def _judge(bench: Workbench, checked: Sequence[Checked], left_out: dict[str, str]) -> Told:
@@ -109,13 +121,18 @@ def _judge(bench: Workbench, checked: Sequence[Checked], left_out: dict[str, str
 
 
 def _frames(bench: Workbench, default: VariantResult) -> tuple[Detections, ...]:
-    images = bench.images.frames
-    if not images or bench.request.role == "teacher":
+    if not bench.images.frames or bench.request.role == "teacher":
         return ()
-    bench.reporter.stage(f"{bench.request.key}: {default.name}'s answers on frames", len(images))
+    return _ask(bench, default, bench.images.frames, "frames")
+
+
+def _ask(
+    bench: Workbench, variant: VariantResult, images: Sequence[Path], where: str
+) -> tuple[Detections, ...]:
+    bench.reporter.stage(f"{bench.request.key}: {variant.name}'s answers on {where}", len(images))
     with torch_threads_kept():
         runtime = load_runtime(
-            bench.card, bench.stage, default.name, gpu_id=device_for(default.name)
+            bench.card, bench.stage, variant.name, gpu_id=device_for(variant.name)
         )
         return ask(bench.card, runtime, images, (), on_image=bench.reporter.advance).detections
 

@@ -1,7 +1,7 @@
 """What every variant of a release is checked with: the checkpoint, its answers, its thresholds."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,11 @@ class Workbench:
     def thresholds(self) -> npt.NDArray[np.float32]:
         """Operating thresholds, float32 [C]."""
         return np.array(self.card.post_processing.operating_thresholds, np.float32)
+
+    def with_thresholds(self, chosen: tuple[ClassThreshold, ...]) -> "Workbench":
+        """Return the same release with other operating thresholds."""
+        drafted = card.with_thresholds(self.drafted, chosen)
+        return replace(self, drafted=drafted, card=card.as_handlers_read(drafted), chosen=chosen)
 
 
 def prepare(request: ReleaseRequest, reporter: Reporter) -> Workbench:

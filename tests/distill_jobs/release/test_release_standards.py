@@ -17,7 +17,8 @@ from distill_jobs.data.dataset import Dataset, Sample
 from distill_jobs.errors import GateRefused, ReleaseInvalid, SignatureError
 from distill_jobs.progress import Silent
 from distill_jobs.recipe.thresholds import Thresholds
-from distill_jobs.release import sign
+from distill_jobs.release import sign, standard
+from distill_jobs.release.answers import detect_for_scoring
 from distill_jobs.release.asking import ask_checkpoint
 from distill_jobs.release.assess import choose_thresholds
 from distill_jobs.release.build import build_release
@@ -26,6 +27,7 @@ from distill_jobs.release.operating import Operating
 from distill_jobs.release.request import ReleaseRequest
 from distill_jobs.release.result import ReleaseResult
 from distill_jobs.release.standard import Standard
+from distill_jobs.release.stored import read_detections
 from distill_jobs.release.workbench import stage_of
 from handlers.pipeline import Frame, Pipeline
 
@@ -108,6 +110,39 @@ def test_the_handlers_use_the_thresholds_that_were_matched(
     origins = result.card.post_processing.threshold_origins
     assert [one.matched for one in origins] == ["count"] * 3
     assert [one.teacher_detections for one in origins] == wanted.tolist()
+
+
+@pytest.mark.slow
+def test_thresholds_are_matched_by_what_will_serve(
+    request_for: Make, small_set: Dataset, tmp_path: Path, other_checkpoint: Path
+) -> None:
+    # Matched by count each threshold lies between two scores, so INT8's own differ from PyTorch's.
+    request = request_for(
+        samples=small_set.split("val")[:100],
+        validation=small_set.split("val")[100:],
+        exports=("onnxruntime-int8",),
+        gate=OPEN_GATE.model_copy(
+            update={"max_int8_drop_map50_95": 1.0, "min_matched_f1": 0.0, "confidence": None}
+        ),
+        thresholds=Thresholds(match="count", min_instances=1),
+    )
+    taught = replace(request, teacher=ask_checkpoint(other_checkpoint, request, Silent()))
+
+    result = build(taught)
+
+    with zipfile.ZipFile(result.archive) as parts:
+        parts.extractall(tmp_path / "archive")
+    images = [one.image for one in request.validation]
+    served = detect_for_scoring(Pipeline.load(tmp_path / "archive"))
+    in_pytorch = read_detections(request.work_dir / standard.VALIDATION, images)
+    answers = [served(one.read_bytes()) for one in images]
+    chosen, floats = (
+        [one.threshold for one in choose_thresholds(taught, CLASSES, ones)]
+        for ones in (answers, in_pytorch or ())
+    )
+    thresholds = list(result.card.post_processing.operating_thresholds)
+    assert thresholds == pytest.approx(chosen)
+    assert thresholds != pytest.approx(floats)
 
 
 class Heard(Silent):
