@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from distill_jobs.data.dataset import Sample
 from distill_jobs.errors import DataSetInvalid
+from distill_jobs.fitting import square
 from distill_jobs.release.evaluate import (
     SCORING_MAX_DETECTIONS,
     SCORING_MIN_SCORE,
@@ -15,7 +16,8 @@ from distill_jobs.release.evaluate import (
     quality_of,
 )
 from distill_jobs.release.parity import Answers
-from handlers.card import Card
+from distill_jobs.release.suppression import MAX_CANDIDATES, MAX_DETECTIONS, NMS_IOU
+from handlers.card import Card, PostProcessing
 from handlers.images import decode, letterbox
 from handlers.pipeline import BadFrame, Detections, Frame, Pipeline
 from handlers.runtimes import Runtime
@@ -73,6 +75,18 @@ def ask(
         return Answers(tuple(detections), None)
     matches = match_all(detections, samples)
     return Answers(tuple(detections), quality_of(matches, card.class_names), matches)
+
+
+def scoring_card(class_names: Sequence[str], image_size: int) -> Card:
+    """Return the card of a model that is only measured: releases' squares and suppression.
+
+    Args:
+        class_names: Index = class id.
+        image_size: Side of the square input, pixels.
+    """
+    lowest = (SCORING_MIN_SCORE,) * len(class_names)
+    rules = PostProcessing(lowest, NMS_IOU, MAX_DETECTIONS, MAX_CANDIDATES)
+    return Card("", "", tuple(class_names), square(image_size), rules, ())
 
 
 def tensor_of(card: Card, image: Path) -> npt.NDArray[np.float32]:

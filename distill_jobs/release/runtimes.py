@@ -18,10 +18,16 @@ _MAX_SECONDS = 6.0
 
 
 class TorchRuntime:
-    """The checkpoint itself: the reference every exported file is held against."""
+    """The checkpoint itself: the reference every exported file is held against.
 
-    def __init__(self, module: DenseDetector) -> None:
-        self._module = module
+    Args:
+        module: The checkpoint.
+        device: What runs it; the module moves there.
+    """
+
+    def __init__(self, module: DenseDetector, device: torch.device | None = None) -> None:
+        self._device = device or torch.device("cpu")
+        self._module = module.to(self._device)
 
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Run the module once.
@@ -33,7 +39,8 @@ class TorchRuntime:
             float32 [N, 4 + nc, anchors].
         """
         with torch.inference_mode():
-            answer: npt.NDArray[np.float32] = self._module(torch.from_numpy(batch)).numpy()
+            images = torch.from_numpy(batch).to(self._device)
+            answer: npt.NDArray[np.float32] = self._module(images).cpu().numpy()
         return answer
 
 

@@ -2,22 +2,15 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-import torch
-
-from distill_jobs.checkpoints import digest, load_detector
+from distill_jobs.checkpoints import class_names, digest, load_detector
 from distill_jobs.data.dataset import Sample
-from distill_jobs.errors import DataSetInvalid
-from distill_jobs.fitting import fit
 from distill_jobs.progress import Reporter
+from distill_jobs.release.answers import ask, scoring_card
 from distill_jobs.release.dense import DenseDetector
-from distill_jobs.release.evaluate import SCORING_MAX_DETECTIONS, SCORING_MIN_SCORE
+from distill_jobs.release.runtimes import TorchRuntime
 from distill_jobs.release.stored import read_detections, write_detections
-from distill_jobs.release.suppression import MAX_CANDIDATES, NMS_IOU
 from distill_jobs.run_folder import RunFolder
-from handlers.boxes import read_dense_head, suppress, to_original
 from handlers.frames import Detections
-from handlers.images import BadFrame, decode
 
 
 def look(
@@ -46,35 +39,15 @@ def look(
     known = read_detections(kept, images)
     if known is not None:
         return known
+    model = load_detector(checkpoint)
     size = folder.job().image_size
-    model = DenseDetector(load_detector(checkpoint), size)
     reporter.stage(f"{folder.path.name}: {role} on {split}", len(images))
-    found = []
-    for sample in samples:
-        found.append(_answer(model, sample, size))
-        reporter.advance()
+    found = ask(
+        scoring_card(class_names(model), size),
+        TorchRuntime(DenseDetector(model, size)),
+        images,
+        (),
+        on_image=reporter.advance,
+    ).detections
     write_detections(kept, images, found)
-    return tuple(found)
-
-
-def _answer(model: DenseDetector, sample: Sample, size: int) -> Detections:
-    try:
-        tensor, geometry = fit(decode(sample.image.read_bytes()), size)
-    except BadFrame as bad:
-        raise DataSetInvalid(sample.image, bad.message) from bad
-    with torch.inference_mode():
-        head = model(torch.from_numpy(tensor)[None])[0].numpy()
-    lowest = np.full(model.classes, SCORING_MIN_SCORE, np.float32)
-    candidates = read_dense_head(head, lowest, MAX_CANDIDATES)
-    found = suppress(candidates, NMS_IOU, SCORING_MAX_DETECTIONS)
-    return Detections(
-        boxes_xyxy_px=to_original(found.boxes_xyxy_px, geometry),
-        scores=found.scores,
-        class_ids=found.class_ids,
-        width=geometry.width,
-        height=geometry.height,
-        decode_ms=0.0,
-        preprocess_ms=0.0,
-        inference_ms=0.0,
-        postprocess_ms=0.0,
-    )
+    return found
