@@ -62,7 +62,7 @@ def _gate_section(told: Told) -> list[PageSection]:
     checks = told.findings.checks
     if not checks:
         return []
-    heads = ("figure", "", "measured", "lower bound", "upper bound", "limit", "verdict")
+    heads = ("figure", "made of", "measured", "lower bound", "upper bound", "limit", "verdict")
     order = {"refused": 0, "not judged": 1, "passed": 2, "reported": 3}
     rows = [_check_row(one) for one in sorted(checks, key=lambda one: order[one.verdict])]
     judged = "the bound" if told.request.gate.confidence else "the figure itself"
