@@ -1,10 +1,13 @@
 """A worker loads only what its machine can run."""
 
+from pathlib import Path
+
 import pytest
 
 from handlers.card import Card, Input, PostProcessing, Variant
 from handlers.errors import CardError
-from handlers.requirements import choose_variant, multiplies_8_bits_exactly
+from handlers.machine import Machine
+from handlers.requirements import choose_variant, multiplies_8_bits_exactly, unmet
 
 
 def card(**requires: tuple[str, ...]) -> Card:
@@ -47,3 +50,49 @@ def test_eight_bits_are_chosen_only_where_their_products_do_not_saturate() -> No
 def test_where_nothing_runs_every_reason_is_told() -> None:
     with pytest.raises(CardError, match=r"fp16 needs a CUDA GPU.*odd needs 'quantum'"):
         choose_variant(card(fp16=("cuda",), odd=("quantum",)), None, None)
+
+
+def test_bfloat16_is_refused_where_the_processor_lacks_it() -> None:
+    tiny = card(bf16=("bf16",), fp32=())
+    without, with_it = machine("avx2 avx512_vnni"), machine("avx2 avx512_bf16")
+
+    assert choose_variant(tiny, None, None, without).name == "fp32"
+    assert choose_variant(tiny, None, None, with_it).name == "bf16"
+    with pytest.raises(CardError, match="variant: bf16 needs a processor with bfloat16"):
+        choose_variant(tiny, "bf16", None, without)
+
+
+def test_bfloat16_of_another_architecture_is_not_openvinos() -> None:
+    arm = machine("bf16 avx512_bf16", architecture="aarch64")
+
+    assert not arm.has_bf16
+    assert arm.multiplies_8_bits_exactly
+
+
+def test_a_gpu_does_not_help_what_runs_on_the_processor() -> None:
+    plain = machine("avx2")
+    int8 = Variant("openvino-int8", "openvino", "int8", "x", ("vnni",))
+    on_gpu = Variant("onnxruntime-int8", "onnxruntime", "int8", "x", ("vnni",))
+
+    assert unmet(int8, 0, plain)
+    assert not unmet(on_gpu, 0, plain)
+
+
+def test_the_processor_is_read_from_what_linux_says(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    core = "processor\t: {}\nmodel name\t: Some CPU\nflags\t\t: fpu avx_vnni\n\n"
+    cpuinfo.write_text(core.format(0) + core.format(1))
+
+    here = Machine.here(cpuinfo)
+
+    assert here.cpu_model == "Some CPU"
+    assert here.cpu_flags == {"fpu", "avx_vnni"}
+    assert here.cores > 0
+
+
+def test_a_processor_that_cannot_be_asked_can_do_nothing_special(tmp_path: Path) -> None:
+    assert Machine.here(tmp_path / "absent").cpu_flags == frozenset()
+
+
+def machine(flags: str, architecture: str = "x86_64") -> Machine:
+    return Machine(architecture, "", frozenset(flags.split()), 2)

@@ -11,7 +11,7 @@ from handlers.card import Card, CardError
 from handlers.errors import RuntimeFailed
 from handlers.runtimes import load_runtime
 
-VARIANTS = ["onnxruntime-fp32", "torchscript-fp32"]
+VARIANTS = ["onnxruntime-fp32", "torchscript-fp32", "openvino-fp32"]
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def card() -> Card:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_both_runtimes_answer_the_dense_head(
+def test_each_runtime_answers_the_dense_head(
     parts: Path, card: Card, variant: str, batch_size: int
 ) -> None:
     batch = np.zeros((batch_size, 3, 64, 64), np.float32)
@@ -62,7 +62,7 @@ def test_an_unknown_variant_is_refused(parts: Path, card: Card) -> None:
 def test_an_unknown_runtime_is_refused(parts: Path, card: Card) -> None:
     odd = dataclasses.replace(card.variants[0], runtime="tensorrt")
 
-    with pytest.raises(CardError, match="runtime must be onnxruntime or torchscript"):
+    with pytest.raises(CardError, match="runtime must be onnxruntime, openvino or torch"):
         load_runtime(dataclasses.replace(card, variants=(odd,)), parts)
 
 
@@ -80,12 +80,13 @@ def test_damaged_weights_are_named(parts: Path, tmp_path: Path, card: Card, vari
         load_runtime(card, tmp_path, variant)
 
 
+@pytest.mark.parametrize("variant", ["onnxruntime-fp32", "openvino-fp32"])
 @pytest.mark.parametrize(("field", "role"), [("tensor_name", "input"), ("output_name", "output")])
 def test_a_tensor_that_the_graph_lacks_is_named(
-    parts: Path, tmp_path: Path, card: Card, field: str, role: str
+    parts: Path, tmp_path: Path, card: Card, field: str, *, role: str, variant: str
 ) -> None:
     shutil.copy(parts / "cells.onnx", tmp_path)
     wrong = dataclasses.replace(card, input=dataclasses.replace(card.input, **{field: "x"}))
 
     with pytest.raises(RuntimeFailed, match=f"the card names its {role} 'x', but the graph has"):
-        load_runtime(wrong, tmp_path)
+        load_runtime(wrong, tmp_path, variant)

@@ -22,7 +22,7 @@ RGB = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "black": (
 
 
 def card_document(**changes: Any) -> dict[str, Any]:
-    """Return the card of both variants, its top-level fields replaced by `changes`."""
+    """Return the card of its variants, its top-level fields replaced by `changes`."""
     document = {
         "schema_version": 1,
         "name": "cells",
@@ -51,13 +51,14 @@ def card_document(**changes: Any) -> dict[str, Any]:
         "variants": [
             _variant("onnxruntime", "cells.onnx"),
             _variant("torchscript", "cells.torchscript"),
+            _variant("openvino", "cells.onnx"),
         ],
     }
     return document | changes
 
 
 def write_archive_parts(folder: Path) -> Path:
-    """Write card.json and the weights of both variants into `folder`, and return it."""
+    """Write card.json and the weights of its variants into `folder`, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "card.json").write_text(json.dumps(card_document()), encoding="utf-8")
     onnx.save(_graph(), str(folder / "cells.onnx"))
