@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handlers.card import Input
-from handlers.images import Geometry, letterbox
+from handlers.fitting import Geometry, letterbox
 
 LETTERBOX_PAD = 114
 LETTERBOX_SCALE_UP = True

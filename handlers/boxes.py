@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handlers.errors import BadModelOutput
-from handlers.images import Geometry
+from handlers.fitting import Geometry
 
 _FIRST_BLOCK = 512
 

@@ -25,13 +25,14 @@ class Input:
     """The tensor a variant takes: float32 [N, 3, height, width].
 
     Attributes:
-        width: In pixels.
-        height: In pixels.
+        width: In pixels, at most.
+        height: In pixels, at most.
         letterbox_pad: Grey level of the free border, 0 to 255.
         letterbox_scale_up: Whether a frame smaller than the input is enlarged.
         scale: What each 8-bit level is multiplied by, e.g. 1/255.
         tensor_name: Name of the ONNX graph's input.
         output_name: Name of the ONNX graph's output.
+        stride: Each side may be any multiple of it up to the above; 0: always width x height.
     """
 
     width: int
@@ -41,6 +42,7 @@ class Input:
     scale: float
     tensor_name: str
     output_name: str
+    stride: int = 0
 
 
 @dataclass(frozen=True)
@@ -163,14 +165,25 @@ def _require_supported(root: Fields) -> None:
 def _input(fields: Fields) -> Input:
     fields.check("colour", str, lambda value: value == "RGB", "RGB")
     grey_level = "a grey level, 0 to 255"
+    width, height = fields.count("width"), fields.count("height")
     return Input(
-        width=fields.count("width"),
-        height=fields.count("height"),
+        width=width,
+        height=height,
         letterbox_pad=fields.check("letterbox_pad", int, lambda v: 0 <= v <= 255, grey_level),
         letterbox_scale_up=fields.flag("letterbox_scale_up"),
         scale=fields.check("scale", float, lambda v: 0 < v <= 1, "a number above 0, at most 1"),
         tensor_name=fields.text("tensor_name"),
         output_name=fields.text("output_name"),
+        stride=_stride(fields, width, height),
+    )
+
+
+def _stride(fields: Fields, width: int, height: int) -> int:
+    if not fields.has("stride"):
+        return 0
+    wanted = f"0, or a whole number that divides the width {width} and the height {height}"
+    return fields.check(
+        "stride", int, lambda v: v == 0 or (v > 0 and width % v == height % v == 0), wanted
     )
 
 

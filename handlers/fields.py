@@ -30,6 +30,10 @@ class Fields:
             raise CardError(f"{document}: {path or 'the document'}: must be an object")
         self._values: dict[str, object] = value
 
+    def has(self, key: str) -> bool:
+        """Whether `key` is there: a document made before it was thought of lacks it."""
+        return key in self._values
+
     def fail(self, key: str, wanted: str) -> CardError:
         """Return the complaint that `key` is not as `wanted`."""
         got = repr(self._values[key]) if key in self._values else "nothing"

@@ -51,7 +51,7 @@ class Detections:
         height: Likewise.
         decode_ms: Decoding this frame.
         preprocess_ms: Fitting it to the model's input.
-        inference_ms: The model's run on the whole batch.
+        inference_ms: The model's run on all frames of the batch that are fitted alike.
         postprocess_ms: Picking, suppressing and mapping back this frame's boxes.
     """
 

@@ -11,21 +11,27 @@ from numpy.typing import NDArray
 from handlers.boxes import read_dense_head, suppress, to_original
 from handlers.card import Card
 from handlers.errors import BadFrame, BadModelOutput
+from handlers.fitting import Fit
 from handlers.frames import Detections, Frame
-from handlers.images import Geometry, decode, letterbox
+from handlers.images import decode
 from handlers.runtimes import Runtime, load_runtime
 
 __all__ = ["BadFrame", "Detections", "Frame", "Pipeline"]
 
 
+# What cameras send, width to height: a run of each shape comes before the first camera.
+_USUAL_SHAPES = ((16, 9), (4, 3))
+
+
 @dataclass(frozen=True)
-class _Prepared:
-    """A frame in its slot of the batch."""
+class _Fitted:
+    """A frame scaled to its size in the input."""
 
     frame: Frame
-    geometry: Geometry
+    fit: Fit
+    inner: NDArray[np.uint8]
     decode_ms: float
-    preprocess_ms: float
+    resize_ms: float
 
 
 class Pipeline:
@@ -40,7 +46,8 @@ class Pipeline:
         self.card = card
         self._runtime = runtime
         self._thresholds = np.array(card.post_processing.operating_thresholds, np.float32)
-        self._buffer = self._allocate(1)
+        self._buffer = np.empty(0, np.float32)
+        self._reserve(1)
 
     @classmethod
     def load(
@@ -66,7 +73,7 @@ class Pipeline:
         return cls(card, load_runtime(card, folder, variant, threads, gpu_id))
 
     def warm_up(self, batch_size: int = 1) -> None:
-        """Run a blank frame, so that a model that cannot run fails here and not on a camera's.
+        """Run blank frames, so that a model that cannot run fails here and not on a camera's.
 
         Args:
             batch_size: The largest batch to expect; its buffer is made now.
@@ -74,12 +81,15 @@ class Pipeline:
         Raises:
             BadModelOutput: The model's output does not fit the card.
         """
+        spec = self.card.input
         self._reserve(batch_size)
         self._buffer.fill(0)
-        self._run(self._buffer[:1])
+        usual = [Fit.of(*sides, spec).shape for sides in _USUAL_SHAPES]
+        for shape in dict.fromkeys([(spec.height, spec.width), *usual]):
+            self._run(self._slots(1, shape))
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections | BadFrame]:
-        """Find the objects in each frame; the model runs once for all that are good.
+        """Find the objects in each frame; the model runs once for all that are fitted alike.
 
         Args:
             frames: The batch, of any size.
@@ -90,29 +100,43 @@ class Pipeline:
         Raises:
             BadModelOutput: The model's output does not fit the card, or is not numbers.
         """
-        self._reserve(len(frames))
         answers: dict[int, Detections | BadFrame] = {}
-        prepared: dict[int, _Prepared] = {}
+        alike: dict[tuple[int, int], dict[int, _Fitted]] = {}
         for place, frame in enumerate(frames):
             try:
-                prepared[place] = self._prepare(frame, self._buffer[len(prepared)])
+                fitted = self._fit(frame)
+                alike.setdefault(fitted.fit.shape, {})[place] = fitted
             except BadFrame as bad:
                 answers[place] = bad
-        if prepared:
-            started = perf_counter()
-            heads = self._run(self._buffer[: len(prepared)])
-            inference_ms = _ms_since(started)
-            for (place, item), head in zip(prepared.items(), heads, strict=True):
-                answers[place] = self._finish(item, head, inference_ms)
+        for shape, group in alike.items():
+            answers |= zip(group, self._answer(shape, list(group.values())), strict=True)
         return [answers[place] for place in range(len(frames))]
 
-    def _prepare(self, frame: Frame, slot: NDArray[np.float32]) -> _Prepared:
+    def _fit(self, frame: Frame) -> _Fitted:
         frame.check()
         started = perf_counter()
         image = decode(frame.image)
         decoded = perf_counter()
-        _, geometry = letterbox(image, self.card.input, slot)
-        return _Prepared(frame, geometry, 1000 * (decoded - started), _ms_since(decoded))
+        fit = Fit.of(image.shape[1], image.shape[0], self.card.input)
+        inner = fit.resize(image)
+        return _Fitted(frame, fit, inner, 1000 * (decoded - started), _ms_since(decoded))
+
+    def _answer(self, shape: tuple[int, int], group: Sequence[_Fitted]) -> list[Detections]:
+        """Answer frames of one shape, height and width, with one run."""
+        self._reserve(len(group))
+        slots = self._slots(len(group), shape)
+        preprocess_ms = []
+        for item, slot in zip(group, slots, strict=True):
+            started = perf_counter()
+            item.fit.place(item.inner, self.card.input, slot)
+            preprocess_ms.append(item.resize_ms + _ms_since(started))
+        started = perf_counter()
+        heads = self._run(slots)
+        inference_ms = _ms_since(started)
+        return [
+            self._finish(item, head, before_ms, inference_ms)
+            for item, head, before_ms in zip(group, heads, preprocess_ms, strict=True)
+        ]
 
     def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         heads = self._runtime.run(batch)
@@ -125,10 +149,14 @@ class Pipeline:
         return heads
 
     def _finish(
-        self, item: _Prepared, head: NDArray[np.float32], inference_ms: float
+        self,
+        item: _Fitted,
+        head: NDArray[np.float32],
+        preprocess_ms: float,
+        inference_ms: float,
     ) -> Detections:
         started = perf_counter()
-        rules, geometry = self.card.post_processing, item.geometry
+        rules, geometry = self.card.post_processing, item.fit.geometry
         candidates = read_dense_head(head, self._lowest_scores(item.frame), rules.max_candidates)
         limit = item.frame.max_detections or rules.max_detections
         found = suppress(candidates, rules.iou_threshold, limit)
@@ -139,7 +167,7 @@ class Pipeline:
             width=geometry.width,
             height=geometry.height,
             decode_ms=item.decode_ms,
-            preprocess_ms=item.preprocess_ms,
+            preprocess_ms=preprocess_ms,
             inference_ms=inference_ms,
             postprocess_ms=_ms_since(started),
         )
@@ -151,11 +179,14 @@ class Pipeline:
 
     def _reserve(self, batch_size: int) -> None:
         # Fresh pages cost more than the resize that fills them, so the largest batch's are kept.
-        if batch_size > len(self._buffer):
-            self._buffer = self._allocate(batch_size)
+        values = batch_size * 3 * self.card.input.height * self.card.input.width
+        if values > len(self._buffer):
+            self._buffer = np.empty(values, np.float32)
 
-    def _allocate(self, batch_size: int) -> NDArray[np.float32]:
-        return np.empty((batch_size, 3, self.card.input.height, self.card.input.width), np.float32)
+    def _slots(self, count: int, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Return the buffer's beginning as float32 [count, 3, *shape]."""
+        height, width = shape
+        return self._buffer[: count * 3 * height * width].reshape(count, 3, height, width)
 
 
 def _ms_since(started: float) -> float:

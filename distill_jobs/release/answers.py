@@ -1,6 +1,7 @@
 """Asking a runtime about every check image, through the handlers' own pipeline."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from distill_jobs.release.evaluate import (
 from distill_jobs.release.parity import Answers
 from distill_jobs.release.suppression import MAX_CANDIDATES, MAX_DETECTIONS, NMS_IOU
 from handlers.card import Card, PostProcessing
-from handlers.images import decode, letterbox
+from handlers.fitting import letterbox
+from handlers.images import decode
 from handlers.pipeline import BadFrame, Detections, Frame, Pipeline
 from handlers.runtimes import Runtime
 
@@ -90,13 +92,16 @@ def scoring_card(class_names: Sequence[str], image_size: int) -> Card:
 
 
 def tensor_of(card: Card, image: Path) -> npt.NDArray[np.float32]:
-    """Return an image as the model takes it: float32 [3, H, W].
+    """Return an image in the card's full input: float32 [3, height, width].
+
+    Also where the card takes rectangles: INT8 is calibrated and fine-tuned in batches and latencies
+    are compared, for which all must be of one shape.
 
     Raises:
         DataSetInvalid: It does not decode.
     """
     try:
-        tensor, _ = letterbox(decode(image.read_bytes()), card.input)
+        tensor, _ = letterbox(decode(image.read_bytes()), replace(card.input, stride=0))
     except BadFrame as bad:
         raise DataSetInvalid(image, bad.message) from bad
     return tensor

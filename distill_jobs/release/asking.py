@@ -128,7 +128,8 @@ def measure_checkpoint(request: ReleaseRequest, reporter: Reporter) -> Quality:
         DataSetInvalid: An image or a label does not fit.
     """
     module = DenseDetector(checkpoints.load_detector(request.checkpoint), request.image_size)
-    read = card.as_handlers_read(card.draft(request, request.class_names or ()))
+    drafted = card.draft(request, request.class_names or (), stride=module.stride)
+    read = card.as_handlers_read(drafted)
     asker = Asker(request.checkpoint, read, TorchRuntime(module), reporter)
     answers = asker.ask(standard.HELD_OUT, request.image_files, request.samples)
     keep_answers(request, (answers,))
@@ -160,7 +161,8 @@ def _export(module: DenseDetector, names: Sequence[str], request: ReleaseRequest
     folder = request.work_dir / "teacher"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    drafted = card.draft(replace(request, role="teacher", exports=(_PLAIN_EXPORT,)), names)
+    plain = replace(request, role="teacher", exports=(_PLAIN_EXPORT,))
+    drafted = card.draft(plain, names, stride=module.stride)
     export.export_onnx(module, folder / drafted.variants[0].file)
     (folder / CARD_NAME).write_text(card.as_json(drafted), encoding="utf-8")
     return folder

@@ -54,10 +54,15 @@ class Measured:
     findings: Findings
 
 
-def draft(request: ReleaseRequest, class_names: Sequence[str]) -> card_pb2.Card:
+def draft(request: ReleaseRequest, class_names: Sequence[str], *, stride: int = 0) -> card_pb2.Card:
     """Return a card of what is known before anything is measured.
 
     It lists every variant that was asked for, so that the handlers can already run by it.
+
+    Args:
+        request: What was asked for.
+        class_names: Index = class id.
+        stride: Of the model, where frames are fitted into rectangles; 0: always into the square.
     """
     runtime_of = [name.split("-") for name in request.exports]
     return card_pb2.Card(
@@ -77,6 +82,7 @@ def draft(request: ReleaseRequest, class_names: Sequence[str]) -> card_pb2.Card:
             tensor_name=INPUT_NAME,
             output_name=OUTPUT_NAME,
             opset=OPSET,
+            stride=stride,
         ),
         head=card_pb2.Head(kind=card_pb2.HEAD_KIND_DENSE),
         post_processing=card_pb2.PostProcessing(

@@ -174,7 +174,8 @@ def _check(bench: Workbench, name: str) -> Checked | str:
 def _raw_fault(bench: Workbench, runtime: Runtime) -> str:
     images = islice(bench.request.image_files, _RAW_CHECK_IMAGES)
     batch = np.stack([tensor_of(bench.card, image) for image in images])
-    return parity.raw_fault(TorchRuntime(bench.module), runtime, batch)
+    reference = TorchRuntime(bench.module)
+    return parity.raw_fault(reference, runtime, batch, bench.card.input.stride)
 
 
 def _timed(bench: Workbench, name: str, answers: Answers, verdict: Verdict) -> VariantResult:

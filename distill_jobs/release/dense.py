@@ -18,6 +18,7 @@ class DenseDetector(nn.Module):
 
     Attributes:
         head_index: Place of the head in the model's layers; names its nodes in an ONNX graph.
+        stride: Pixels of the coarsest level: every side of an input is a multiple of it.
         classes: How many classes the head scores.
     """
 
@@ -31,19 +32,18 @@ class DenseDetector(nn.Module):
                 f"take {max(stride, round(image_size / stride) * stride)}"
             )
         self.image_size = image_size
+        self.stride = stride
         self.classes = int(head.nc)
         fused = _fused(model)
         self.model = fused
         self.head_index = len(fused.model) - 1
         self.eval()  # the exporters put a module back into the mode they found it in
-        with torch.no_grad():  # the anchors of this size become constants of the exported graph
-            fused(torch.zeros(2, 3, image_size, image_size))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the dense head's answer.
 
         Args:
-            images: float32 [N, 3, image_size, image_size], RGB, 0 to 1.
+            images: float32 [N, 3, H, W], RGB, 0 to 1; H and W multiples of the stride.
 
         Returns:
             float32 [N, 4 + classes, anchors]: cx, cy, w, h in input pixels, then class scores,
@@ -73,5 +73,5 @@ def _fused(model: nn.Module) -> Any:
     if getattr(head, "one2one_cv2", None) is not None:
         head.end2end = False  # before fusing, which removes the branch that is not in use
     head.export = True
-    head.shape = None  # a cached grid may be of another image size
+    head.dynamic = True  # the grid is part of the graph: an export takes rectangles
     return copied.fuse(verbose=False)

@@ -22,7 +22,7 @@ _TRACED_BATCH = 2
 
 
 def export_onnx(module: DenseDetector, path: Path) -> Path:
-    """Write an ONNX file, opset 17, whose batch axis alone is dynamic.
+    """Write an ONNX file, opset 17, that takes any batch of any rectangle of whole strides.
 
     Args:
         module: What to export.
@@ -41,15 +41,18 @@ def export_onnx(module: DenseDetector, path: Path) -> Path:
             opset_version=OPSET,
             input_names=[INPUT_NAME],
             output_names=[OUTPUT_NAME],
-            dynamic_axes={INPUT_NAME: {0: "batch"}, OUTPUT_NAME: {0: "batch"}},
+            dynamic_axes={
+                INPUT_NAME: {0: "batch", 2: "height", 3: "width"},
+                OUTPUT_NAME: {0: "batch", 2: "anchors"},
+            },
             do_constant_folding=True,
         )
-        _state_output_shape(partial, module)
+        _state_classes(partial, module)
     return path
 
 
 def export_torchscript(module: DenseDetector, path: Path) -> Path:
-    """Write a TorchScript file by tracing; it takes any batch size.
+    """Write a TorchScript file by tracing; it takes any batch of any rectangle of whole strides.
 
     Args:
         module: What to export.
@@ -83,8 +86,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 def no_torchscript_noise() -> Iterator[None]:
     """Silence what torch 2.14 says of the TorchScript we use on purpose, and nothing else.
 
-    The sizes that Python code reads while it is traced are fixed on purpose, all but the batch's,
-    which the parity check varies.
+    The sizes that Python code reads while it is traced would be fixed: the parity check varies all
+    that must not be.
     """
     with warnings.catch_warnings():
         for message, category in (
@@ -97,15 +100,10 @@ def no_torchscript_noise() -> Iterator[None]:
         yield
 
 
-def _state_output_shape(path: Path, module: DenseDetector) -> None:
-    """Replace the invented names of the output's fixed axes by their sizes."""
-    with torch.no_grad():
-        shape = module(_example(module)).shape
+def _state_classes(path: Path, module: DenseDetector) -> None:
+    """Replace the invented name of the output's one fixed axis by its size."""
     graph = onnx.load(str(path))
-    for axis, size in zip(
-        graph.graph.output[0].type.tensor_type.shape.dim[1:], shape[1:], strict=True
-    ):
-        axis.dim_value = size
+    graph.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 4 + module.classes
     onnx.checker.check_model(graph)
     onnx.save(graph, str(path))
 

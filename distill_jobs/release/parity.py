@@ -1,5 +1,6 @@
 """Whether an exported file answers as the checkpoint does in PyTorch."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,34 +125,54 @@ def _drop(
     return Bounded.of(lost, before - after, confidence)
 
 
-def raw_fault(reference: Runtime, runtime: Runtime, batch: npt.NDArray[np.float32]) -> str:
-    """Compare an FP32 file's raw numbers with PyTorch's, at several batch sizes.
+def raw_fault(
+    reference: Runtime, runtime: Runtime, batch: npt.NDArray[np.float32], stride: int = 0
+) -> str:
+    """Compare an FP32 file's raw numbers with PyTorch's, at several batch sizes and shapes.
 
-    Holds where the model finds nothing to match, and shows that the batch axis is dynamic.
+    Holds where the model finds nothing to match, and shows which axes are dynamic.
 
     Args:
         reference: PyTorch.
         runtime: The exported file.
         batch: float32 [N, 3, H, W], letterboxed images.
+        stride: Of the card's input; cut-outs of the images are tried where it is not 0.
 
     Returns:
         What is wrong, or "".
     """
-    expected = reference.run(batch)
-    for size in sorted({1, 2, 3, len(batch)} & set(range(1, len(batch) + 1))):
-        got = runtime.run(np.ascontiguousarray(batch[:size]))
-        if got.shape != expected[:size].shape:
-            return f"answers {got.shape} to a batch of {size}, PyTorch {expected[:size].shape}"
-        difference = np.abs(got - expected[:size])
-        if not np.isfinite(difference).all():
-            return f"answers numbers that are not finite to a batch of {size}"
-        score, box = float(difference[:, 4:].max()), float(difference[:, :4].max())
-        if score > MAX_RAW_SCORE_DIFFERENCE or box > MAX_RAW_BOX_DIFFERENCE_PX:
-            return (
-                f"differs from PyTorch by {score:.4f} in a score (limit "
-                f"{MAX_RAW_SCORE_DIFFERENCE}) and {box:.2f} px in a box (limit "
-                f"{MAX_RAW_BOX_DIFFERENCE_PX:g}) at a batch of {size}"
-            )
+    sizes = sorted({1, 2, 3, len(batch)} & set(range(1, len(batch) + 1)))
+    for images in [*(batch[:size] for size in sizes), *_rectangles(batch[:2], stride)]:
+        fault = _raw_fault(reference, runtime, np.ascontiguousarray(images))
+        if fault:
+            return fault
+    return ""
+
+
+def _rectangles(batch: npt.NDArray[np.float32], stride: int) -> Iterator[npt.NDArray[np.float32]]:
+    """Cut a wide and a high rectangle out of a batch, where there is one inside."""
+    height, width = batch.shape[2:]
+    if stride and height > stride:
+        yield batch[:, :, : height // stride // 2 * stride]
+    if stride and width > stride:
+        yield batch[:, :, :, : width // stride // 2 * stride]
+
+
+def _raw_fault(reference: Runtime, runtime: Runtime, images: npt.NDArray[np.float32]) -> str:
+    count, _, height, width = images.shape
+    what = f"a batch of {count} at {width}x{height}"
+    expected, got = reference.run(images), runtime.run(images)
+    if got.shape != expected.shape:
+        return f"answers {got.shape} to {what}, PyTorch {expected.shape}"
+    difference = np.abs(got - expected)
+    if not np.isfinite(difference).all():
+        return f"answers numbers that are not finite to {what}"
+    score, box = float(difference[:, 4:].max()), float(difference[:, :4].max())
+    if score > MAX_RAW_SCORE_DIFFERENCE or box > MAX_RAW_BOX_DIFFERENCE_PX:
+        return (
+            f"differs from PyTorch by {score:.4f} in a score (limit {MAX_RAW_SCORE_DIFFERENCE}) "
+            f"and {box:.2f} px in a box (limit {MAX_RAW_BOX_DIFFERENCE_PX:g}) at {what}"
+        )
     return ""
 
 

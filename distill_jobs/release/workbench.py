@@ -79,7 +79,7 @@ def prepare(request: ReleaseRequest, reporter: Reporter) -> Workbench:
     parameters = checkpoints.parameter_count(model)
     names = checkpoints.class_names(model)
     _check_names(request.class_names or names, names)
-    drafted = card.draft(request, names)
+    drafted = card.draft(request, names, stride=module.stride)
     stage = stage_of(request.work_dir, request.key)
     shutil.rmtree(stage, ignore_errors=True)  # of an earlier try: its files are not this release's
     stage.mkdir(parents=True)

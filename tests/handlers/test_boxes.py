@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from handlers.boxes import Candidates, read_dense_head, suppress, to_original
 from handlers.errors import BadModelOutput
-from handlers.images import Geometry
+from handlers.fitting import Geometry
 
 
 def head(*anchors: list[float]) -> np.ndarray:

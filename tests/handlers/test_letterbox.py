@@ -10,7 +10,7 @@ from tiny_detectors import card_document
 
 from handlers.boxes import to_original
 from handlers.card import Card, Input
-from handlers.images import Geometry, letterbox
+from handlers.fitting import Geometry, letterbox
 
 SPEC = Card.parse(json.dumps(card_document())).input  # 64 x 64, grey 114, enlarges
 

@@ -16,7 +16,7 @@ from distill_jobs.errors import DataSetInvalid, TrainingFailed
 from distill_jobs.training.teachers.classes import ClassMap
 from handlers.boxes import Candidates, read_dense_head, suppress, to_original
 from handlers.errors import BadModelOutput
-from handlers.images import Geometry
+from handlers.fitting import Geometry
 
 # Ultralytics' own defaults for predictions, but for fewer boxes: an image rarely shows 300 objects.
 IOU_THRESHOLD = 0.7

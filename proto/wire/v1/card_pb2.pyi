@@ -81,7 +81,7 @@ class Card(_message.Message):
     def __init__(self, schema_version: _Optional[int] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., role: _Optional[_Union[Role, str]] = ..., task: _Optional[_Union[Task, str]] = ..., class_names: _Optional[_Iterable[str]] = ..., input: _Optional[_Union[Input, _Mapping]] = ..., head: _Optional[_Union[Head, _Mapping]] = ..., post_processing: _Optional[_Union[PostProcessing, _Mapping]] = ..., variants: _Optional[_Iterable[_Union[Variant, _Mapping]]] = ..., worker_requirements: _Optional[_Union[WorkerRequirements, _Mapping]] = ..., lineage: _Optional[_Union[Lineage, _Mapping]] = ..., quality: _Optional[_Union[Quality, _Mapping]] = ..., licences: _Optional[_Union[Licences, _Mapping]] = ..., digests: _Optional[_Mapping[str, str]] = ..., golden_frames: _Optional[_Iterable[_Union[GoldenFrame, _Mapping]]] = ..., gate: _Optional[_Iterable[_Union[GateCheck, _Mapping]]] = ...) -> None: ...
 
 class Input(_message.Message):
-    __slots__ = ("width", "height", "letterbox_pad", "letterbox_scale_up", "colour", "scale", "tensor_name", "output_name", "opset")
+    __slots__ = ("width", "height", "letterbox_pad", "letterbox_scale_up", "colour", "scale", "tensor_name", "output_name", "opset", "stride")
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     LETTERBOX_PAD_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +91,7 @@ class Input(_message.Message):
     TENSOR_NAME_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_NAME_FIELD_NUMBER: _ClassVar[int]
     OPSET_FIELD_NUMBER: _ClassVar[int]
+    STRIDE_FIELD_NUMBER: _ClassVar[int]
     width: int
     height: int
     letterbox_pad: int
@@ -100,7 +101,8 @@ class Input(_message.Message):
     tensor_name: str
     output_name: str
     opset: int
-    def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., letterbox_pad: _Optional[int] = ..., letterbox_scale_up: _Optional[bool] = ..., colour: _Optional[str] = ..., scale: _Optional[float] = ..., tensor_name: _Optional[str] = ..., output_name: _Optional[str] = ..., opset: _Optional[int] = ...) -> None: ...
+    stride: int
+    def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., letterbox_pad: _Optional[int] = ..., letterbox_scale_up: _Optional[bool] = ..., colour: _Optional[str] = ..., scale: _Optional[float] = ..., tensor_name: _Optional[str] = ..., output_name: _Optional[str] = ..., opset: _Optional[int] = ..., stride: _Optional[int] = ...) -> None: ...
 
 class Head(_message.Message):
     __slots__ = ("kind",)

@@ -1,5 +1,6 @@
-"""ONNX and TorchScript files repeat the checkpoint at any batch size."""
+"""ONNX and TorchScript files repeat the checkpoint at any batch size and in any rectangle."""
 
+import itertools
 import warnings
 from pathlib import Path
 
@@ -14,9 +15,13 @@ from distill_jobs.errors import UnsupportedModel
 from distill_jobs.release import export, quantize
 from distill_jobs.release.dense import DenseDetector
 from distill_jobs.release.export import INPUT_NAME, OUTPUT_NAME
+from distill_jobs.release.parity import raw_fault
+from distill_jobs.release.runtimes import TorchRuntime
 
 # One of each kind of head: plain, end-to-end of v10, end-to-end of YOLO26 without DFL.
 ARCHITECTURES = ("yolov8n.yaml", "yolov10n.yaml", "yolo26n.yaml")
+# Height and width in strides of 32: wide, high, smaller, and larger than what was traced.
+RECTANGLES = ((32, 64), (64, 32), (32, 32), (64, 96))
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -24,9 +29,9 @@ def module(request: pytest.FixtureRequest) -> DenseDetector:
     return DenseDetector(tiny_model(request.param), SIDE)
 
 
-def pictures(count: int) -> np.ndarray:
+def pictures(count: int, height: int = SIDE, width: int = SIDE) -> np.ndarray:
     """Blocks of random colours: what the tiny model's batch norms were fitted to."""
-    blocks = np.random.default_rng(1).random((count, 3, 8, 8), np.float32)
+    blocks = np.random.default_rng(1).random((count, 3, height // 8, width // 8), np.float32)
     return np.ascontiguousarray(blocks.repeat(8, axis=2).repeat(8, axis=3))
 
 
@@ -105,7 +110,35 @@ def test_torchscript_repeats_pytorch_for_one_to_eight_images(
         assert_same(got, answer(module, batch))
 
 
-def test_onnx_is_opset_17_and_only_its_batch_is_dynamic(
+def test_both_files_take_rectangles(module: DenseDetector, tmp_path: Path) -> None:
+    session = onnx_session(export.export_onnx(module, tmp_path / "m.onnx"))
+    traced = torch.jit.load(str(export.export_torchscript(module, tmp_path / "m.torchscript")))
+
+    for count, (height, width) in itertools.product((1, 3), RECTANGLES):
+        batch = pictures(count, height, width)
+        (got,) = session.run([OUTPUT_NAME], {INPUT_NAME: batch})
+        assert_same(got, answer(module, batch))
+        assert_same(traced(torch.from_numpy(batch)).numpy(), answer(module, batch))
+
+
+def test_a_fixed_grid_would_not_go_unseen(tmp_path: Path) -> None:
+    module = DenseDetector(tiny_model(), SIDE)
+    module.model.model[-1].dynamic = False
+    answer(module, pictures(2))  # keeps the grid of this shape
+    session = onnx_session(export.export_onnx(module, tmp_path / "m.onnx"))
+
+    class Fixed:
+        def run(self, batch: np.ndarray) -> np.ndarray:
+            return np.asarray(session.run([OUTPUT_NAME], {INPUT_NAME: batch})[0])
+
+    reference = TorchRuntime(DenseDetector(tiny_model(), SIDE))
+
+    assert raw_fault(reference, Fixed(), pictures(2)) == ""
+    with pytest.raises(Exception, match=r"broadcast|dimension|shape"):
+        raw_fault(reference, Fixed(), pictures(2), stride=32)
+
+
+def test_onnx_is_opset_17_and_only_its_classes_are_fixed(
     module: DenseDetector, tmp_path: Path
 ) -> None:
     graph = onnx.load(str(export.export_onnx(module, tmp_path / "m.onnx")))
@@ -114,8 +147,8 @@ def test_onnx_is_opset_17_and_only_its_batch_is_dynamic(
         return [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
 
     assert [(one.domain, one.version) for one in graph.opset_import] == [("", 17)]
-    assert shape(graph.graph.input[0]) == ["batch", 3, SIDE, SIDE]
-    assert shape(graph.graph.output[0]) == ["batch", 7, 84]
+    assert shape(graph.graph.input[0]) == ["batch", 3, "height", "width"]
+    assert shape(graph.graph.output[0]) == ["batch", 7, "anchors"]
 
 
 def test_exporting_says_nothing(tmp_path: Path) -> None:
@@ -191,6 +224,9 @@ def test_int8_keeps_the_decoding_float_and_runs_any_batch(
     assert got.shape == (5, 7, 84)
     assert np.isfinite(got).all()
     assert np.abs(got - answer(module, batch))[:, 4:].mean() < 0.25
+    (wide,) = session.run([OUTPUT_NAME], {INPUT_NAME: pictures(2, 32, 64)})
+    assert wide.shape == (2, 7, 42)
+    assert np.isfinite(wide).all()
 
 
 def test_the_first_layers_stay_float(tmp_path: Path) -> None:

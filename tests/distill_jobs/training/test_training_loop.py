@@ -16,7 +16,8 @@ from distill_jobs.recipe.distillation import Distillation
 from distill_jobs.recipe.networks import Student
 from distill_jobs.recipe.training import Training
 from handlers.card import Input
-from handlers.images import decode, letterbox
+from handlers.fitting import letterbox
+from handlers.images import decode
 
 pytestmark = pytest.mark.slow
 
