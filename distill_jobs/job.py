@@ -10,7 +10,7 @@ from distill_jobs.recipe.compression import FineTuning
 from distill_jobs.recipe.data import Data
 from distill_jobs.recipe.distillation import Distillation
 from distill_jobs.recipe.networks import Student, Teacher
-from distill_jobs.recipe.release import Archive, Export, Gate, Licences
+from distill_jobs.recipe.release import DEFAULT_EXPORTS, Archive, Export, Gate, Licences
 from distill_jobs.recipe.section import ReleaseName, Section
 from distill_jobs.recipe.sweep import Sweep
 from distill_jobs.recipe.teachers import FurtherTeacher
@@ -48,9 +48,7 @@ class Job(Section):
     student: Student | None = None
     training: Training | None = None
     distillation: Distillation | None = None
-    exports: tuple[Export, ...] = Field(
-        default=("onnxruntime-fp32", "onnxruntime-int8", "torchscript-fp32"), min_length=1
-    )
+    exports: tuple[Export, ...] = Field(default=DEFAULT_EXPORTS, min_length=1)
     thresholds: Thresholds = Thresholds()
     qat: FineTuning | None = None
     keep_unmeasured: bool = False

@@ -11,7 +11,8 @@ from distill_jobs.release.dense import DenseDetector
 from distill_jobs.release.export import INPUT_NAME, OUTPUT_NAME, export_onnx
 from distill_jobs.release.quantize import FLOAT_STEMS, MAX_CALIBRATION_IMAGES, quantize_int8
 from handlers.card import Card
-from handlers.runtimes import OnnxRuntime, Runtime
+from handlers.onnx_runtime import OnnxRuntime
+from handlers.runtimes import Runtime
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 from google.protobuf import json_format
@@ -31,10 +32,15 @@ _FILES = {
     "onnxruntime-fp16": "{role}-fp16.onnx",
     "onnxruntime-int8": "{role}-int8.onnx",
     "onnxruntime-int8dynamic": "{role}-int8dynamic.onnx",
+    "openvino-fp32": "{role}.onnx",
+    "openvino-bf16": "{role}.onnx",
+    "openvino-int8": "{role}-openvino-int8.onnx",
+    "openvino-int8bf16": "{role}-openvino-int8.onnx",
     "torchscript-fp32": "{role}.torchscript",
 }
 _WORKER_PACKAGES = ("numpy", "opencv-python", "torch", "torchserve")
-_LIBRARIES = ("torch", "ultralytics", "onnx", "onnxruntime-gpu", "onnxruntime", "numpy")
+_ENGINES = {"onnxruntime": ("onnxruntime-gpu", "onnxruntime"), "openvino": ("openvino",)}
+_LIBRARIES = ("torch", "ultralytics", "onnx", *_ENGINES["onnxruntime"], "openvino", "numpy")
 
 
 @dataclass(frozen=True)
@@ -222,8 +228,9 @@ def _lineage(request: ReleaseRequest, measured: Measured) -> card_pb2.Lineage:
 
 
 def _requirements(variants: Sequence[VariantResult]) -> card_pb2.WorkerRequirements:
-    needs_onnx = any(one.name.startswith("onnxruntime") for one in variants)
-    wanted = _WORKER_PACKAGES + (("onnxruntime-gpu", "onnxruntime") if needs_onnx else ())
+    runtimes = {one.name.partition("-")[0] for one in variants}
+    engines = (_ENGINES.get(runtime, ()) for runtime in sorted(runtimes))
+    wanted = (*_WORKER_PACKAGES, *chain.from_iterable(engines))
     version = ".".join(platform.python_version_tuple()[:2])
     return card_pb2.WorkerRequirements(python=version, packages=_versions(wanted))
 

@@ -1,12 +1,14 @@
 """Each variant made, held against PyTorch and timed; what does not pass is left out, and why.
 
 INT8 can be made in several ways. Which one is taken is decided on images that do not judge; the
-held-out split then judges that one alone, once.
+held-out split then judges that one alone, once. Variants may share a file: it is made for the first
+of them, and goes when none of them passes.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -16,10 +18,10 @@ from distill_jobs.data.dataset import Sample
 from distill_jobs.errors import TrainingFailed, UnsupportedModel
 from distill_jobs.release import parity
 from distill_jobs.release.answers import ask, tensor_of
-from distill_jobs.release.making import Attempt
+from distill_jobs.release.making import Attempt, needs_calibration
 from distill_jobs.release.parity import Answers, Verdict
 from distill_jobs.release.request import ReleaseRequest
-from distill_jobs.release.requirements import cannot_measure, device_for
+from distill_jobs.release.requirements import cannot_measure, device_for, is_for_gpus
 from distill_jobs.release.result import VariantResult
 from distill_jobs.release.runtimes import TorchRuntime, measure_latency, torch_threads_kept
 from distill_jobs.release.workbench import Workbench
@@ -56,16 +58,19 @@ def check_variants(bench: Workbench) -> tuple[list[Checked], dict[str, str]]:
     """
     passed: list[Checked] = []
     left_out: dict[str, str] = {}
+    chooser = _Chooser(bench)
     for name in bench.request.exports:
-        checked = _cannot_make(bench.request, name) or _make_and_check(bench, name)
+        held = {one.result.file for one in passed}  # by those that passed: let be
+        checked = _cannot_make(bench.request, name) or _make_and_check(chooser, name, held)
         if isinstance(checked, Checked):
             passed.append(checked)
             continue
-        if bench.request.keep_unmeasured and cannot_measure(name):
+        if bench.request.keep_unmeasured and is_for_gpus(name) and cannot_measure(name):
             checked = f"{checked} It lies in {_keep_unmeasured(bench, name)}"
         left_out[name] = checked
         bench.reporter.note(f"{bench.request.key}: {name} is left out: {checked}")
-        _file_of(bench, name).unlink(missing_ok=True)
+        if bench.card.variant(name).file not in held:
+            _file_of(bench, name).unlink(missing_ok=True)
     passed.sort(key=lambda one: _default_first(one.result))
     return passed, left_out
 
@@ -88,7 +93,7 @@ def _cannot_make(request: ReleaseRequest, name: str) -> str:
         return ""
     if cannot_measure(name):
         return cannot_measure(name)
-    if name == "onnxruntime-int8" and not request.calibration:
+    if needs_calibration(name) and not request.calibration:
         return "INT8 needs calibration images"
     if not request.samples:
         return "its mAP cannot be measured without labelled images"
@@ -100,53 +105,73 @@ def _cannot_make(request: ReleaseRequest, name: str) -> str:
     return ""
 
 
-def _make_and_check(bench: Workbench, name: str) -> Checked | str:
+def _make_and_check(chooser: "_Chooser", name: str, held: Set[str]) -> Checked | str:
     """Export one variant and hold it against PyTorch; returns why it is left out otherwise."""
-    attempts = list(bench.maker.attempts(name))
+    bench = chooser.bench
     try:
         with torch_threads_kept():
-            if len(attempts) > 1 and bench.request.choosing:
-                _make_best(bench, name, attempts)
-            else:
-                attempts[0].write(_file_of(bench, name))
+            if bench.card.variant(name).file not in held:
+                chooser.make(name)
             return _check(bench, name)
     except _FAULTS as error:
         return error.message
 
 
-def _make_best(bench: Workbench, name: str, attempts: Sequence[Attempt]) -> None:
-    """Make a variant in the first way that passes on the images that choose.
+class _Chooser:
+    """Makes variants; of several ways the one that does best on the images that choose.
 
-    Where none does, in the one that agrees most with PyTorch there. The limits are held against the
-    figures themselves: a bound is for the images that judge.
+    Args:
+        bench: The release under way.
     """
-    file, best = _file_of(bench, name), bench.request.work_dir / "best-attempt"
-    gate = bench.request.gate.model_copy(update={"confidence": None})
-    reference = _choosing_answers(bench, TorchRuntime(bench.module), "PyTorch")
-    highest_f1, fault = -1.0, ""
-    for attempt in attempts:
-        try:
-            attempt.write(file)
-            answers = _choosing_answers(bench, _load(bench, name), f"{name}, {attempt.label}")
-        except _FAULTS as error:
-            fault = error.message
-            bench.reporter.note(f"{name} with {attempt.label}: {fault}")
-            continue
-        verdict = parity.judge("reduced", reference, answers, bench.thresholds, gate)
-        if verdict.passed:
-            best.unlink(missing_ok=True)
-            return
-        bench.reporter.note(f"{name} with {attempt.label}: {verdict.reason}")
-        if verdict.matched.f1 > highest_f1:
-            highest_f1 = verdict.matched.f1
-            shutil.copyfile(file, best)
-    if highest_f1 < 0:
-        raise UnsupportedModel(fault)
-    best.replace(file)
 
+    def __init__(self, bench: Workbench) -> None:
+        self.bench = bench
 
-def _choosing_answers(bench: Workbench, runtime: Runtime, who: str) -> Answers:
-    return _answers(bench, runtime, bench.request.choosing, f"{who}, to choose by")
+    def make(self, name: str) -> None:
+        """Write a variant's file."""
+        attempts = list(self.bench.maker.attempts(name))
+        if len(attempts) > 1 and self.bench.request.choosing:
+            self._make_best(name, attempts)
+        else:
+            attempts[0].write(_file_of(self.bench, name))
+
+    def _make_best(self, name: str, attempts: Sequence[Attempt]) -> None:
+        """Make a variant in the first way that passes on the images that choose.
+
+        Where none does, in the one that agrees most with PyTorch there. The limits are held against
+        the figures themselves: a bound is for the images that judge.
+        """
+        bench = self.bench
+        file, best = _file_of(bench, name), bench.request.work_dir / "best-attempt"
+        gate = bench.request.gate.model_copy(update={"confidence": None})
+        highest_f1, fault = -1.0, ""
+        for attempt in attempts:
+            try:
+                attempt.write(file)
+                answers = self._answers(_load(bench, name), f"{name}, {attempt.label}")
+            except _FAULTS as error:
+                fault = error.message
+                bench.reporter.note(f"{name} with {attempt.label}: {fault}")
+                continue
+            verdict = parity.judge("reduced", self._reference, answers, bench.thresholds, gate)
+            if verdict.passed:
+                best.unlink(missing_ok=True)
+                return
+            bench.reporter.note(f"{name} with {attempt.label}: {verdict.reason}")
+            if verdict.matched.f1 > highest_f1:
+                highest_f1 = verdict.matched.f1
+                shutil.copyfile(file, best)
+        if highest_f1 < 0:
+            raise UnsupportedModel(fault)
+        best.replace(file)
+
+    @cached_property
+    def _reference(self) -> Answers:
+        """PyTorch's answers, asked for once for all variants."""
+        return self._answers(TorchRuntime(self.bench.module), "PyTorch")
+
+    def _answers(self, runtime: Runtime, who: str) -> Answers:
+        return _answers(self.bench, runtime, self.bench.request.choosing, f"{who}, to choose by")
 
 
 def _answers(bench: Workbench, runtime: Runtime, samples: Sequence[Sample], who: str) -> Answers:

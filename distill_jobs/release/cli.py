@@ -79,8 +79,9 @@ def build(  # noqa: PLR0917 - Typer reads the options from the parameters
     ] = None,
     image_size: Annotated[int, typer.Option(min=32, help="Side of the input, pixels.")] = 640,
     exports: Annotated[
-        str, typer.Option(help="Variants to try, with commas between.")
-    ] = "onnxruntime-fp32,onnxruntime-int8,torchscript-fp32",
+        str | None,
+        typer.Option(help="Variants to try, with commas between. Default: those of a job file."),
+    ] = None,
     model_store: Annotated[Path, typer.Option(help="Gets the archive.")] = Path("model_store"),
     key: _Key = None,
     data_licence: Annotated[str, typer.Option(help="Licence of the training data.")] = "unknown",
@@ -121,7 +122,10 @@ def build(  # noqa: PLR0917 - Typer reads the options from the parameters
         --data coco256/data.yaml --accept-val --data-licence CC-BY-4.0
     """
     with told_plainly(), _work_folder(work_dir) as folder:
-        from distill_jobs.recipe.release import Licences  # noqa: PLC0415 - keeps --help fast
+        from distill_jobs.recipe.release import (  # noqa: PLC0415 - keeps --help fast
+            DEFAULT_EXPORTS,
+            Licences,
+        )
         from distill_jobs.release.cli_shown import show  # noqa: PLC0415 - likewise
         from distill_jobs.release.cli_sources import Sources  # noqa: PLC0415 - likewise
         from distill_jobs.release.request import ReleaseRequest  # noqa: PLC0415 - likewise
@@ -139,7 +143,7 @@ def build(  # noqa: PLR0917 - Typer reads the options from the parameters
             signing_key=_key(key),
             work_dir=folder,
             licences=Licences(weights=weights_licence, data=data_licence),
-            exports=tuple(part.strip() for part in exports.split(",") if part.strip()),
+            exports=DEFAULT_EXPORTS if exports is None else _names_in(exports),
             class_names=found.class_names,
             samples=found.samples,
             images=found.images,
@@ -152,6 +156,10 @@ def build(  # noqa: PLR0917 - Typer reads the options from the parameters
             threads=threads,
         )
         show(_build(request, teacher))
+
+
+def _names_in(listed: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in listed.split(",") if part.strip())
 
 
 @release_app.command()

@@ -20,6 +20,18 @@ from distill_jobs.release.fine_tune import Lesson, fine_tune
 from distill_jobs.release.request import Int8Tuning, ReleaseRequest
 from handlers.card import Card
 
+# Static INT8: fitted to calibration images.
+_INT8_SCHEMES = {
+    "onnxruntime-int8": quantize.FOR_ONNX_RUNTIME,
+    "openvino-int8": quantize.FOR_OPENVINO,
+    "openvino-int8bf16": quantize.FOR_OPENVINO,
+}
+
+
+def needs_calibration(name: str) -> bool:
+    """Whether a variant is fitted to calibration images."""
+    return name in _INT8_SCHEMES
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -54,25 +66,28 @@ class Maker:
 
     def attempts(self, name: str) -> Iterator[Attempt]:
         """Yield the ways of making a variant, the fastest file first."""
-        if name == "onnxruntime-int8":
-            yield from self._int8_attempts()
+        scheme = _INT8_SCHEMES.get(name)
+        if scheme is not None:
+            yield from self._int8_attempts(scheme)
             return
         writers: dict[str, Callable[[Path], object]] = {
             "onnxruntime-fp32": partial(export.export_onnx, self._module),
             "onnxruntime-fp16": self._write_fp16,
             "onnxruntime-int8dynamic": self._write_dynamic,
+            "openvino-fp32": partial(export.export_onnx, self._module),
+            "openvino-bf16": partial(export.export_onnx, self._module),
             "torchscript-fp32": partial(export.export_torchscript, self._module),
         }
         yield Attempt("", writers[name])
 
-    def _int8_attempts(self) -> Iterator[Attempt]:
+    def _int8_attempts(self, scheme: quantize.Scheme) -> Iterator[Attempt]:
         for layers in quantize.FLOAT_STEMS:
-            yield Attempt(f"{layers} float layers", partial(self._write_int8, layers))
+            yield Attempt(f"{layers} float layers", partial(self._write_int8, scheme, layers))
         tuning = self._request.int8_tuning
         if tuning is not None:
-            yield Attempt("fine-tuning", partial(self._write_tuned, tuning))
+            yield Attempt("fine-tuning", partial(self._write_tuned, scheme, tuning))
 
-    def _write_int8(self, stem_layers: int, file: Path) -> None:
+    def _write_int8(self, scheme: quantize.Scheme, stem_layers: int, file: Path) -> None:
         images = spread(self._request.calibration, quantize.MAX_CALIBRATION_IMAGES)
         self._reporter.stage(f"{self._request.key}: calibrating INT8", len(images))
         quantize.quantize_int8(
@@ -80,13 +95,14 @@ class Maker:
             file,
             calibration=(self._tensor(image) for image in images),
             head_index=self._module.head_index,
+            scheme=scheme,
             stem_layers=stem_layers,
             on_image=self._reporter.advance,
         )
 
-    def _write_tuned(self, tuning: Int8Tuning, file: Path) -> None:
+    def _write_tuned(self, scheme: quantize.Scheme, tuning: Int8Tuning, file: Path) -> None:
         start = self._request.work_dir / f"{self._request.key}-calibrated.onnx"
-        self._write_int8(tuning.settings.float_layers, start)
+        self._write_int8(scheme, tuning.settings.float_layers, start)
         student = FakeQuantized(start, self._float_file())
         lesson = Lesson(
             files=tuning.images,

@@ -9,7 +9,7 @@ from distill_jobs.data.dataset import Sample
 from distill_jobs.data.taught import Taught
 from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.recipe.compression import FineTuning
-from distill_jobs.recipe.release import Gate, Licences
+from distill_jobs.recipe.release import DEFAULT_EXPORTS, Gate, Licences
 from distill_jobs.recipe.thresholds import Thresholds
 from distill_jobs.release.standard import Standard
 
@@ -20,9 +20,12 @@ EXPORTS = (
     "onnxruntime-fp16",
     "onnxruntime-int8",
     "onnxruntime-int8dynamic",
+    "openvino-fp32",
+    "openvino-bf16",
+    "openvino-int8",
+    "openvino-int8bf16",
     "torchscript-fp32",
 )
-DEFAULT_EXPORTS = ("onnxruntime-fp32", "onnxruntime-int8", "torchscript-fp32")
 
 
 @dataclass(frozen=True)

@@ -2,26 +2,37 @@
 
 import onnxruntime
 
-from handlers.requirements import CUDA, VNNI, multiplies_8_bits_exactly
+from handlers.machine import Machine
+from handlers.requirements import BF16, CUDA, VNNI, multiplies_8_bits_exactly
 
 
 def requirements(name: str) -> tuple[str, ...]:
     """Return what a variant made on this machine asks of the machine it runs on."""
     if name.endswith("fp16"):
         return (CUDA,)
-    if "int8" in name and multiplies_8_bits_exactly():
-        return (VNNI,)  # otherwise it was made with 7-bit weights, which are exact everywhere
-    return ()
+    # Without VNNI INT8 is made with 7-bit weights, which are exact everywhere.
+    eight_bits = (VNNI,) if "int8" in name and multiplies_8_bits_exactly() else ()
+    return eight_bits + ((BF16,) if name.endswith("bf16") else ())
+
+
+def is_for_gpus(name: str) -> bool:
+    """Whether a variant runs on CUDA devices alone."""
+    return CUDA in requirements(name)
 
 
 def device_for(name: str) -> int | None:
     """Return the CUDA device that a variant is checked on; None for the CPU."""
-    return 0 if CUDA in requirements(name) else None
+    return 0 if is_for_gpus(name) else None
 
 
 def cannot_measure(name: str) -> str:
     """Return why this machine cannot check a variant; "" where it can."""
-    if CUDA not in requirements(name) or _has_gpu():
+    if BF16 in requirements(name) and not Machine.here().has_bf16:
+        return (
+            "this processor has no bfloat16 (AVX512-BF16 or AMX), so it cannot be measured: "
+            "release on one that has"
+        )
+    if not is_for_gpus(name) or _has_gpu():
         return ""
     return (
         "FP16 is for GPUs and there is none here that ONNX Runtime can use, so it cannot be "

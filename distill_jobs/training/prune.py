@@ -18,7 +18,8 @@ from distill_jobs.release.dense import DenseDetector
 from distill_jobs.release.export import INPUT_NAME, OUTPUT_NAME, export_onnx, no_torchscript_noise
 from distill_jobs.release.runtimes import latency_ratio
 from distill_jobs.training.narrow import narrow_into
-from handlers.runtimes import OnnxRuntime, Runtime
+from handlers.onnx_runtime import OnnxRuntime
+from handlers.runtimes import Runtime
 
 # Shares of the channels that a search chooses from: a finer one meets the same multiples of 8.
 _SHARES = tuple(step / 32 for step in range(6, 33))

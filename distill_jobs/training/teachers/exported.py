@@ -20,7 +20,9 @@ from distill_jobs.errors import CheckpointRefused
 from distill_jobs.fitting import fit
 from distill_jobs.training.teachers.found import Found, Selection, SourceImage, identity
 from handlers.errors import RuntimeFailed
-from handlers.runtimes import OnnxRuntime, Runtime, TorchScriptRuntime
+from handlers.onnx_runtime import OnnxRuntime
+from handlers.runtimes import Runtime
+from handlers.torchscript_runtime import TorchScriptRuntime
 
 Layout = Literal["yolov5", "yolov8"]
 
