@@ -8,9 +8,10 @@ decoder's to find.
 """
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from handlers.errors import BadFrame
+from handlers.exif import is_turned, orientation_in
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
@@ -19,66 +20,111 @@ _JPEG = b"\xff\xd8\xff"
 # is the next marker. FF FF is a fill byte: the last FF is the marker's own. (FF+ would say the same
 # twenty times slower: only a plain first byte lets the search skip ahead.)
 _NEXT_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
-_TEM, _SOI, _EOI, _SOS = 0x01, 0xD8, 0xD9, 0xDA
+_TEM, _SOI, _EOI, _SOS, _APP1 = 0x01, 0xD8, 0xD9, 0xDA, 0xE1
 # Start-of-frame markers; C4, C8 and CC in their midst mean something else.
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
-class Announced(NamedTuple):
-    """The size in the header, in pixels, before any EXIF rotation."""
+@dataclass(frozen=True)
+class Header:
+    """What an encoded image says of itself.
+
+    Attributes:
+        width: In pixels, before any EXIF rotation.
+        height: Likewise.
+    """
 
     width: int
     height: int
 
 
-def inspect(data: bytes | bytearray) -> Announced:
+@dataclass(frozen=True)
+class JpegHeader(Header):
+    """What a JPEG says of itself.
+
+    Attributes:
+        coding: Marker of the frame header: 0xC0 for baseline.
+        bits: Of a sample.
+        channels: How many.
+        orientation: EXIF's, 1 to 8; 1 is upright.
+    """
+
+    coding: int
+    bits: int
+    channels: int
+    orientation: int
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height of the picture turned upright."""
+        size = self.width, self.height
+        return size[::-1] if is_turned(self.orientation) else size
+
+
+def inspect(data: bytes | bytearray) -> Header:
     """Walk an encoded image from its first byte to its end marker.
 
     Args:
         data: JPEG, PNG or WebP, with anything after its end.
 
     Returns:
-        The size its header announces.
+        What its header announces.
 
     Raises:
         BadFrame: "truncated_image" if the data ends before the image does, "not_an_image" if it is
             none of the three formats or its structure is broken.
     """
     if data.startswith(_JPEG):
-        size = _walk_jpeg(data)
+        header: Header = _walk_jpeg(data)
     elif data.startswith(_PNG):
-        size = _walk_png(data)
+        header = _walk_png(data)
     elif data.startswith(b"RIFF") and b"WEBP".startswith(data[8:12]):
-        size = _walk_webp(data)
+        header = _walk_webp(data)
     elif any(start.startswith(data) for start in (_JPEG, _PNG, b"RIFF")):  # cut inside
         raise _truncated(data)
     else:
         raise _malformed("its first bytes are those of no JPEG, PNG or WebP")
-    if not size.width or not size.height:
-        raise _malformed(f"its header announces {size.width}x{size.height} pixels")
-    return size
+    if not header.width or not header.height:
+        raise _malformed(f"its header announces {header.width}x{header.height} pixels")
+    return header
 
 
-def _walk_jpeg(data: bytes | bytearray) -> Announced:
-    size, scanned, at = None, False, 2
+def _walk_jpeg(data: bytes | bytearray) -> JpegHeader:
+    frame_at, scanned, at = 0, False, 2
+    segments: list[bytes | bytearray] = []
     while (found := _NEXT_MARKER.search(data, at)) is not None:
         marker, at = found[1][0], found.end()
         if marker == _EOI:
-            if size is None or not scanned:
+            if not frame_at or not scanned:
                 raise _malformed("the JPEG ends before its frame header or its first scan")
-            return size
+            return _jpeg_header(data, frame_at, segments)
         if marker == _SOI:  # the next picture of a broken stream
             break
         if marker == _TEM:  # the one other marker without a length
             continue
-        if marker in _SOF and size is None:
-            size = Announced(_number(data, at + 5, 2), _number(data, at + 3, 2))
+        length = _number(data, at, 2)
+        if marker in _SOF:
+            frame_at = frame_at or at
+        elif marker == _APP1:
+            segments.append(data[at + 2 : at + length])
         scanned = scanned or marker == _SOS
-        at += _number(data, at, 2)
+        at += length
     raise _truncated(data)
 
 
-def _walk_png(data: bytes | bytearray) -> Announced:
+def _jpeg_header(data: bytes | bytearray, at: int, segments: list[bytes | bytearray]) -> JpegHeader:
+    """Read a frame header: length, bits, height, width, channels (T.81, section B.2.2)."""
+    return JpegHeader(
+        width=_number(data, at + 5, 2),
+        height=_number(data, at + 3, 2),
+        coding=data[at - 1],
+        bits=_number(data, at + 2, 1),
+        channels=_number(data, at + 7, 1),
+        orientation=orientation_in(segments),
+    )
+
+
+def _walk_png(data: bytes | bytearray) -> Header:
     if data[12:16] not in (b"IHDR", data[12:]):
         raise _malformed("the PNG does not begin with its header chunk")
     at = len(_PNG)
@@ -86,21 +132,21 @@ def _walk_png(data: bytes | bytearray) -> Announced:
         kind = data[at + 4 : at + 8]
         at += 12 + _number(data, at, 4)
         if kind == b"IEND" and at <= len(data):
-            return Announced(_number(data, 16, 4), _number(data, 20, 4))
+            return Header(_number(data, 16, 4), _number(data, 20, 4))
     raise _truncated(data)
 
 
-def _walk_webp(data: bytes | bytearray) -> Announced:
+def _walk_webp(data: bytes | bytearray) -> Header:
     if len(data) < 30 or len(data) < 8 + int.from_bytes(data[4:8], "little"):
         raise _truncated(data)
     kind = data[12:16]
     if kind == b"VP8X":  # canvas, each side less one in 24 bits
-        return Announced(_little(data, 24, 3) + 1, _little(data, 27, 3) + 1)
+        return Header(_little(data, 24, 3) + 1, _little(data, 27, 3) + 1)
     if kind == b"VP8L":  # each side less one in 14 bits
         sides = _little(data, 21, 4)
-        return Announced((sides & 0x3FFF) + 1, (sides >> 14 & 0x3FFF) + 1)
+        return Header((sides & 0x3FFF) + 1, (sides >> 14 & 0x3FFF) + 1)
     if kind == b"VP8 ":  # 14 bits each, scaling hints above them
-        return Announced(_little(data, 26, 2) & 0x3FFF, _little(data, 28, 2) & 0x3FFF)
+        return Header(_little(data, 26, 2) & 0x3FFF, _little(data, 28, 2) & 0x3FFF)
     raise _malformed("the WebP's first chunk holds no image")
 
 

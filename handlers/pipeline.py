@@ -13,7 +13,7 @@ from handlers.card import Card
 from handlers.errors import BadFrame, BadModelOutput
 from handlers.fitting import Fit
 from handlers.frames import Detections, Frame
-from handlers.images import decode
+from handlers.images import decode_to_fit
 from handlers.runtimes import Runtime, load_runtime
 
 __all__ = ["BadFrame", "Detections", "Frame", "Pipeline"]
@@ -115,9 +115,8 @@ class Pipeline:
     def _fit(self, frame: Frame) -> _Fitted:
         frame.check()
         started = perf_counter()
-        image = decode(frame.image)
+        image, fit = decode_to_fit(frame.image, self.card.input)
         decoded = perf_counter()
-        fit = Fit.of(image.shape[1], image.shape[0], self.card.input)
         inner = fit.resize(image)
         return _Fitted(frame, fit, inner, 1000 * (decoded - started), _ms_since(decoded))
 

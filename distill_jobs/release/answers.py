@@ -19,8 +19,7 @@ from distill_jobs.release.evaluate import (
 from distill_jobs.release.parity import Answers
 from distill_jobs.release.suppression import MAX_CANDIDATES, MAX_DETECTIONS, NMS_IOU
 from handlers.card import Card, PostProcessing
-from handlers.fitting import letterbox
-from handlers.images import decode
+from handlers.images import decode_to_fit
 from handlers.pipeline import BadFrame, Detections, Frame, Pipeline
 from handlers.runtimes import Runtime
 
@@ -101,7 +100,10 @@ def tensor_of(card: Card, image: Path) -> npt.NDArray[np.float32]:
         DataSetInvalid: It does not decode.
     """
     try:
-        tensor, _ = letterbox(decode(image.read_bytes()), replace(card.input, stride=0))
+        spec = replace(card.input, stride=0)
+        pixels, fit = decode_to_fit(image.read_bytes(), spec)
     except BadFrame as bad:
         raise DataSetInvalid(image, bad.message) from bad
+    tensor = np.empty((3, *fit.shape), np.float32)
+    fit.place(fit.resize(pixels), spec, tensor)
     return tensor
