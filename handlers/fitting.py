@@ -97,14 +97,18 @@ class Fit:
         """
         left, top = self.geometry.left, self.geometry.top
         right, bottom = left + self.inner_width, top + self.inner_height
-        out[:, :top] = spec.letterbox_pad
-        out[:, bottom:] = spec.letterbox_pad
-        out[:, top:bottom, :left] = spec.letterbox_pad
-        out[:, top:bottom, right:] = spec.letterbox_pad
-        # Plane by plane: cv2.split and three plain copies beat one strided pass over [H, W, 3].
+        scale = np.float32(spec.scale)
+        pad = spec.letterbox_pad * scale
+        out[:, :top] = pad
+        out[:, bottom:] = pad
+        out[:, top:bottom, :left] = pad
+        out[:, top:bottom, right:] = pad
+        # Plane by plane: cv2.split and plain passes over what the cache still holds beat a strided
+        # pass over [H, W, 3], cv2.LUT, cv2.multiply and cv2.dnn.blobFromImage.
         for plane, levels in zip(out, cv2.split(inner), strict=True):
-            plane[top:bottom, left:right] = levels
-        out *= np.float32(spec.scale)
+            place = plane[top:bottom, left:right]
+            place[...] = levels
+            place *= scale
 
 
 def letterbox(

@@ -1,6 +1,8 @@
 """From encoded frames to detections, a batch at a time: the path that serving and parity share."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -35,16 +37,18 @@ class _Fitted:
 
 
 class Pipeline:
-    """A detector with everything around it. One thread at a time: the batch buffer is reused.
+    """A detector with everything around it. One caller at a time: the batch buffer is reused.
 
     Args:
         card: What the model takes and gives.
         runtime: Runs it.
+        threads: How many frames of a batch are decoded at once; the decoders leave Python's lock.
     """
 
-    def __init__(self, card: Card, runtime: Runtime) -> None:
+    def __init__(self, card: Card, runtime: Runtime, threads: int = 1) -> None:
         self.card = card
         self._runtime = runtime
+        self._decoders = ThreadPoolExecutor(threads, "decode") if threads > 1 else None
         self._thresholds = np.array(card.post_processing.operating_thresholds, np.float32)
         self._buffer = np.empty(0, np.float32)
         self._reserve(1)
@@ -62,7 +66,8 @@ class Pipeline:
         Args:
             folder: Its root, where `card.json` lies.
             variant: Which of the card's variants; None for its default.
-            threads: CPU threads a run may use; None leaves it to the runtime.
+            threads: CPU threads a run may use, and before it the decoding of its frames; None: one
+                a core for decoding, and as many for the run as the runtime thinks best.
             gpu_id: CUDA device; None for the CPU.
 
         Raises:
@@ -70,7 +75,8 @@ class Pipeline:
             RuntimeFailed: The weights are absent or do not load.
         """
         card = Card.read(folder)
-        return cls(card, load_runtime(card, folder, variant, threads, gpu_id))
+        runtime = load_runtime(card, folder, variant, threads, gpu_id)
+        return cls(card, runtime, threads or os.cpu_count() or 1)
 
     def warm_up(self, batch_size: int = 1) -> None:
         """Run blank frames, so that a model that cannot run fails here and not on a camera's.
@@ -102,20 +108,27 @@ class Pipeline:
         """
         answers: dict[int, Detections | BadFrame] = {}
         alike: dict[tuple[int, int], dict[int, _Fitted]] = {}
-        for place, frame in enumerate(frames):
-            try:
-                fitted = self._fit(frame)
+        for place, fitted in enumerate(self._fit_all(frames)):
+            if isinstance(fitted, BadFrame):
+                answers[place] = fitted
+            else:
                 alike.setdefault(fitted.fit.shape, {})[place] = fitted
-            except BadFrame as bad:
-                answers[place] = bad
         for shape, group in alike.items():
             answers |= zip(group, self._answer(shape, list(group.values())), strict=True)
         return [answers[place] for place in range(len(frames))]
 
-    def _fit(self, frame: Frame) -> _Fitted:
-        frame.check()
+    def _fit_all(self, frames: Sequence[Frame]) -> Iterable[_Fitted | BadFrame]:
+        if self._decoders is None or len(frames) < 2:
+            return map(self._fit, frames)
+        return self._decoders.map(self._fit, frames)
+
+    def _fit(self, frame: Frame) -> _Fitted | BadFrame:
         started = perf_counter()
-        image, fit = decode_to_fit(frame.image, self.card.input)
+        try:
+            frame.check()
+            image, fit = decode_to_fit(frame.image, self.card.input)
+        except BadFrame as bad:
+            return bad
         decoded = perf_counter()
         inner = fit.resize(image)
         return _Fitted(frame, fit, inner, 1000 * (decoded - started), _ms_since(decoded))

@@ -1,4 +1,5 @@
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -223,6 +224,38 @@ def test_an_unknown_error_of_the_runtime_is_not_swallowed(card: Card) -> None:
 
     with pytest.raises(RuntimeError, match="out of luck"):
         pipeline.detect([Frame(picture())])
+
+
+class Meeting(Frame):
+    """A frame that is read only while two others are."""
+
+    barrier = threading.Barrier(3)
+
+    def check(self) -> None:
+        self.barrier.wait(timeout=30)
+
+
+def test_frames_of_a_batch_are_read_side_by_side(parts: Path, card: Card) -> None:
+    pipeline = Pipeline(card, load_runtime(card, parts), threads=3)
+    image = picture(red=(0, 0, 8, 8))
+
+    answers = pipeline.detect([Meeting(image) for _ in range(3)])
+
+    assert [only([answer]).class_ids.tolist() for answer in answers] == [[0]] * 3
+
+
+def test_an_unknown_error_while_reading_is_not_swallowed(parts: Path, card: Card) -> None:
+    class Broken(Frame):
+        def check(self) -> None:
+            raise RuntimeError("out of luck")
+
+    image = picture(red=(0, 0, 8, 8))
+
+    for threads in (1, 2):
+        pipeline = Pipeline(card, load_runtime(card, parts), threads)
+        with pytest.raises(RuntimeError, match="out of luck"):
+            pipeline.detect([Frame(image), Broken(image), Frame(image)])
+        assert len(pipeline.detect([Frame(image)] * 3)) == 3
 
 
 def test_a_photo_keeps_its_colours_on_the_way_in(card: Card) -> None:

@@ -48,9 +48,9 @@ def runtime() -> AnyCells:
     return AnyCells()
 
 
-@pytest.fixture
-def pipeline(runtime: AnyCells) -> Pipeline:
-    return Pipeline(CARD, runtime)
+@pytest.fixture(params=[1, 3], ids="{}-threads".format)
+def pipeline(runtime: AnyCells, request: pytest.FixtureRequest) -> Pipeline:
+    return Pipeline(CARD, runtime, threads=request.param)
 
 
 def first_box(answer: Detections | BadFrame) -> list[float]:
