@@ -7,8 +7,9 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from handlers.card import Card
-from handlers.errors import BadSetting
+from handlers.choice_memory import ChoiceMemory, card_digest
+from handlers.choosing import Chooser, Wishes
+from handlers.errors import BadSetting, HandlerError
 from handlers.messages import (
     CONTENT_TYPE,
     Context,
@@ -18,15 +19,15 @@ from handlers.messages import (
     write_error,
 )
 from handlers.pipeline import BadFrame, Detections, Frame, Pipeline
-from handlers.requirements import choose_variant
 
 
 class DetectionHandler:
     """Serves one variant of the archive it was loaded from.
 
-    The environment chooses: UNDERSTUDY_VARIANT one of the card's variants (default: the first that
-    this machine can run), UNDERSTUDY_THREADS the CPU threads of a run (default: the runtime's own
-    choice).
+    The environment chooses: UNDERSTUDY_VARIANT one of the card's variants (default: "auto", the
+    fastest here that answers the golden frames rightly), UNDERSTUDY_THREADS the CPU threads of a
+    run (default: the runtime's own choice), UNDERSTUDY_CHOICES a private folder where that choice
+    is remembered and where a deployment may ask for another.
     """
 
     _pipeline: Pipeline
@@ -40,11 +41,17 @@ class DetectionHandler:
         """
         properties = context.system_properties
         folder = Path(properties["model_dir"])
-        gpu_id = properties.get("gpu_id")
-        wanted = os.environ.get("UNDERSTUDY_VARIANT") or None
-        self._variant = choose_variant(Card.read(folder), wanted, gpu_id).name
-        self._pipeline = Pipeline.load(folder, self._variant, _threads(), gpu_id)
-        self._pipeline.warm_up(properties.get("batch_size") or 1)
+        memory = _memory()
+        variant = os.environ.get("UNDERSTUDY_VARIANT") or None
+        try:
+            wishes = Wishes(variant, _threads(), properties.get("gpu_id"), memory)
+            chosen = Chooser(folder, wishes).choose()
+            chosen.pipeline.warm_up(properties.get("batch_size") or 1)
+        except HandlerError as error:
+            if memory is not None:
+                memory.tell_fault(card_digest(folder), error.message)
+            raise
+        self._pipeline, self._variant = chosen.pipeline, chosen.variant.name
 
     def handle(self, data: Sequence[Mapping[str, object]], context: Context) -> list[bytes]:
         """Answer a batch.
@@ -86,6 +93,11 @@ def _read(item: Mapping[str, object], headers: Mapping[str, object]) -> Frame | 
         return read_item(item, headers)
     except BadFrame as bad:
         return bad
+
+
+def _memory() -> ChoiceMemory | None:
+    folder = os.environ.get("UNDERSTUDY_CHOICES", "")
+    return ChoiceMemory(Path(folder)) if folder else None
 
 
 def _threads() -> int | None:

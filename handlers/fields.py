@@ -102,6 +102,10 @@ class Fields:
             for place, value in enumerate(self._items(key))
         )
 
+    def some(self, key: str) -> tuple["Fields", ...]:
+        """Return the list of objects under `key`; none where it is absent or empty."""
+        return self.each(key) if self._values.get(key) else ()
+
     def _items(self, key: str) -> list[object]:
         return self.check(key, list, bool, "a list that is not empty")
 

@@ -63,7 +63,7 @@ def decoy_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def clean_environment() -> dict[str, str]:
     """This process's environment without what would lead Python to our own copy of the code."""
-    unwanted = {"PYTHONPATH", "UNDERSTUDY_VARIANT", "UNDERSTUDY_THREADS"}
+    unwanted = {"PYTHONPATH", "UNDERSTUDY_CHOICES", "UNDERSTUDY_VARIANT", "UNDERSTUDY_THREADS"}
     return {name: value for name, value in os.environ.items() if name not in unwanted}
 
 

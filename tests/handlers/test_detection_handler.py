@@ -122,20 +122,28 @@ def test_a_worker_that_is_set_up_wrong_does_not_start(
     decoy_python: Path,
     extracted: Path,
     clean_environment: dict[str, str],
+    *,
     setting: dict[str, str],
     complaint: str,
+    tmp_path: Path,
 ) -> None:
-    run = ask_loader(decoy_python, extracted, clean_environment | setting, [request(RED)])
+    choices = tmp_path / "choices"
+    environment = clean_environment | setting | {"UNDERSTUDY_CHOICES": str(choices)}
+
+    run = ask_loader(decoy_python, extracted, environment, [request(RED)])
 
     assert run.returncode != 0
     assert complaint in run.stderr
+    (fault,) = choices.glob("fault-*")  # for whoever deploys, who does not see the worker
+    assert complaint in fault.read_text()
 
 
 @pytest.mark.parametrize(
     ("variant", "forbidden"),
     [
-        ("onnxruntime-fp32", {"torch", "torchvision"}),
-        ("torchscript-fp32", {"onnxruntime", "torchvision"}),
+        ("onnxruntime-fp32", {"openvino", "torch", "torchvision"}),
+        ("torchscript-fp32", {"onnxruntime", "openvino", "torchvision"}),
+        ("openvino-fp32", {"onnxruntime", "openvino_telemetry", "torch"}),
     ],
 )
 def test_a_worker_imports_its_one_runtime_and_nothing_of_ours(

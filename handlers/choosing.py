@@ -1,0 +1,165 @@
+"""Which variant a worker serves: the one that was asked for, or the fastest that answers rightly.
+
+Only variants of the card come into question: each passed the gate where it was built. Of those that
+this machine can run, each is held against the card's golden frames here, and timed on them.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from handlers.card import Card, Variant
+from handlers.choice_memory import ChoiceMemory, card_digest, conditions
+from handlers.errors import CardError, HandlerError
+from handlers.golden import Golden
+from handlers.machine import Machine
+from handlers.pipeline import Pipeline
+from handlers.requirements import choose_variant, usable_variants
+from handlers.runtimes import Runtime, load_runtime
+from handlers.trials import Trial, Trials
+
+_log = logging.getLogger(__name__)
+
+AUTO = "auto"
+# Longer than another worker takes to measure, and shorter than TorchServe waits for a worker.
+_WAIT_S = 30.0
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a worker was told.
+
+    Attributes:
+        variant: Which variant; None or "auto": the fastest.
+        threads: CPU threads of a run; None: as the engine likes.
+        gpu_id: CUDA device; None: the CPU.
+        memory: Where choices are remembered; None: nowhere.
+    """
+
+    variant: str | None = None
+    threads: int | None = None
+    gpu_id: int | None = None
+    memory: ChoiceMemory | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A variant that is loaded.
+
+    Attributes:
+        variant: Which.
+        pipeline: Runs it.
+    """
+
+    variant: Variant
+    pipeline: Pipeline
+
+
+class Chooser:
+    """Chooses and loads a variant of one extracted archive.
+
+    Args:
+        folder: The archive's root.
+        wishes: What the worker was told.
+
+    Raises:
+        CardError: The card cannot be served.
+    """
+
+    def __init__(self, folder: Path, wishes: Wishes) -> None:
+        self._folder = folder
+        self._wishes = wishes
+        self._card = Card.read(folder)
+        self._digest = card_digest(folder)
+        self._machine = Machine.here()
+
+    def choose(self) -> Chosen:
+        """Return the variant to serve, loaded.
+
+        Raises:
+            CardError: What was asked for is not in the card or does not run here, or nothing does.
+            RuntimeFailed: What was asked for does not load.
+        """
+        memory = self._wishes.memory
+        pinned = memory.pinned(self._digest) if memory is not None else None
+        wanted = pinned or self._wishes.variant
+        if wanted is not None and wanted != AUTO:
+            why = "this deployment asks for it" if pinned else "UNDERSTUDY_VARIANT asks for it"
+            return self._load(
+                choose_variant(self._card, wanted, self._wishes.gpu_id, self._machine), why
+            )
+        usable = usable_variants(self._card, self._wishes.gpu_id, self._machine)
+        golden = Golden.read(self._folder)
+        if len(usable) == 1:
+            return self._load(usable[0], "no other of the card's runs on this machine")
+        if not golden.frames:
+            return self._load(usable[0], "the card's first; it has no golden frames to choose by")
+        if memory is None:
+            return self._measured(usable, golden)[0]
+        return self._remembered(memory, usable, golden)
+
+    def _remembered(
+        self, memory: ChoiceMemory, usable: Sequence[Variant], golden: Golden
+    ) -> Chosen:
+        """Take what was chosen under the same conditions, or measure and write it down."""
+        wishes = self._wishes
+        known = conditions(self._digest, self._machine, wishes.threads, wishes.gpu_id)
+        name = memory.recall(known)
+        found = self._recalled(name, usable)
+        if found is not None:
+            return found
+        with memory.alone(self._digest, _WAIT_S):
+            meanwhile = memory.recall(known)  # by a worker beside this one
+            found = self._recalled(meanwhile, usable) if meanwhile != name else None
+            if found is not None:
+                return found
+            chosen, told = self._measured(usable, golden)
+            memory.remember(known, chosen.variant.name, told)
+        return chosen
+
+    def _recalled(self, name: str | None, usable: Sequence[Variant]) -> Chosen | None:
+        """Load what the memory names, if it may be chosen at all and loads."""
+        for variant in usable:
+            if variant.name == name:
+                try:
+                    return self._load(variant, "the fastest here when it was measured")
+                except HandlerError as error:
+                    _log.warning("variant: %s was remembered and fails: %s", name, error.message)
+        return None
+
+    def _measured(self, usable: Sequence[Variant], golden: Golden) -> tuple[Chosen, str]:
+        """Return the fastest variant that answers rightly, and what is to be told of all."""
+        started = time.monotonic()
+        trials = Trials(self._card, golden, self._runtime).run(usable)
+        best = min(trials, key=_rank)
+        if best.pipeline is None:
+            faults = "; ".join(one.told for one in trials)
+            raise CardError(f"variant: none of {self._key}'s answers rightly here: {faults}")
+        others = "; ".join(one.told for one in trials if one is not best)
+        seconds = time.monotonic() - started
+        told = f"{best.told} (loaded in {best.load_s:.1f} s); {others}; measured in {seconds:.1f} s"
+        _log.info("variant: %s serves %s", self._key, told)
+        return Chosen(best.variant, best.pipeline), told
+
+    def _load(self, variant: Variant, why: str) -> Chosen:
+        started = time.monotonic()
+        pipeline = Pipeline(self._card, self._runtime(variant.name))
+        seconds = time.monotonic() - started
+        _log.info(
+            "variant: %s serves %s: %s; loaded in %.1f s", self._key, variant.name, why, seconds
+        )
+        return Chosen(variant, pipeline)
+
+    def _runtime(self, name: str) -> Runtime:
+        wishes = self._wishes
+        return load_runtime(self._card, self._folder, name, wishes.threads, wishes.gpu_id)
+
+    @property
+    def _key(self) -> str:
+        return f"{self._card.name}-{self._card.version}"
+
+
+def _rank(trial: Trial) -> tuple[bool, float]:
+    return trial.pipeline is None, trial.median_ms
