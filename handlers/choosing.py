@@ -17,7 +17,7 @@ from handlers.golden import Golden
 from handlers.machine import Machine
 from handlers.pipeline import Pipeline
 from handlers.requirements import choose_variant, usable_variants
-from handlers.runtimes import Runtime, load_runtime
+from handlers.runtimes import load_runtime
 from handlers.trials import Trial, Trials
 
 _log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class Chooser:
     def _measured(self, usable: Sequence[Variant], golden: Golden) -> tuple[Chosen, str]:
         """Return the fastest variant that answers rightly, and what is to be told of all."""
         started = time.monotonic()
-        trials = Trials(self._card, golden, self._runtime).run(usable)
+        trials = Trials(golden, self._pipeline).run(usable)
         best = min(trials, key=_rank)
         if best.pipeline is None:
             faults = "; ".join(one.told for one in trials)
@@ -145,16 +145,17 @@ class Chooser:
 
     def _load(self, variant: Variant, why: str) -> Chosen:
         started = time.monotonic()
-        pipeline = Pipeline(self._card, self._runtime(variant.name))
+        pipeline = self._pipeline(variant.name)
         seconds = time.monotonic() - started
         _log.info(
             "variant: %s serves %s: %s; loaded in %.1f s", self._key, variant.name, why, seconds
         )
         return Chosen(variant, pipeline)
 
-    def _runtime(self, name: str) -> Runtime:
+    def _pipeline(self, name: str) -> Pipeline:
         wishes = self._wishes
-        return load_runtime(self._card, self._folder, name, wishes.threads, wishes.gpu_id)
+        runtime = load_runtime(self._card, self._folder, name, wishes.threads, wishes.gpu_id)
+        return Pipeline(self._card, runtime, wishes.threads)
 
     @property
     def _key(self) -> str:

@@ -42,12 +42,14 @@ class Pipeline:
     Args:
         card: What the model takes and gives.
         runtime: Runs it.
-        threads: How many frames of a batch are decoded at once; the decoders leave Python's lock.
+        threads: How many frames of a batch are decoded at once; None: as many as there are cores.
     """
 
-    def __init__(self, card: Card, runtime: Runtime, threads: int = 1) -> None:
+    def __init__(self, card: Card, runtime: Runtime, threads: int | None = 1) -> None:
         self.card = card
         self._runtime = runtime
+        threads = threads or os.cpu_count() or 1
+        # The decoders release Python's lock; the runtime's threads rest meanwhile.
         self._decoders = ThreadPoolExecutor(threads, "decode") if threads > 1 else None
         self._thresholds = np.array(card.post_processing.operating_thresholds, np.float32)
         self._buffer = np.empty(0, np.float32)
@@ -66,8 +68,8 @@ class Pipeline:
         Args:
             folder: Its root, where `card.json` lies.
             variant: Which of the card's variants; None for its default.
-            threads: CPU threads a run may use, and before it the decoding of its frames; None: one
-                a core for decoding, and as many for the run as the runtime thinks best.
+            threads: CPU threads that decode, and then those that a run may use; None: one a core
+                for decoding, and as many for the run as the runtime thinks best.
             gpu_id: CUDA device; None for the CPU.
 
         Raises:
@@ -76,7 +78,7 @@ class Pipeline:
         """
         card = Card.read(folder)
         runtime = load_runtime(card, folder, variant, threads, gpu_id)
-        return cls(card, runtime, threads or os.cpu_count() or 1)
+        return cls(card, runtime, threads)
 
     def warm_up(self, batch_size: int = 1) -> None:
         """Run blank frames, so that a model that cannot run fails here and not on a camera's.

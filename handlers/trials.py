@@ -5,12 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from handlers.card import Card, Variant
+from handlers.card import Variant
 from handlers.errors import BadFrame, HandlerError
 from handlers.frames import Detections, Frame
 from handlers.golden import Boxes, Golden, f1
 from handlers.pipeline import Pipeline
-from handlers.runtimes import Runtime
 
 # From here on no further variant is begun; the one at hand still ends its first look.
 BUDGET_S = 12.0
@@ -18,7 +17,7 @@ _FIRST_ROUNDS, _ROUNDS = 2, 5
 # Slower than the best by this much after the first rounds, or after all: the machine may be busy.
 _MUCH_SLOWER, _SLOWER = 1.5, 1.2
 
-Load = Callable[[str], Runtime]
+Load = Callable[[str], Pipeline]
 
 
 @dataclass
@@ -59,16 +58,12 @@ class Trials:
     """Tries variants of one card on this machine.
 
     Args:
-        card: Whose variants they are.
         golden: What they must answer.
         load: Loads one by name; raises HandlerError where it cannot.
         budget_s: No variant is begun, and no further round, after so many seconds.
     """
 
-    def __init__(
-        self, card: Card, golden: Golden, load: Load, *, budget_s: float = BUDGET_S
-    ) -> None:
-        self._card = card
+    def __init__(self, golden: Golden, load: Load, *, budget_s: float = BUDGET_S) -> None:
         self._golden = golden
         self._load = load
         self._ends = time.monotonic() + budget_s
@@ -107,7 +102,7 @@ class Trials:
         """Load a variant, hold its answers against the card, and time it if they are right."""
         started = time.monotonic()
         try:
-            trial.pipeline = Pipeline(self._card, self._load(trial.variant.name))
+            trial.pipeline = self._load(trial.variant.name)
             trial.load_s = time.monotonic() - started
             wrong = self._wrong(trial, self._answers(trial.pipeline))
         except HandlerError as error:

@@ -38,7 +38,7 @@ _FILES = {
     "openvino-int8bf16": "{role}-openvino-int8.onnx",
     "torchscript-fp32": "{role}.torchscript",
 }
-_WORKER_PACKAGES = ("numpy", "opencv-python", "torch", "torchserve")
+_WORKER_PACKAGES = ("numpy", "opencv-python", "simplejpeg", "torch", "torchserve")
 _ENGINES = {"onnxruntime": ("onnxruntime-gpu", "onnxruntime"), "openvino": ("openvino",)}
 _LIBRARIES = ("torch", "ultralytics", "onnx", *_ENGINES["onnxruntime"], "openvino", "numpy")
 

@@ -162,6 +162,7 @@ def test_the_card_is_the_proto_with_its_own_field_names(
     assert card["quality"]["teacher_map50"] == 0.0
     assert card["lineage"]["checkpoint_sha256"]
     assert card["worker_requirements"]["packages"]["torch"] == torch.__version__.split("+")[0]
+    assert "simplejpeg" in card["worker_requirements"]["packages"]
 
 
 def test_nothing_in_the_archive_imports_another_island(
