@@ -20,6 +20,10 @@ def deploy(
     archive: Annotated[Path, typer.Argument(help="NAME-VERSION.mar in the server's model store.")],
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
     batch_size: Annotated[int, typer.Option(min=1, max=256, help="Largest batch.")] = 8,
+    variant: Annotated[
+        str,
+        typer.Option(help="One of the card's variants; auto: the fastest, as the workers find it."),
+    ] = "auto",
     url: Url = DEFAULT_URL,
 ) -> None:
     """Verify an archive, load it and warm it up; it takes no traffic yet.
@@ -33,8 +37,11 @@ def deploy(
       understudy deploy model_store/student-1.0.mar
 
       understudy deploy model_store/teacher-1.0.mar --workers 2 --batch-size 4
+
+      understudy deploy model_store/student-1.0.mar --variant openvino-int8
     """
-    body = {"path": _for_server(archive), "workers": workers, "batch_size": batch_size}
+    body = {"path": _for_server(archive), "workers": workers}
+    body |= {"batch_size": batch_size, "variant": variant}
     console = Console()
     with admin_session(url) as admin, console.status(f"loading and warming {archive.name} ..."):
         release = admin.call("POST", "/releases", body)

@@ -78,6 +78,12 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
+        self.variant_answers = Counter(
+            "understudy_variant_answers",
+            "Answers by the variant of the card that gave them",
+            ("route", "arm", *_RELEASE, "variant"),
+            registry=self.registry,
+        )
         self.in_flight = Gauge(
             "understudy_in_flight",
             "Frames that wait for a release or are being answered by it",
@@ -125,6 +131,17 @@ class Metrics:
         """
         self.request_seconds.labels(route, arm, key.model, key.version, code).observe(seconds)
 
+    def count_variant(self, route: str, arm: str, key: ReleaseKey, variant: str) -> None:
+        """Count an answer of one of the card's variants.
+
+        Args:
+            route: Its name.
+            arm: Who answered.
+            key: The arm's release.
+            variant: As the worker says.
+        """
+        self.variant_answers.labels(route, arm, key.model, key.version, variant).inc()
+
     def count_answer(self, api: str, error: BaseException | None) -> None:
         """Count one answer.
 
@@ -169,6 +186,7 @@ class Metrics:
             self.upstream_seconds,
             self.stage_seconds,
             self.batch_size,
+            self.variant_answers,
             self.in_flight,
             self.route_weight,
             *self.faults.by_release(),

@@ -84,6 +84,7 @@ def _releases(controller: Controller, store: Store, operator: Caller) -> APIRout
             Path(wanted.path),
             workers=wanted.workers,
             batch_size=wanted.batch_size,
+            variant=wanted.variant,
             who=caller.name,
         )
         return ReleaseInfo.of(release)

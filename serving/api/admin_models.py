@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from serving.api.complaints import complaint
 from serving.errors import InvalidRoute
 from serving.store.values import (
+    AUTO,
     MAX_WEIGHT,
     NAME_PATTERN,
     ApiKey,
@@ -41,6 +42,13 @@ class DeployRequest(Message):
     )
     workers: int = Field(default=1, ge=1, le=64, description="worker processes")
     batch_size: int = Field(default=8, ge=1, le=256, description="largest batch")
+    variant: str = Field(
+        default=AUTO,
+        min_length=1,
+        max_length=63,
+        description="one of the card's variants; auto: the fastest on the worker's machine",
+        examples=["openvino-int8"],
+    )
 
 
 class ReleaseInfo(Message):
@@ -52,6 +60,7 @@ class ReleaseInfo(Message):
     reason: str
     workers: int
     batch_size: int
+    variant: str = Field(description="which of the card's variants was asked for, or auto")
     quality_measured: bool
     class_names: tuple[str, ...]
     sha256: str

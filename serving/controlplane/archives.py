@@ -35,6 +35,10 @@ class Archive:
     path: Path
     card: card_pb2.Card
 
+    def card_sha256(self) -> str:
+        """Return the SHA-256, hex, of its card.json: workers know a card by it. Reads the file."""
+        return hashlib.sha256(contents.read_member(self.path, contents.CARD)).hexdigest()
+
     def golden_image(self, frame: card_pb2.GoldenFrame) -> bytes:
         """Return the encoded image of one of the card's golden frames."""
         return contents.read_member(self.path, frame.file)

@@ -17,6 +17,7 @@ from serving.controlplane.leadership import LEASE_TTL_S, Claim, Leadership
 from serving.controlplane.rollout_routes import Pick
 from serving.controlplane.rollouts import Rollouts
 from serving.controlplane.term import Term, open_term
+from serving.controlplane.wanted import Wanted
 from serving.errors import (
     BackendUnavailable,
     LeaseLost,
@@ -25,6 +26,7 @@ from serving.errors import (
 )
 from serving.store.store import Store
 from serving.store.values import (
+    AUTO,
     Release,
     ReleaseKey,
     Route,
@@ -141,7 +143,13 @@ class Controller:
         return self._term is not None and self._term.reconciler.is_filled
 
     async def deploy(
-        self, path: Path, *, workers: int = 1, batch_size: int = 8, who: str
+        self,
+        path: Path,
+        *,
+        workers: int = 1,
+        batch_size: int = 8,
+        variant: str = AUTO,
+        who: str,
     ) -> Release:
         """Take an archive, load it and warm it on every backend, or on none.
 
@@ -153,6 +161,8 @@ class Controller:
             path: NAME-VERSION.mar in the model store.
             workers: How many processes it runs on.
             batch_size: Largest batch TorchServe forms for it.
+            variant: Which of its card's variants the workers serve; "auto": the fastest that
+                answers the golden frames rightly, found by each machine.
             who: Name of the key that asks.
 
         Returns:
@@ -161,13 +171,15 @@ class Controller:
         Raises:
             ArchiveRejected: It is unsigned, altered, incomplete or not one of ours.
             ReleaseConflict: Another archive had its name and version before.
-            ReleaseBusy: It is draining, or loaded with another batch size.
+            InvalidField: Its card has no such variant.
+            ReleaseBusy: It is draining, or loaded with another batch size or variant.
             DeployFailed: It did not load, or a golden frame was answered wrongly; the message names
                 the backend.
             BackendUnavailable: Another controller leads.
         """
         deployer = self._leading().deployer
-        return await deployer.deploy(path, workers=workers, batch_size=batch_size, who=who)
+        wanted = Wanted(workers, batch_size, variant)
+        return await deployer.deploy(path, wanted=wanted, who=who)
 
     async def set_route(
         self, route: Route, *, who: str, why: str, expected_revision: int | None = None

@@ -2,20 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
-from proto.wire.v1 import card_pb2
 from serving.controlplane import releases
 from serving.controlplane.archives import Archive, ArchiveStore
 from serving.controlplane.finishing import finish
 from serving.controlplane.keeper import Keeper
 from serving.controlplane.releases import LOADED, ON_THE_WAY
+from serving.controlplane.wanted import Wanted, must_be_listed, staged
 from serving.errors import (
     BackendUnavailable,
     DeployFailed,
+    InvalidField,
     LeaseLost,
     ReleaseBusy,
     ReleaseConflict,
@@ -64,14 +64,15 @@ class Deployer:
         self.one_at_a_time = asyncio.Lock()
         """Held by a deploy, and by whoever removes archives or ends what a deploy began."""
 
-    async def deploy(self, path: Path, *, workers: int, batch_size: int, who: str) -> Release:
+    async def deploy(self, path: Path, *, wanted: Wanted, who: str) -> Release:
         """Take an archive to ready; see `Controller.deploy`."""
         async with self.one_at_a_time:
             archive = await asyncio.to_thread(self._archives.take, path)
             known = await self._known(archive)
             if known is not None and known.state in LOADED:
-                return await self._as_wanted(known, workers, batch_size, who)
-            release = _staged(archive, workers=workers, batch_size=batch_size, known=known)
+                return await self._as_wanted(known, wanted, who)
+            await self._must_list(archive, wanted.variant)
+            release = staged(archive, wanted, known)
             await self._store.put_release(release)
             try:
                 await self._load(archive, release)
@@ -112,18 +113,31 @@ class Deployer:
             raise ReleaseBusy(f"{archive.key} is draining; deploy it again once it is retired")
         return known
 
-    async def _as_wanted(self, known: Release, workers: int, batch_size: int, who: str) -> Release:
+    async def _must_list(self, archive: Archive, variant: str) -> None:
+        """Refuse a variant that the card does not list; nothing is kept."""
+        try:
+            must_be_listed(archive, variant)
+        except InvalidField:
+            await asyncio.to_thread(self._archives.remove, archive.sha256)
+            raise
+
+    async def _as_wanted(self, known: Release, wanted: Wanted, who: str) -> Release:
         """Return a release that is loaded already, with as many workers as asked for.
 
         Raises:
-            ReleaseBusy: Its batch size cannot change while it is loaded, nor can it lose workers
-                while it has work.
+            ReleaseBusy: Its batch size and variant cannot change while it is loaded, nor can it
+                lose workers while it has work.
         """
-        if known.batch_size != batch_size:
-            raise ReleaseBusy(
-                f"batch_size: {known.key} is loaded with {known.batch_size}, not {batch_size}; "
-                "retire it first, or keep its batch size"
-            )
+        workers = wanted.workers
+        for field, has, asked in (
+            ("batch_size", known.batch_size, wanted.batch_size),
+            ("variant", known.variant, wanted.variant),
+        ):
+            if has != asked:
+                raise ReleaseBusy(
+                    f"{field}: {known.key} is loaded with {has}, not {asked}; retire it first, or "
+                    f"keep its {field.replace('_', ' ')}"
+                )
         if known.workers == workers:
             return known
         if workers < known.workers:
@@ -214,7 +228,10 @@ class Deployer:
 
     async def _ready(self, release: Release, who: str) -> Release:
         ready = await releases.advance(self._store, release.key, ReleaseState.READY)
-        detail = f"sha256 {release.sha256}, {release.workers} workers, batch {release.batch_size}"
+        detail = (
+            f"sha256 {release.sha256}, {release.workers} workers, batch {release.batch_size}, "
+            f"variant {release.variant}"
+        )
         await self._store.audit(who, "release.deploy", str(release.key), detail)
         _log.info("release_ready", release=str(release.key), workers=release.workers)
         return ready
@@ -240,21 +257,3 @@ class Deployer:
 
 def _reason(error: BaseException) -> str:
     return error.message if isinstance(error, UnderstudyError) else "interrupted"
-
-
-def _staged(archive: Archive, *, workers: int, batch_size: int, known: Release | None) -> Release:
-    now = datetime.now(UTC)
-    card = archive.card
-    return Release(
-        key=archive.key,
-        sha256=archive.sha256,
-        role="teacher" if card.role == card_pb2.ROLE_TEACHER else "student",
-        class_names=tuple(card.class_names),
-        operating_thresholds=tuple(card.post_processing.operating_thresholds),
-        quality_measured=card.quality.measured,
-        state=ReleaseState.STAGED,
-        workers=workers,
-        batch_size=batch_size,
-        created=now if known is None else known.created,
-        updated=now,
-    )

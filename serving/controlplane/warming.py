@@ -14,6 +14,7 @@ from serving.errors import (
     UnderstudyError,
     WorkerDied,
 )
+from serving.store.values import AUTO, Release
 from serving.torchserve.inference import InferenceClient, WorkerReply
 
 # TorchServe hands a frame to whichever worker is free, so one at a time would meet one worker
@@ -27,12 +28,12 @@ _NO_FAULT_OF_THE_RELEASE = (BackendUnavailable, StaleRoute, WorkerDied)
 _Answers = dict[str, list[tuple[Boxes, Boxes]]]
 
 
-async def warm(archive: Archive, workers: int, inference: InferenceClient) -> None:
+async def warm(archive: Archive, release: Release, inference: InferenceClient) -> None:
     """Send the golden frames and compare the answers with the card's.
 
     Args:
         archive: Of the release, which TorchServe has loaded.
-        workers: How many processes it runs on.
+        release: On how many processes it runs, and which variant it is to serve.
         inference: Reaches them.
 
     Raises:
@@ -44,12 +45,13 @@ async def warm(archive: Archive, workers: int, inference: InferenceClient) -> No
     frames = [(frame, await _image(archive, frame)) for frame in archive.card.golden_frames]
     answers: _Answers = defaultdict(list)
     for _ in range(_ROUNDS):
-        batch = [pair for pair in frames for _ in range(workers * _AT_ONCE_A_WORKER)]
+        batch = [pair for pair in frames for _ in range(release.workers * _AT_ONCE_A_WORKER)]
         replies = await asyncio.gather(
             *(_ask(archive, inference, frame, image) for frame, image in batch)
         )
         for (frame, _image_bytes), reply in zip(batch, replies, strict=True):
             answers[reply.variant].append((golden.expected(frame), golden.found(reply)))
+    _is_as_asked(release, answers)
     _compare(archive.card, answers)
 
 
@@ -68,6 +70,16 @@ async def _ask(
         raise DeployFailed(
             f"golden frame {frame.file} was not answered: {error.message}"
         ) from error
+
+
+def _is_as_asked(release: Release, answers: _Answers) -> None:
+    others = sorted(answers.keys() - {release.variant})
+    if release.variant != AUTO and others:
+        raise DeployFailed(
+            f"variant: {release.variant} was asked for and {', '.join(others)} answered: this "
+            "archive's code cannot be told, or its TorchServe runs elsewhere; build it anew, or "
+            "deploy it without a variant"
+        )
 
 
 def _compare(card: card_pb2.Card, answers: _Answers) -> None:

@@ -24,6 +24,7 @@ class Traffic:
         key, reply = part.release.key, sent.returned.reply
         self._end(part, frame, "ok", total_s)
         self._metrics.queue_seconds.labels(key.model, key.version).observe(sent.queue_s)
+        self._metrics.count_variant(part.route.name, part.arm.name, key, reply.variant)
         self._metrics.show_reply(
             key,
             upstream_s=sent.returned.upstream_s,

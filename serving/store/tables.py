@@ -73,6 +73,7 @@ releases = Table(
     Column("reason", Text, nullable=False),
     Column("workers", Integer, nullable=False),
     Column("batch_size", Integer, nullable=False),
+    Column("variant", String(63), nullable=False, server_default="auto"),
     Column("created", UtcTime, nullable=False),
     Column("updated", UtcTime, nullable=False),
 )

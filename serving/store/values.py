@@ -151,6 +151,10 @@ class ReleaseState(StrEnum):
     FAILED = "failed"
 
 
+AUTO = "auto"
+"""In place of a variant's name: the workers take the fastest that answers rightly."""
+
+
 class Release(Frozen):
     """An archive that was handed to this deployment.
 
@@ -165,6 +169,7 @@ class Release(Frozen):
         reason: Why it failed or was moved; "" otherwise.
         workers: How many worker processes it runs on.
         batch_size: Largest batch TorchServe forms for it.
+        variant: Which of the card's its workers serve; "auto": the fastest on each machine.
         created: When it was first handed over, UTC.
         updated: When it last moved, UTC.
     """
@@ -179,6 +184,7 @@ class Release(Frozen):
     reason: str = ""
     workers: int = Field(default=1, ge=1, le=64)
     batch_size: int = Field(default=8, ge=1, le=256)
+    variant: str = AUTO
     created: datetime
     updated: datetime
 

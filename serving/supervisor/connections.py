@@ -8,6 +8,7 @@ from serving.keys import Authenticator
 from serving.store.store import Store, open_store
 from serving.supervisor.wiring import BackendPlace, Wiring
 from serving.torchserve.backend import Backend
+from serving.torchserve.choices import Choices
 from serving.torchserve.inference import InferenceClient
 from serving.torchserve.management import ManagementClient
 from serving.torchserve.tokens import Token
@@ -48,4 +49,4 @@ async def _backend(place: BackendPlace) -> AsyncIterator[Backend]:
         InferenceClient(place.inference_url, Token(place.token_file, "inference")) as inference,
         ManagementClient(place.management_url, Token(place.token_file, "management")) as management,
     ):
-        yield Backend(place.name, inference, management)
+        yield Backend(place.name, inference, management, Choices(place.choices))

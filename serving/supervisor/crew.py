@@ -95,6 +95,7 @@ def _backends(settings: Settings) -> Mapping[str, TorchServe]:
                 archives=settings.archives,
                 folder=settings.state_dir / name,
                 max_image_bytes=size,
+                choices_folder=settings.state_dir / "choices",
             )
         )
         for name in names
@@ -107,6 +108,7 @@ def _place(name: str, backend: TorchServe) -> BackendPlace:
         inference_url=backend.inference_url,
         management_url=backend.management_url,
         token_file=backend.config.folder / tokens.FILE_NAME,
+        choices=backend.config.choices.folder,
     )
 
 

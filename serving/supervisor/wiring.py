@@ -23,6 +23,7 @@ class BackendPlace(BaseModel):
         inference_url: Where frames go.
         management_url: Where models are registered.
         token_file: Written by it at each of its starts.
+        choices: Folder of its workers' choices of variants.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +32,7 @@ class BackendPlace(BaseModel):
     inference_url: str
     management_url: str
     token_file: Path
+    choices: Path
 
 
 class Wiring(BaseModel):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from serving.torchserve.choices import Choices
 from serving.torchserve.inference import InferenceClient
 from serving.torchserve.management import ManagementClient
 
@@ -14,8 +15,10 @@ class Backend:
         name: Unique in the deployment and the same after every restart: placements are kept by it.
         inference: Sends it frames.
         management: Registers and unregisters in it.
+        choices: Reaches its workers' choice of variants; None: they are on another machine.
     """
 
     name: str
     inference: InferenceClient
     management: ManagementClient
+    choices: Choices | None = None

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from serving.errors import ConfigurationError
+from serving.torchserve.choices import Choices
 
 # Ten years: a renewed token would lock out every other holder, so none is ever renewed.
 TOKEN_EXPIRATION_MIN = 5_256_000
@@ -80,6 +81,8 @@ class TorchServeConfig:
             work, so this only has to be larger than what the gateway lets through.
         python: The interpreter of the workers.
         worker_environment: Added to what workers see.
+        choices_folder: Where workers remember which variant is the fastest; backends of one machine
+            may share it. None: in `folder`.
         start_timeout_s: How long it may take to answer for the first time.
     """
 
@@ -90,7 +93,13 @@ class TorchServeConfig:
     job_queue_size: int = 1000
     python: Path = Path(sys.executable)
     worker_environment: Mapping[str, str] = field(default_factory=dict)
+    choices_folder: Path | None = None
     start_timeout_s: float = 60.0
+
+    @property
+    def choices(self) -> Choices:
+        """What serving and the workers tell each other."""
+        return Choices(self.choices_folder or self.folder / "choices")
 
 
 def properties(config: TorchServeConfig, ports: Ports) -> str:
@@ -132,6 +141,7 @@ def _unit(character: str) -> str:
 
 def write_files(config: TorchServeConfig, ports: Ports) -> None:
     """Write what TorchServe reads when it starts into its folder."""
+    config.choices.prepare()
     (config.folder / _PROPERTIES).write_text(properties(config, ports))
     (config.folder / _LOGGING).write_text(_LOGGING_XML)
 
@@ -174,6 +184,7 @@ def environment(config: TorchServeConfig, temporary: Path) -> dict[str, str]:
         "METRICS_LOCATION": str(config.folder),
         "PYTHONNOUSERSITE": "1",
         "PYTHONUNBUFFERED": "1",
+        "UNDERSTUDY_CHOICES": str(config.choices.folder),
     }
     return inherited | own | dict(config.worker_environment)
 

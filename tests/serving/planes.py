@@ -43,7 +43,7 @@ def kept(backends: Sequence[Any]) -> list[Backend]:
     return [
         one
         if isinstance(one, Backend)
-        else Backend(f"backend-{place}", one.inference, one.management)
+        else Backend(f"backend-{place}", one.inference, one.management, one.server.config.choices)
         for place, one in enumerate(backends)
     ]
 

@@ -11,6 +11,7 @@ OLD, NEW = ReleaseKey(model="yolo", version="1.0"), ReleaseKey(model="yolo", ver
 
 def fill(metrics: Metrics, key: ReleaseKey) -> None:
     metrics.count_request("default", "main", key, "ok", 0.02)
+    metrics.count_variant("default", "main", key, "openvino-int8")
     metrics.faults.count_retry(key, "worker_died")
     metrics.faults.count_expired(key, "gateway")
     metrics.faults.breaker_state.labels("backend-1", key.model, key.version).set(2)
@@ -47,6 +48,22 @@ def test_milliseconds_become_seconds() -> None:
     labels = {"model": "yolo", "version": "1.0", "stage": "inference"}
     name = "understudy_worker_stage_seconds_sum"
     assert metrics.registry.get_sample_value(name, labels) == pytest.approx(0.012)
+
+
+def test_answers_are_counted_by_the_variant_that_gave_them() -> None:
+    metrics = Metrics()
+
+    for variant in ("openvino-int8", "onnxruntime-fp32", "openvino-int8"):
+        metrics.count_variant("default", "main", OLD, variant)
+
+    labels = {"route": "default", "arm": "main", "model": "yolo", "version": "1.0"}
+    counts = {
+        variant: metrics.registry.get_sample_value(
+            "understudy_variant_answers_total", labels | {"variant": variant}
+        )
+        for variant in ("openvino-int8", "onnxruntime-fp32")
+    }
+    assert counts == {"openvino-int8": 2, "onnxruntime-fp32": 1}
 
 
 def test_a_forgotten_version_leaves_no_series() -> None:
@@ -87,5 +104,5 @@ def test_no_series_has_a_label_for_cameras_or_keys() -> None:
     }
 
     allowed = {"route", "arm", "model", "version", "code", "api", "stage", "le", "python"}
-    allowed |= {"backend", "reason", "where"}
+    allowed |= {"backend", "reason", "variant", "where"}
     assert labels <= allowed

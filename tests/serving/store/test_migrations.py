@@ -42,12 +42,20 @@ async def test_a_store_of_the_first_schema_keeps_what_it_holds(store_url: str) -
                 "('a', '2026-01-01 00:00:00.000000', '2026-01-01 00:00:00.000000', 3, '{}')"
             )
         )
+        await connection.execute(
+            text(
+                "INSERT INTO releases VALUES ('yolo', '1.0', 'ab', 'student', '[]', '[]', true, "
+                "'live', '', 1, 8, '2026-01-01 00:00:00.000000', '2026-01-01 00:00:00.000000')"
+            )
+        )
     await engine.dispose()
 
     async with open_store(store_url) as store:
         (status,) = await store.gateways()
+        (release,) = await store.releases()
 
     assert (status.id, status.revision, status.beat) == ("a", 3, 0)
+    assert (str(release.key), release.variant) == ("yolo-1.0", "auto")
 
 
 async def test_processes_that_open_a_new_store_together_migrate_it_once(store_url: str) -> None:
