@@ -24,7 +24,8 @@ class Job(Section):
     Attributes:
         name: Of the job and its run folder.
         version: Of the archives, "1.0".
-        image_size: Side of the square that the networks see, pixels.
+        image_size: Side of the square that the networks are trained on, pixels; the longer side of
+            a frame that the archive is asked about.
         further_teachers: Learnt from beside the lead, `teacher:`; neither trained nor measured.
         student: None trains the teacher alone.
         training: Of the student.
@@ -32,6 +33,8 @@ class Job(Section):
         qat: How INT8 is fine-tuned where it loses more than the gate allows; None leaves it out.
         keep_unmeasured: Whether exports that this machine cannot measure (FP16 without a GPU) are
             written into the run folder; no card lists them.
+        rectangular: Whether archives fit a frame into the smallest rectangle of whole strides, and
+            not into the square.
         archive: None ends the job after training.
         thresholds: How the operating thresholds are chosen.
         sweep: What `understudy job sweep` may change; other commands pass it by.
@@ -52,6 +55,7 @@ class Job(Section):
     thresholds: Thresholds = Thresholds()
     qat: FineTuning | None = None
     keep_unmeasured: bool = False
+    rectangular: bool = True
     gate: Gate = Gate()
     licences: Licences
     archive: Archive | None = None

@@ -128,6 +128,7 @@ def _request(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> Relea
         lineage=_lineage(folder, job, role),
         int8_tuning=_int8_tuning(folder, job, dataset, role, images),
         keep_unmeasured=job.keep_unmeasured,
+        rectangular=job.rectangular,
         publish=role == "student" or job.student is None,
     )
 

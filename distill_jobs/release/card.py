@@ -68,7 +68,8 @@ def draft(request: ReleaseRequest, class_names: Sequence[str], *, stride: int = 
     Args:
         request: What was asked for.
         class_names: Index = class id.
-        stride: Of the model, where frames are fitted into rectangles; 0: always into the square.
+        stride: Of the model, for rectangles of it; 0: frames go into the square whatever was asked
+            for.
     """
     runtime_of = [name.split("-") for name in request.exports]
     return card_pb2.Card(
@@ -88,7 +89,7 @@ def draft(request: ReleaseRequest, class_names: Sequence[str], *, stride: int = 
             tensor_name=INPUT_NAME,
             output_name=OUTPUT_NAME,
             opset=OPSET,
-            stride=stride,
+            stride=stride if request.rectangular else 0,
         ),
         head=card_pb2.Head(kind=card_pb2.HEAD_KIND_DENSE),
         post_processing=card_pb2.PostProcessing(

@@ -73,7 +73,7 @@ class ReleaseRequest:
         name: Of the archive and the model.
         version: "1", "1.0" or "1.0.0".
         role: Which part it plays.
-        image_size: Side of the square input, pixels.
+        image_size: Longest side of the input, pixels.
         model_store: Folder that gets NAME-VERSION.mar and its signature.
         signing_key: Private EC key, PEM.
         work_dir: Folder for exports and the stage; kept, so that a refusal can be looked into.
@@ -96,6 +96,8 @@ class ReleaseRequest:
         threads: Of each runtime while measuring latency.
         int8_tuning: How INT8 is fine-tuned where calibrating does not pass; None: it is left out.
         keep_unmeasured: Whether to write what this machine cannot measure beside the release.
+        rectangular: Whether a frame is fitted into the smallest rectangle of whole strides, and not
+            into the square.
         taught: What it was trained on; left out of `gate.frames`.
         publish: Whether its archive goes into the model store at once; else `publish_staged` puts
             it there later.
@@ -126,6 +128,7 @@ class ReleaseRequest:
     threads: int = 1
     int8_tuning: Int8Tuning | None = None
     keep_unmeasured: bool = False
+    rectangular: bool = True
     taught: Taught = field(default_factory=Taught)
     publish: bool = True
 

@@ -85,3 +85,4 @@ def test_a_job_may_ask_for_fine_tuned_int8_and_for_unmeasured_exports(write_job)
     assert job.qat is not None
     assert (job.qat.epochs, job.qat.teacher, job.qat.float_layers) == (2, 0.5, 2)
     assert job.keep_unmeasured
+    assert job.rectangular

@@ -38,6 +38,7 @@ from distill_jobs.release.request import ReleaseRequest
 from distill_jobs.release.result import ReleaseResult
 from distill_jobs.release.runtimes import TorchRuntime
 from distill_jobs.release.standard import Standard
+from handlers.fitting import Fit
 from handlers.machine import Machine
 from handlers.onnx_runtime import OnnxRuntime
 from handlers.pipeline import Detections, Frame, Pipeline
@@ -128,6 +129,30 @@ def test_fp32_variants_have_the_checkpoints_own_quality(released: ReleaseResult)
         if variant.name.endswith("fp32"):
             assert variant.quality.map50_95 == pytest.approx(released.quality.map50_95, abs=1e-4)
             assert variant.strict_f1 > 0.99
+
+
+def test_a_release_is_asked_in_rectangles_unless_it_is_to_stay_square(
+    request_for: Make, released: ReleaseResult, tmp_path: Path
+) -> None:
+    square = build(request_for(rectangular=False, samples=(), images=_images_of(request_for())))
+
+    widths = {}
+    for name, result in (("rectangular", released), ("square", square)):
+        pipeline = Pipeline.load(unpack(result.archive, tmp_path / name), "onnxruntime-fp32")
+        stride = pipeline.card.input.stride
+        widths[name] = (stride, Fit.of(72, 30, pipeline.card.input).shape)
+        (answer,) = pipeline.detect([Frame(_picture_of(request_for()))])
+        assert isinstance(answer, Detections)
+
+    assert widths == {"rectangular": (32, (32, 64)), "square": (0, (64, 64))}
+
+
+def _images_of(request: ReleaseRequest) -> tuple[Path, ...]:
+    return tuple(sample.image for sample in request.samples)
+
+
+def _picture_of(request: ReleaseRequest) -> bytes:
+    return request.samples[0].image.read_bytes()
 
 
 def test_the_archive_holds_what_the_card_says(released: ReleaseResult, tmp_path: Path) -> None:
