@@ -12,7 +12,7 @@ export YOLO_OFFLINE := 1
 export YOLO_AUTOINSTALL := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve tritonclient test test-quick bench-swap bench-distill lint check format proto lock clean
+.PHONY: help install demo serve tritonclient test test-quick bench-swap bench-distill bench-serve lint check format proto lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ bench-swap: $(STAMP) ## swaps under load, with kills, and TorchServe alone (resu
 bench-distill: $(STAMP) ## students with and without a teacher, over folds of BCCD (hours; resumable)
 	$(BIN)/python -m bench.distill --jobs 2
 
+bench-serve: $(STAMP) ## beside the bare loop, TorchServe alone and four other servers (hours; resumable)
+	$(BIN)/python -m bench.serve
+
 lint: $(STAMP) ## style, types, imports between the islands
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -72,6 +75,14 @@ lock: ## pin every dependency again (needs uv)
 	  --custom-compile-command "make lock" --quiet --upgrade --output-file requirements.lock
 	uv pip compile tests/tritonclient.in --universal --python-version 3.11 \
 	  --custom-compile-command "make lock" --quiet --upgrade --output-file tests/tritonclient.lock
+	for peer in litserve bentoml ray; do \
+	  uv pip compile bench/peers/$$peer/requirements.in --python-version 3.11 \
+	    --custom-compile-command "make lock" --quiet --upgrade \
+	    --output-file bench/peers/$$peer/requirements.lock || exit 1; \
+	done
+	uv pip compile bench/peers/triton/requirements.in --override bench/peers/triton/overrides.txt \
+	  --python-version 3.11 --custom-compile-command "make lock" --quiet --upgrade \
+	  --output-file bench/peers/triton/requirements.lock
 
 clean: ## remove what was built and run here (the virtual environment stays)
 	rm -rf runs build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""How fast beside other servers, what the gateway costs, how many cameras one machine holds."""

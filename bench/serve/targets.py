@@ -1,0 +1,65 @@
+"""Where results go: to the committed files only what may stand there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.provenance import PROJECT_ROOT
+from bench.serve.plan import LINES, Plan
+from bench.serve.scale import FULL
+
+_UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a report is written.
+
+    Attributes:
+        result: Gets the figures.
+        page: Gets the tables.
+        charts: Folder of the charts.
+        doubts: Why they are not the committed ones.
+    """
+
+    result: Path
+    page: Path
+    charts: Path
+    doubts: tuple[str, ...] = ()
+
+
+def target_of(plan: Plan, root: Path = PROJECT_ROOT) -> Target:
+    """Return the committed files for the whole benchmark by committed code; else some beside cells.
+
+    Args:
+        plan: What is, or is to be, reported.
+        root: Of the repository.
+    """
+    if doubts := tuple(_doubts(plan)):
+        place = plan.store.path
+        return Target(place / "serve.json", place / "serving.md", place / "images", doubts)
+    docs = root / "docs"
+    return Target(root / "bench" / "results" / "serve.json", docs / "serving.md", docs / "images")
+
+
+def _doubts(plan: Plan) -> list[str]:
+    doubts = []
+    if plan.scale != FULL:
+        doubts.append("a quick look measures nothing")
+    if plan.lines != LINES:
+        doubts.append("only a part of the benchmark was asked for")
+    if plan.absent:
+        doubts.append(f"without {', '.join(plan.absent)}")
+    planned = [cell.key for cell in plan.cells()]
+    commits = {one["key"]: one["about"]["commit"] for one in plan.store.all_done()}
+    left = [key for key in planned if key not in commits]
+    if left:
+        doubts.append(f"{len(left)} cells are not done")
+    dirty = [key for key in planned if _is_doubtful(commits.get(key, ""))]
+    if dirty:
+        doubts.append(f"uncommitted code made {', '.join(dirty)}: remove these folders")
+    return doubts
+
+
+def _is_doubtful(commit: str) -> bool:
+    """Whether a commit ends in "+", where the tree differed from it, or is not known."""
+    return commit == _UNKNOWN or commit.endswith("+")
