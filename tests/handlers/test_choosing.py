@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 from chosen_archives import RED, variant, write_archive
 
+from handlers.card import Card
 from handlers.choice_memory import ChoiceMemory, card_digest
 from handlers.choosing import Chooser, Wishes
 from handlers.errors import BadSetting, CardError
 from handlers.frames import Detections, Frame
+from handlers.golden import Golden
+from handlers.runtimes import load_runtime
+from handlers.trials import Trials
 
 SLOW = variant("onnxruntime-fp32", "slow.onnx")
 RIGHT = variant("openvino-fp32", "right.onnx")
@@ -74,6 +78,17 @@ def test_the_wrong_one_would_have_been_the_fastest(tmp_path: Path) -> None:
     tolerated = write_archive(tmp_path / "a", [WRONG | {"tolerance": loose}, SLOW])
 
     assert choose(tolerated) == "onnxruntime-fp16"
+
+
+def test_when_the_time_is_up_the_first_that_is_right_is_taken(archive: Path) -> None:
+    card, golden = Card.read(archive), Golden.read(archive)
+    runs = Trials(card, golden, lambda name: load_runtime(card, archive, name, 1), budget_s=0)
+
+    wrong, slow, right = runs.run(card.variants)
+
+    assert "wrong here" in wrong.why_not
+    assert slow.pipeline is not None
+    assert (right.pipeline, right.why_not) == (None, "not tried, the time was up")
 
 
 def test_auto_is_a_name_for_the_default(archive: Path) -> None:

@@ -89,3 +89,5 @@ async def test_one_that_does_not_run_there_is_refused_in_the_workers_own_words(
     assert (await plane.store.release(KEY)).state is ReleaseState.FAILED
     await plane.controller.deploy(path, who="test")
     assert await who_answers(plane, image) in {"onnxruntime-fp32", "openvino-fp32"}
+    log = (plane.backend.server.config.folder / "torchserve.log").read_text()
+    assert "variant: student-1.0 serves" in log
