@@ -41,12 +41,12 @@ async def ours(
     await asyncio.to_thread(_emptied, folder)
     state_dir = folder / "state"
     options = ("--trusted-key", str(made.trusted_key))
-    with _surroundings(_worker_environment(contestant, variant)):
+    with _surroundings(_threads(contestant)):
         entered = understudy_serve(
             state_dir, made.model_store, folder / "serve.log", options=options
         )
         async with entered as stack:
-            await _deploy(stack, contestant)
+            await _deploy(stack, contestant, variant)
             pid = stack.addresses.pid
             yield Running(
                 contestant.server,
@@ -68,7 +68,8 @@ async def torchserve_alone(
     await asyncio.to_thread(archives.mkdir)
     key = ReleaseKey(model=f"bench-{contestant.model}", version=VERSION)
     shutil.copy(made.model_store / f"{key}.mar", archives)
-    environment = _worker_environment(contestant, variant)
+    pinned = {} if variant is None else {"UNDERSTUDY_VARIANT": variant}
+    environment = _threads(contestant) | pinned
     config = TorchServeConfig(
         archives=archives, folder=folder / "torchserve", worker_environment=environment
     )
@@ -91,30 +92,34 @@ def _emptied(folder: Path) -> None:
     folder.mkdir(parents=True)
 
 
-async def _deploy(stack: Stack, contestant: Contestant) -> None:
-    workers = contestant.setting.workers
-    first = f"bench-{contestant.model}-{VERSION}"
-    arms: list[dict[str, Any]] = [{"name": "first", "release": first, "weight": 100}]
+async def _deploy(stack: Stack, contestant: Contestant, variant: str | None) -> None:
+    """Deploy what the arms need, and route to them."""
+    arms: list[dict[str, Any]] = [
+        {"name": "first", "release": f"bench-{contestant.model}-{VERSION}", "weight": 100}
+    ]
+    route: dict[str, Any] = {"arms": arms, "why": "bench"}
     if contestant.arms == 2:
         arms[0]["weight"] = 50
         arms.append({"name": "second", "release": f"bench-n-{SECOND_VERSION}", "weight": 50})
-        workers = max(1, workers // 2)
-    route: dict[str, Any] = {"arms": arms, "why": "bench"}
     if contestant.shadow is not None:
         arms.append({"name": "teacher", "release": f"{_TEACHER}-{VERSION}", "weight": 0})
-        workers = max(1, workers // 2)
-        if contestant.shadow:
-            route["shadow"] = {"arm": "teacher", "rate": contestant.shadow}
-    releases = [str(arm["release"]) for arm in arms]
-    for release in releases:
-        body = {"path": f"{release}.mar", "workers": workers, "batch_size": MAX_BATCH}
+    if contestant.shadow:
+        route["shadow"] = {"arm": "teacher", "rate": contestant.shadow}
+    for release in (str(arm["release"]) for arm in arms):
+        body = {
+            "path": f"{release}.mar",
+            # The same number of workers, however many share them.
+            "workers": max(1, contestant.setting.workers // len(arms)),
+            "batch_size": MAX_BATCH,
+            # What is best for the student need not be in the teacher's card.
+            "variant": "auto" if release.startswith(_TEACHER) or variant is None else variant,
+        }
         await stack.call("POST", "/releases", body)
     await stack.call("PUT", "/routes/default", route)
 
 
-def _worker_environment(contestant: Contestant, variant: str | None) -> dict[str, str]:
-    pinned = {} if variant is None else {"UNDERSTUDY_VARIANT": variant}
-    return {"UNDERSTUDY_THREADS": str(contestant.setting.threads), **pinned}
+def _threads(contestant: Contestant) -> dict[str, str]:
+    return {"UNDERSTUDY_THREADS": str(contestant.setting.threads)}
 
 
 @contextlib.contextmanager
