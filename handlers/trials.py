@@ -105,16 +105,15 @@ class Trials:
             trial.pipeline = self._load(trial.variant.name)
             trial.load_s = time.monotonic() - started
             wrong = self._wrong(trial, self._answers(trial.pipeline))
+            for place in range(0 if wrong else _FIRST_ROUNDS):
+                if place == 0 or not self._is_over:
+                    self._time(trial)
         except HandlerError as error:
             wrong = error.message
         except Exception as error:  # noqa: BLE001 - engines have their own; the others may run
             wrong = f"{type(error).__name__}: {error}"
         if wrong:
             trial.drop(wrong)
-            return
-        for place in range(_FIRST_ROUNDS):
-            if place == 0 or not self._is_over:
-                self._time(trial)
 
     def _wrong(self, trial: Trial, answers: Sequence[Detections]) -> str:
         tolerance = self._golden.tolerances.get(trial.variant.name)

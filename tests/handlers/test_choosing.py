@@ -16,7 +16,7 @@ from handlers.choosing import Chooser, Wishes
 from handlers.errors import BadSetting, CardError
 from handlers.frames import Detections, Frame
 from handlers.golden import Golden
-from handlers.runtimes import load_runtime
+from handlers.pipeline import Pipeline
 from handlers.trials import Trials
 
 SLOW = variant("onnxruntime-fp32", "slow.onnx")
@@ -81,10 +81,10 @@ def test_the_wrong_one_would_have_been_the_fastest(tmp_path: Path) -> None:
 
 
 def test_when_the_time_is_up_the_first_that_is_right_is_taken(archive: Path) -> None:
-    card, golden = Card.read(archive), Golden.read(archive)
-    runs = Trials(card, golden, lambda name: load_runtime(card, archive, name, 1), budget_s=0)
+    card = Card.read(archive)
+    trials = Trials(Golden.read(archive), lambda name: Pipeline.load(archive, name, 1), budget_s=0)
 
-    wrong, slow, right = runs.run(card.variants)
+    wrong, slow, right = trials.run(card.variants)
 
     assert "wrong here" in wrong.why_not
     assert slow.pipeline is not None
