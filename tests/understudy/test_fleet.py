@@ -4,15 +4,18 @@ import asyncio
 import socket
 from functools import partial
 
+import pytest
+
 from proto.wire.v1 import detection_pb2
 from serving.client import AsyncDetectClient
 from serving.http_client import HttpDetectClient
-from understudy.demo.fleet import Ask, Fleet, Outcome
+from understudy.demo.figures import variant_of
+from understudy.demo.fleet import Ask, Fleet, Outcome, Sent
 
 
 def _answering(arm: str) -> Ask:
     async def ask(request: detection_pb2.DetectRequest) -> detection_pb2.DetectResponse:
-        answered_by = detection_pb2.AnsweredBy(arm=arm)
+        answered_by = detection_pb2.AnsweredBy(arm=arm, variant="fp32")
         return detection_pb2.DetectResponse(answered_by=answered_by, frame_id=request.frame_id)
 
     return ask
@@ -51,6 +54,17 @@ async def test_answers_failures_and_hangs_are_told_apart() -> None:
     assert {sent.error for sent in fleet.sent if sent.camera_id == "failed"} == {
         "ConnectionError: gone"
     }
+
+
+async def test_the_variant_that_gave_most_of_an_arms_answers_is_the_one_that_served() -> None:
+    fleet = await _run_until_all_tried({"a": _answering("student"), "hung": _hanging})
+    others = [Sent("b", 0.0, 0.0, Outcome.DETECTIONS, "teacher", variant="int8")] * 1000
+    once = Sent("c", 0.0, 0.0, Outcome.DETECTIONS, "teacher", variant="fp32")
+
+    assert variant_of(fleet.sent + others, "student") == "fp32"
+    assert variant_of([once, *others], "teacher") == "int8"
+    with pytest.raises(ValueError, match="live answered no frame"):
+        variant_of(others, "live")
 
 
 async def test_until_waits_for_every_camera_to_be_answered_by_the_wanted_arm() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -118,6 +119,18 @@ def latency_ms(sent: Sequence[Sent], arm: str) -> tuple[float, float]:
         raise ValueError(f"{arm} answered no frame: nothing to measure")
     p50, p99 = np.percentile(waited, (50, 99))
     return float(p50), float(p99)
+
+
+def variant_of(sent: Sequence[Sent], arm: str) -> str:
+    """Return which variant gave most of an arm's answers; each worker chooses its own.
+
+    Raises:
+        ValueError: The arm answered nothing.
+    """
+    answered = Counter(one.variant for one in sent if one.arm == arm)
+    if not answered:
+        raise ValueError(f"{arm} answered no frame: nobody served")
+    return answered.most_common(1)[0][0]
 
 
 def machine() -> str:

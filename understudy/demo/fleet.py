@@ -33,6 +33,7 @@ class Sent:
         outcome: What came of it.
         arm: Who answered, "" for nobody.
         error: What the client was told, "" if nothing went wrong.
+        variant: Which of the arm's variants answered, "" for none.
     """
 
     camera_id: str
@@ -41,6 +42,7 @@ class Sent:
     outcome: Outcome
     arm: str = ""
     error: str = ""
+    variant: str = ""
 
 
 class Fleet:
@@ -134,9 +136,9 @@ class Fleet:
     async def _send(self, ask: Ask, request: detection_pb2.DetectRequest) -> Sent:
         at_s = time.perf_counter()
 
-        def sent(outcome: Outcome, arm: str = "", error: str = "") -> Sent:
+        def sent(outcome: Outcome, **known: str) -> Sent:
             passed_s = time.perf_counter() - at_s
-            return Sent(request.camera_id, at_s, passed_s, outcome, arm, error)
+            return Sent(request.camera_id, at_s, passed_s, outcome, **known)
 
         try:
             async with asyncio.timeout(self._deadline_s + _PATIENCE_S):
@@ -145,7 +147,8 @@ class Fleet:
             is_late = time.perf_counter() - at_s >= self._deadline_s
             outcome = Outcome.HUNG if is_late else Outcome.FAILED
             return sent(outcome, error=f"{type(error).__name__}: {error}".rstrip(": "))
-        return sent(Outcome.DETECTIONS, arm=response.answered_by.arm)
+        who = response.answered_by
+        return sent(Outcome.DETECTIONS, arm=who.arm, variant=who.variant)
 
     async def _note(self, sent: Sent) -> None:
         async with self._changed:

@@ -169,7 +169,8 @@ async def _keep_metrics(stack: Stack, path: Path) -> None:
 def _arm(
     model: ModelResult, release: str, arm: str, performance: Performance
 ) -> figures.ArmFigures:
-    served = model.variants[0]
+    name = figures.variant_of(performance.sent, arm)
+    (served,) = [one for one in model.variants if one.name == name]
     p50, p99 = figures.latency_ms(performance.shared, arm)
     return figures.ArmFigures(
         archive=f"{release}.mar",
