@@ -79,8 +79,11 @@ async def test_from_deploy_to_rollback(server: AdminServer) -> None:
         reply = await operator.post(
             "/releases", json={"path": "student-1.1.mar", "workers": 1, "batch_size": 4}
         )
-        assert reply.json()["batch_size"] == 4
+        assert (reply.json()["batch_size"], reply.json()["variant"]) == (4, "auto")
         assert (await operator.get("/releases/student-1.1")).json() == reply.json()
+        await asyncio.to_thread(build, "student", "1.2")
+        unknown = {"path": "student-1.2.mar", "variant": "onnxruntime-int4"}
+        assert error(await operator.post("/releases", json=unknown))[:2] == (400, "invalid_field")
 
         wanted = arms(student=("student-1.0", 100)) | {"why": "first", "expected_revision": 0}
         reply = await operator.put("/routes/default", json=wanted)

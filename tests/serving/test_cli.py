@@ -60,7 +60,10 @@ async def test_an_operator_swaps_a_student_in_and_out(operator: Any, server: Adm
     assert "No route yet" in empty.output
     assert "No release yet" in empty.output
     for path in paths:
-        done = await operator("deploy", path, "--batch-size", "4")
+        wrong = await operator("deploy", path, "--variant", "int4")
+        assert wrong.exit_code == 1
+        assert "has no 'int4'; its card lists onnxruntime-fp32" in wrong.stderr.replace("\n", " ")
+        done = await operator("deploy", path, "--batch-size", "4", "--variant", "onnxruntime-fp32")
         assert done.exit_code == 0, done.output
     assert "student-1.0" in done.output
     assert "ready" in done.output
