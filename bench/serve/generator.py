@@ -19,6 +19,7 @@ import uvloop
 
 from bench.serve.answers import read
 from bench.serve.figures import percentile
+from bench.serve.wires import CAMERA_HEADER
 
 _TIMEOUT_S = 60.0
 
@@ -43,7 +44,7 @@ async def _ask(http: aiohttp.ClientSession, load: _Load, number: int, tally: _Ta
     """Send one request and note what came of it."""
     place = next(load.turns) % len(load.bodies)
     one = load.spec["requests"][place]
-    headers = {**load.spec["headers"], **one["headers"], "X-Camera-Id": f"camera-{number:03d}"}
+    headers = {**load.spec["headers"], **one["headers"], CAMERA_HEADER: f"camera-{number:03d}"}
     began_s = time.perf_counter()
     try:
         async with http.post(load.spec["url"], data=load.bodies[place], headers=headers) as reply:

@@ -15,7 +15,7 @@ from bench.serve.answers import Answer, read
 from bench.serve.images import MIXED
 from bench.serve.processes import cpu_s, memory_mib, used_ms
 from bench.serve.running import Running, ServerFailed
-from bench.serve.wires import wire
+from bench.serve.wires import CAMERA_HEADER, wire
 from distill_jobs.files import write_json
 
 
@@ -128,9 +128,10 @@ async def ask_all(
     """
     gate = asyncio.Semaphore(at_once)
 
-    async def ask(http: aiohttp.ClientSession, image: bytes) -> Answer:
-        sent = wire(running.server, image)
-        said = {**running.headers, **sent.headers, **(headers or {})}
+    async def ask(http: aiohttp.ClientSession, number: int) -> Answer:
+        sent = wire(running.server, images[number])
+        camera = {CAMERA_HEADER: f"camera-{number:03d}"}
+        said = {**running.headers, **sent.headers, **camera, **(headers or {})}
         async with gate, http.post(running.url, data=sent.body, headers=said) as reply:
             body = await reply.read()
             if reply.status != 200:
@@ -138,7 +139,7 @@ async def ask_all(
             return read(running.server, body)
 
     async with aiohttp.ClientSession() as http:
-        return list(await asyncio.gather(*(ask(http, image) for image in images)))
+        return list(await asyncio.gather(*(ask(http, number) for number in range(len(images)))))
 
 
 def _write(running: Running, load: Load, pictures: Pictures, folder: Path) -> Path:

@@ -4,6 +4,8 @@ import json
 import struct
 from dataclasses import dataclass
 
+CAMERA_HEADER = "X-Camera-Id"
+"""What our routes split by; others do not read it."""
 _BOUNDARY = "bench-serve-boundary"
 _MULTIPART_FIELDS = {"litserve": "image", "bentoml": "images"}
 
