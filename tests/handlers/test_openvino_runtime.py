@@ -1,7 +1,9 @@
 """OpenVINO against ONNX Runtime on the same graph, of free height and width."""
 
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +85,26 @@ def test_bfloat16_is_near_and_not_the_same(graph: Path) -> None:
 
     np.testing.assert_allclose(answer, wanted, atol=0.05)
     assert np.abs(answer - wanted).max() > 1e-5  # else the hint was not heard
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="asks Linux")
+def test_a_run_may_use_any_core(graph: Path) -> None:
+    runtime = OpenVinoRuntime(graph, **NAMES, precision="fp32", threads=1)
+    thread, before, during = threading.get_native_id(), os.sched_getaffinity(0), set()
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.001):
+            during.add(frozenset(os.sched_getaffinity(thread)))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    while not during:  # several runs long: OpenVINO pins for as long as a run takes
+        runtime.run(np.zeros((8, 3, 1024, 1024), np.float32))
+    ended.set()
+    watcher.join()
+
+    assert during == {frozenset(before)}
 
 
 def test_an_unknown_precision_is_refused(graph: Path) -> None:
