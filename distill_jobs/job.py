@@ -33,8 +33,8 @@ class Job(Section):
         qat: How INT8 is fine-tuned where it loses more than the gate allows; None leaves it out.
         keep_unmeasured: Whether exports that this machine cannot measure (FP16 without a GPU) are
             written into the run folder; no card lists them.
-        rectangular: Whether archives fit a frame into the smallest rectangle of whole strides, and
-            not into the square.
+        rectangular: Whether archives fit a frame into a rectangle of whole strides instead of the
+            square.
         archive: None ends the job after training.
         thresholds: How the operating thresholds are chosen.
         sweep: What `understudy job sweep` may change; other commands pass it by.

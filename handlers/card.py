@@ -32,7 +32,8 @@ class Input:
         scale: What each 8-bit level is multiplied by, e.g. 1/255.
         tensor_name: Name of the ONNX graph's input.
         output_name: Name of the ONNX graph's output.
-        stride: Each side may be any multiple of it up to the above; 0: always width x height.
+        stride: Each side may be any multiple of it up to the above, see `handlers.fitting`; 0:
+            always width x height.
     """
 
     width: int

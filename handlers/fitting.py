@@ -59,7 +59,9 @@ class Fit:
         Args:
             width: Of the image, in pixels.
             height: Likewise.
-            spec: The card's input. With a stride, a side of the rectangle is a multiple of it.
+            spec: The card's input. With a stride, a side of the rectangle is a multiple of it with
+                half a one to spare where the input allows that, as ultralytics validates: objects
+                at a picture's edge are found the better for some grey beyond it.
         """
         ratio = min(spec.height / height, spec.width / width)
         if not spec.letterbox_scale_up:
@@ -67,8 +69,8 @@ class Fit:
         inner_width, inner_height = max(round(width * ratio), 1), max(round(height * ratio), 1)
         to_width, to_height = spec.width, spec.height
         if spec.stride:
-            to_width = math.ceil(inner_width / spec.stride) * spec.stride
-            to_height = math.ceil(inner_height / spec.stride) * spec.stride
+            to_width = min(to_width, _in_strides(inner_width, spec.stride))
+            to_height = min(to_height, _in_strides(inner_height, spec.stride))
         # Less 0.1: an odd border's spare pixel goes right and down.
         left = round((to_width - inner_width) / 2 - 0.1)
         top = round((to_height - inner_height) / 2 - 0.1)
@@ -109,6 +111,10 @@ class Fit:
             place = plane[top:bottom, left:right]
             place[...] = levels
             place *= scale
+
+
+def _in_strides(side_px: int, stride: int) -> int:
+    return math.ceil(side_px / stride + 0.5) * stride
 
 
 def letterbox(

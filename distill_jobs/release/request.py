@@ -96,8 +96,8 @@ class ReleaseRequest:
         threads: Of each runtime while measuring latency.
         int8_tuning: How INT8 is fine-tuned where calibrating does not pass; None: it is left out.
         keep_unmeasured: Whether to write what this machine cannot measure beside the release.
-        rectangular: Whether a frame is fitted into the smallest rectangle of whole strides, and not
-            into the square.
+        rectangular: Whether a frame is fitted into a rectangle of whole strides, and not into the
+            square.
         taught: What it was trained on; left out of `gate.frames`.
         publish: Whether its archive goes into the model store at once; else `publish_staged` puts
             it there later.

@@ -140,7 +140,7 @@ def test_a_release_is_asked_in_rectangles_unless_it_is_to_stay_square(
     for name, result in (("rectangular", released), ("square", square)):
         pipeline = Pipeline.load(unpack(result.archive, tmp_path / name), "onnxruntime-fp32")
         stride = pipeline.card.input.stride
-        widths[name] = (stride, Fit.of(72, 30, pipeline.card.input).shape)
+        widths[name] = (stride, Fit.of(72, 15, pipeline.card.input).shape)
         (answer,) = pipeline.detect([Frame(_picture_of(request_for()))])
         assert isinstance(answer, Detections)
 
