@@ -86,7 +86,7 @@ class Doer:
         if cell.kind == "probe":
             return await self._probe(contestant, best, inputs)
         if cell.kind == "accuracy":
-            return await accuracy(contestant, self.place, best, inputs["images"])
+            return await accuracy(contestant, self.place, best, inputs["samples"])
         return await hold(contestant, self.place, best, inputs["cameras"], inputs["seconds"])
 
     async def _probe(

@@ -99,7 +99,7 @@ class Plan:
             self._cell(
                 "accuracy",
                 one.name,
-                {"images": self.scale.accuracy_images, **self._who(self.tuned(one), self.best)},
+                {"samples": self.scale.accuracy_images, **self._who(self.tuned(one), self.best)},
             )
             for one in (_BEST, Contestant(OURS, FP32))
         ]

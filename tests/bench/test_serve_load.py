@@ -1,12 +1,18 @@
+import contextlib
 import json
 import os
+import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from aiohttp import web
 
 from bench.serve.answers import Answer
 from bench.serve.loading import Load, Pictures, press
+from bench.serve.peer_servers import end_leftover
 from bench.serve.processes import family, used_ms
 from bench.serve.running import Running
 from serving.boxes import Boxes
@@ -24,6 +30,40 @@ def test_a_process_that_came_later_counts_whole_and_one_that_went_not() -> None:
 
 def test_a_family_holds_the_process_itself() -> None:
     assert os.getpid() in family(os.getpid())
+
+
+@pytest.fixture
+def abandoned() -> Iterator[subprocess.Popen[bytes]]:
+    """A server whose benchmark was killed: a shell and its child, in a session of their own."""
+    with subprocess.Popen(["sh", "-c", "sleep 60 & wait"], start_new_session=True) as process:
+        yield process
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def told(process: subprocess.Popen[bytes], later_s: float, file: Path) -> Path:
+    born_s = psutil.Process(process.pid).create_time() + later_s
+    file.write_text(json.dumps({"pid": process.pid, "born_s": born_s}))
+    return file
+
+
+def test_the_peer_of_a_killed_run_is_ended_with_its_children(
+    abandoned: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    file = told(abandoned, 0.0, tmp_path / "last-peer.json")
+
+    end_leftover(file)
+
+    assert abandoned.wait(10) == -signal.SIGKILL
+    assert not file.exists()
+
+
+def test_another_process_with_its_number_is_left_alone(
+    abandoned: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    end_leftover(told(abandoned, -5.0, tmp_path / "last-peer.json"))
+
+    assert abandoned.poll() is None
 
 
 @pytest.mark.slow

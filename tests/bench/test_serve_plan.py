@@ -83,6 +83,14 @@ def test_durations_are_part_of_the_key_and_lines_are_not(plan: Plan) -> None:
     assert replace(plan, lines=("overhead",)).cells()[0].key == plan.cells()[0].key
 
 
+def test_no_input_of_a_cell_hides_what_is_measured(plan: Plan) -> None:
+    probed(plan)
+
+    for cell in plan.cells():
+        assert SUBJECT.items() <= cell.inputs.items()
+        assert cell.inputs.get("samples", 128) == FULL.accuracy_images
+
+
 def test_an_absent_peer_is_left_out(plan: Plan) -> None:
     plan = replace(plan, absent={"triton": "no interpreter"})
     probed(plan)
