@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,12 @@ class Answer:
     Attributes:
         boxes: In pixels of the original.
         who: Variant and arm that answered, "" where a server has none.
+        stages_ms: Where the time went, as far as a server tells.
     """
 
     boxes: Boxes
     who: str = ""
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,11 @@ def _told(answer: Answer) -> str:
     return f"{len(answer.boxes)} boxes ({'; '.join(boxes)})"
 
 
-def _of(document: Mapping[str, Any], who: str = "") -> Answer:
+def _of(
+    document: Mapping[str, Any], who: str = "", stages_ms: Mapping[str, float] | None = None
+) -> Answer:
     flat = np.asarray(document["boxes"], np.float64).ravel().tolist()
-    return Answer(Boxes.of(flat, document["classes"], document["scores"]), who)
+    return Answer(Boxes.of(flat, document["classes"], document["scores"]), who, stages_ms or {})
 
 
 def _plain(body: bytes) -> Answer:
@@ -140,7 +144,7 @@ def _plain(body: bytes) -> Answer:
 
 def _torchserve(body: bytes) -> Answer:
     document = json.loads(body)
-    return _of(document, str(document["variant"]))
+    return _of(document, str(document["variant"]), document["ms"])
 
 
 def _bentoml(body: bytes) -> Answer:
@@ -159,7 +163,8 @@ def _ours(body: bytes) -> Answer:
     found, by = document["detections"], document["answeredBy"]
     flat = [one["box"][edge] for one in found for edge in ("x1", "y1", "x2", "y2")]
     boxes = Boxes.of(flat, [one["classId"] for one in found], [one["score"] for one in found])
-    return Answer(boxes, f"{by['variant']} {by['arm']}")
+    stages_ms = {name.removesuffix("Ms"): ms for name, ms in document["timings"].items()}
+    return Answer(boxes, f"{by['variant']} {by['arm']}", stages_ms)
 
 
 _READERS: dict[str, Callable[[bytes], Answer]] = {

@@ -43,7 +43,10 @@ def _chart(found: Figures, file: Path, figure: str, label: str) -> Path:
         )
     axes.set_xscale("log", base=2)
     axes.set_xticks(_connections(found), [str(one) for one in _connections(found)])
-    axes.set_ylim(bottom=0)
+    if figure == "p99_ms":
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
     axes.set_xlabel("connections")
     axes.set_ylabel(label)
     axes.spines[["top", "right"]].set_visible(False)

@@ -10,6 +10,13 @@ Rounds = Mapping[int, Figures]
 """Figures of a comparison's rounds, by number."""
 PRESSED, LONE = "16 x mixed", "1 x mixed"
 _FIGURES = ("requests_per_s", "p50_ms", "p99_ms", "generator_cpu_ms")
+# Figure, where a cell has it, and what of it.
+_GROUPED = (
+    ("cpu_ms", "cpu_ms", None),
+    ("stages_ms", "stages_ms", None),
+    ("rss_mib", "memory_mib", "rss"),
+    ("pss_mib", "memory_mib", "pss"),
+)
 
 
 def medians(rounds: Rounds) -> dict[str, dict[str, Figures]]:
@@ -99,8 +106,7 @@ def _median(rounds: Rounds, name: str, load: str) -> Figures:
     told: dict[str, Any] = {
         figure: _rounded(median_of([one.get(figure) for one in measured])) for figure in _FIGURES
     }
-    for figure, inner in (("cpu_ms", None), ("rss_mib", "rss"), ("pss_mib", "pss")):
-        source = "cpu_ms" if inner is None else "memory_mib"
+    for figure, source, inner in _GROUPED:
         groups = dict.fromkeys(group for one in measured for group in one.get(source, {}))
         told[figure] = {
             group: _rounded(

@@ -31,6 +31,7 @@ class _Tally:
     latencies_ms: list[float] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
     who: Counter[str] = field(default_factory=Counter)
+    stages_ms: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def _failure(server: str, status: int, body: bytes, expects: bool, tally: _Tally
     if expects and not len(answer.boxes):
         return "found_nothing"
     tally.who[answer.who] += 1
+    tally.stages_ms.update(answer.stages_ms)
     return ""
 
 
@@ -109,6 +111,7 @@ def _add(to: _Tally, one: _Tally) -> None:
     to.latencies_ms += one.latencies_ms
     to.failures.update(one.failures)
     to.who.update(one.who)
+    to.stages_ms.update(one.stages_ms)
 
 
 def _figures(counted: _Tally, seconds: float, cpu_s: float) -> dict[str, Any]:
@@ -120,6 +123,9 @@ def _figures(counted: _Tally, seconds: float, cpu_s: float) -> dict[str, Any]:
         "failed": sum(counted.failures.values()),
         "failures": dict(counted.failures),
         "who": dict(counted.who),
+        "stages_ms": {
+            stage: round(ms / max(answered, 1), 3) for stage, ms in counted.stages_ms.items()
+        },
         "requests_per_s": round(answered / seconds, 3),
         "p50_ms": percentile(counted.latencies_ms, 0.5),
         "p99_ms": percentile(counted.latencies_ms, 0.99),

@@ -20,6 +20,9 @@ figures are medians, ratios the median of the rounds' ratios.
 
 {cpu}, {cores} cores shared by server and load generator, {memory} GiB. No GPU: not measured there.
 """
+_STAGES = """Where a request's time goes, mean milliseconds, by those who tell: inference is the
+whole batch's; upstream is TorchServe with the worker, queue the gateway's.
+"""
 
 
 def write_page(report: Figures, page: Path, result: str, charts: Sequence[str]) -> None:
@@ -58,7 +61,8 @@ def _lines(report: Figures) -> list[str]:
     parts = []
     for title, key in (("What the gateway costs", "overhead"), ("Other servers", "peers")):
         if report[key] is not None:
-            parts += [f"## {title}\n", tables.contestants(report[key])]
+            parts += [f"## {title}\n", tables.contestants(report[key]), _STAGES]
+            parts += [tables.stages(report[key])]
     accuracy = {name: one for name, one in report["accuracy"].items() if isinstance(one, dict)}
     for name, one in accuracy.items():
         parts.append(

@@ -55,6 +55,22 @@ def contestants(found: Figures) -> str:
     return table([*head, "CPU ms a request at 16", "RSS MiB", "failed"], rows)
 
 
+def stages(found: Figures) -> str:
+    """Return where a request's time goes, for servers that tell."""
+    told = [
+        (name, load, one["stages_ms"])
+        for name, loads in found["contestants"].items()
+        for load, one in loads.items()
+        if one["stages_ms"]
+    ]
+    names = list(dict.fromkeys(stage for *_, stages_ms in told for stage in stages_ms))
+    rows = [
+        [name, load, *(number(stages_ms.get(stage)) for stage in names)]
+        for name, load, stages_ms in told
+    ]
+    return table(["server", "connections x images", *names], rows)
+
+
 def settings(report: Figures) -> str:
     """Return what each contestant's probe tried and kept."""
     rows = [

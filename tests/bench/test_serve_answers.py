@@ -39,13 +39,16 @@ def test_every_server_s_reply_reads_as_the_same_answer() -> None:
             for box, class_id, score in zip(nested, CLASSES, SCORES, strict=True)
         ],
         "answeredBy": {"variant": "onnxruntime-int8", "arm": "student"},
+        "timings": {"queueMs": 1.5},
     }
     replies = {
         "litserve": text,
         "ray": text,
         "bentoml": json.dumps([plain]).encode(),
         "triton": head + struct.pack("<I", len(text)) + text,
-        "torchserve": json.dumps({**plain, "boxes": BOXES, "variant": "v"}).encode(),
+        "torchserve": json.dumps(
+            {**plain, "boxes": BOXES, "variant": "v", "ms": {"decode": 2.5}}
+        ).encode(),
         "ours": json.dumps(ours).encode(),
     }
 
@@ -53,6 +56,8 @@ def test_every_server_s_reply_reads_as_the_same_answer() -> None:
         found = read(server, reply)
         assert hold(found, answer(BOXES, CLASSES, SCORES)) == 1.0, server
     assert read("ours", replies["ours"]).who == "onnxruntime-int8 student"
+    assert read("ours", replies["ours"]).stages_ms == {"queue": 1.5}
+    assert read("torchserve", replies["torchserve"]).stages_ms == {"decode": 2.5}
 
 
 def test_an_error_document_is_no_answer() -> None:

@@ -34,6 +34,7 @@ def load_figures(name: str, load: Load) -> Figures:
         "failed": 0,
         "generator_cpu_ms": 0.5,
         "cpu_ms": {"worker": 20.0},
+        "stages_ms": {"decode": 2.5} if name.startswith("ours") else {},
         "memory_mib": {"worker": {"rss": 500.0, "pss": 400.0}, "jvm": {"rss": 200.0, "pss": 190.0}},
     }
 
@@ -92,7 +93,7 @@ def test_a_whole_run_is_judged_and_told(plan: Plan, tmp_path: Path) -> None:
     assert "not measured" not in verdicts
     page = (tmp_path / "serving.md").read_text()
     assert "**missed**" in page
-    for text in ("Cameras held", "Growth: shadow", "4 workers", "ours best 2 arms"):
+    for text in ("Cameras held", "Growth: shadow", "| decode |", "4 workers", "ours best 2 arms"):
         assert text in page
     assert all(chart.read_bytes().startswith(b"\x89PNG") for chart in charts)
     assert len(charts) == 2
