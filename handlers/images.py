@@ -10,7 +10,7 @@ from handlers.fitting import Fit
 from handlers.headers import Header, JpegHeader, inspect
 from handlers.jpeg import decode_jpeg
 
-__all__ = ["BadFrame", "decode"]
+__all__ = ["BadFrame", "decode", "decode_to_fit"]
 
 MAX_PIXELS = 50_000_000
 
