@@ -5,22 +5,26 @@ this machine can run, each is held against the card's golden frames here, and ti
 """
 
 import logging
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from handlers.card import Card, Variant
 from handlers.choice_memory import ChoiceMemory, card_digest, conditions
-from handlers.errors import CardError, HandlerError
+from handlers.errors import CardError, HandlerError, RuntimeFailed
 from handlers.golden import Golden
 from handlers.machine import Machine
 from handlers.pipeline import Pipeline
 from handlers.requirements import choose_variant, usable_variants
 from handlers.runtimes import load_runtime
-from handlers.trials import Trial, Trials
+from handlers.trials import Outcome, try_here
 
 _log = logging.getLogger(__name__)
+
+Try = Callable[[Path, Sequence[str], int | None, int | None], list[Outcome]]
+"""See `handlers.trials.try_here`."""
 
 AUTO = "auto"
 # Longer than another worker takes to measure, and shorter than TorchServe waits for a worker.
@@ -36,12 +40,14 @@ class Wishes:
         threads: CPU threads of a run; None: as the engine likes.
         gpu_id: CUDA device; None: the CPU.
         memory: Where choices are remembered; None: nowhere.
+        try_all: Tries variants of an archive.
     """
 
     variant: str | None = None
     threads: int | None = None
     gpu_id: int | None = None
     memory: ChoiceMemory | None = None
+    try_all: Try = try_here
 
 
 @dataclass(frozen=True)
@@ -97,12 +103,10 @@ class Chooser:
         if not golden.frames:
             return self._load(usable[0], "the card's first; it has no golden frames to choose by")
         if memory is None:
-            return self._measured(usable, golden)[0]
-        return self._remembered(memory, usable, golden)
+            return self._measured(usable)[0]
+        return self._remembered(memory, usable)
 
-    def _remembered(
-        self, memory: ChoiceMemory, usable: Sequence[Variant], golden: Golden
-    ) -> Chosen:
+    def _remembered(self, memory: ChoiceMemory, usable: Sequence[Variant]) -> Chosen:
         """Take what was chosen under the same conditions, or measure and write it down."""
         wishes = self._wishes
         known = conditions(self._digest, self._machine, wishes.threads, wishes.gpu_id)
@@ -115,8 +119,9 @@ class Chooser:
             found = self._recalled(meanwhile, usable) if meanwhile != name else None
             if found is not None:
                 return found
-            chosen, told = self._measured(usable, golden)
-            memory.remember(known, chosen.variant.name, told)
+            chosen, told = self._measured(usable)
+            if told:
+                memory.remember(known, chosen.variant.name, told)
         return chosen
 
     def _recalled(self, name: str | None, usable: Sequence[Variant]) -> Chosen | None:
@@ -129,19 +134,26 @@ class Chooser:
                     _log.warning("variant: %s was remembered and fails: %s", name, error.message)
         return None
 
-    def _measured(self, usable: Sequence[Variant], golden: Golden) -> tuple[Chosen, str]:
-        """Return the fastest variant that answers rightly, and what is to be told of all."""
+    def _measured(self, usable: Sequence[Variant]) -> tuple[Chosen, str]:
+        """Return the fastest variant that answers rightly, and what is to be told of all.
+
+        Where trying them went wrong that is the card's first, and "".
+        """
         started = time.monotonic()
-        trials = Trials(golden, self._pipeline).run(usable)
-        best = min(trials, key=_rank)
-        if best.pipeline is None:
-            faults = "; ".join(one.told for one in trials)
+        wishes, names = self._wishes, [one.name for one in usable]
+        try:
+            outcomes = wishes.try_all(self._folder, names, wishes.threads, wishes.gpu_id)
+        except RuntimeFailed as error:
+            return self._load(usable[0], f"the card's first, since {error.message}"), ""
+        timed = {one.name: one.median_ms for one in outcomes if one.median_ms is not None}
+        if not timed:
+            faults = "; ".join(one.told for one in outcomes)
             raise CardError(f"variant: none of {self._key}'s answers rightly here: {faults}")
-        others = "; ".join(one.told for one in trials if one is not best)
+        best = min(usable, key=lambda one: timed.get(one.name, math.inf))
+        others = "; ".join(one.told for one in outcomes if one.name != best.name)
         seconds = time.monotonic() - started
-        told = f"{best.told} (loaded in {best.load_s:.1f} s); {others}; measured in {seconds:.1f} s"
-        _log.info("variant: %s serves %s", self._key, told)
-        return Chosen(best.variant, best.pipeline), told
+        told = f"{timed[best.name]:.1f} ms a frame, the fastest here; {others}"
+        return self._load(best, f"{told}; measured in {seconds:.1f} s"), told
 
     def _load(self, variant: Variant, why: str) -> Chosen:
         started = time.monotonic()
@@ -160,7 +172,3 @@ class Chooser:
     @property
     def _key(self) -> str:
         return f"{self._card.name}-{self._card.version}"
-
-
-def _rank(trial: Trial) -> tuple[bool, float]:
-    return trial.pipeline is None, trial.median_ms

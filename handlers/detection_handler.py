@@ -19,6 +19,7 @@ from handlers.messages import (
     write_error,
 )
 from handlers.pipeline import BadFrame, Detections, Frame, Pipeline
+from handlers.trials_apart import try_apart
 
 
 class DetectionHandler:
@@ -44,7 +45,7 @@ class DetectionHandler:
         memory = _memory()
         variant = os.environ.get("UNDERSTUDY_VARIANT") or None
         try:
-            wishes = Wishes(variant, _threads(), properties.get("gpu_id"), memory)
+            wishes = Wishes(variant, _threads(), properties.get("gpu_id"), memory, try_apart)
             chosen = Chooser(folder, wishes).choose()
             chosen.pipeline.warm_up(properties.get("batch_size") or 1)
         except HandlerError as error:

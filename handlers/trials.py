@@ -3,9 +3,10 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 
-from handlers.card import Variant
+from handlers.card import Card, Variant
 from handlers.errors import BadFrame, HandlerError
 from handlers.frames import Detections, Frame
 from handlers.golden import Boxes, Golden, f1
@@ -13,11 +14,28 @@ from handlers.pipeline import Pipeline
 
 # From here on no further variant is begun; the one at hand still ends its first look.
 BUDGET_S = 12.0
-_FIRST_ROUNDS, _ROUNDS = 2, 5
+_FIRST_ROUNDS = 2
+# Enough for a median, and for the smallest models long enough to outlast a hiccup.
+_LEAST_ROUNDS, _MOST_ROUNDS, _ROUNDS_S = 5, 60, 1.5
 # Slower than the best by this much after the first rounds, or after all: the machine may be busy.
 _MUCH_SLOWER, _SLOWER = 1.5, 1.2
 
 Load = Callable[[str], Pipeline]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one variant.
+
+    Attributes:
+        name: The variant's.
+        told: In a few words.
+        median_ms: The model's time for one frame, in milliseconds; None: it is not to be chosen.
+    """
+
+    name: str
+    told: str
+    median_ms: float | None
 
 
 @dataclass
@@ -27,14 +45,12 @@ class Trial:
     Attributes:
         variant: Which.
         pipeline: None before it was loaded, and once it was dropped: its memory is given back.
-        load_s: How long it took to load, in seconds.
         rounds_ms: The model's time for one frame, the mean of each round, in milliseconds.
         why_not: Why it is not to be chosen; "" while it may be.
     """
 
     variant: Variant
     pipeline: Pipeline | None = None
-    load_s: float = 0.0
     rounds_ms: list[float] = field(default_factory=list)
     why_not: str = ""
 
@@ -48,10 +64,11 @@ class Trial:
         self.why_not, self.pipeline = why_not, None
 
     @property
-    def told(self) -> str:
-        """In a few words: what came of it."""
+    def outcome(self) -> Outcome:
+        """What came of it."""
         timed = f" {self.median_ms:.1f} ms" if self.rounds_ms else ""
-        return f"{self.variant.name}{timed}{': ' if self.why_not else ''}{self.why_not}"
+        told = f"{self.variant.name}{timed}{': ' if self.why_not else ''}{self.why_not}"
+        return Outcome(self.variant.name, told, None if self.why_not else self.median_ms)
 
 
 class Trials:
@@ -85,9 +102,11 @@ class Trials:
                 continue
             self._look(trial)
             _drop_slower(trials, _MUCH_SLOWER)
-        for _ in range(_ROUNDS):
+        rounds_end = time.monotonic() + _ROUNDS_S
+        for place in range(_MOST_ROUNDS):
             running = _running(trials)
-            if len(running) < 2 or self._is_over:
+            enough = place >= _LEAST_ROUNDS and time.monotonic() >= rounds_end
+            if len(running) < 2 or enough or self._is_over:
                 break
             for trial in running:
                 self._time(trial)
@@ -100,10 +119,8 @@ class Trials:
 
     def _look(self, trial: Trial) -> None:
         """Load a variant, hold its answers against the card, and time it if they are right."""
-        started = time.monotonic()
         try:
             trial.pipeline = self._load(trial.variant.name)
-            trial.load_s = time.monotonic() - started
             wrong = self._wrong(trial, self._answers(trial.pipeline))
             for place in range(0 if wrong else _FIRST_ROUNDS):
                 if place == 0 or not self._is_over:
@@ -140,6 +157,28 @@ class Trials:
                 raise answer
             answers.append(answer)
         return answers
+
+
+def try_here(
+    folder: Path, names: Sequence[str], threads: int | None, gpu_id: int | None
+) -> list[Outcome]:
+    """Try variants of an extracted archive in this process, which keeps what their engines load.
+
+    Args:
+        folder: Its root.
+        names: Of the variants, the likely fastest first.
+        threads: CPU threads of a run; None: as the engine likes.
+        gpu_id: CUDA device; None: the CPU.
+
+    Returns:
+        One a variant, in order.
+
+    Raises:
+        CardError: The card or a golden frame cannot be read, or there is no such variant.
+    """
+    card = Card.read(folder)
+    trials = Trials(Golden.read(folder), lambda name: Pipeline.load(folder, name, threads, gpu_id))
+    return [one.outcome for one in trials.run([card.variant(name) for name in names])]
 
 
 def _running(trials: Sequence[Trial]) -> list[Trial]:

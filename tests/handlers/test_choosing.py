@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from handlers.errors import BadSetting, CardError
 from handlers.frames import Detections, Frame
 from handlers.golden import Golden
 from handlers.pipeline import Pipeline
-from handlers.trials import Trials
+from handlers.trials import Outcome, Trials
+from handlers.trials_apart import try_apart
 
 SLOW = variant("onnxruntime-fp32", "slow.onnx")
 RIGHT = variant("openvino-fp32", "right.onnx")
@@ -67,7 +68,7 @@ def test_the_fastest_that_is_right_is_chosen_and_the_wrong_one_discarded(
     assert choose(archive) == "openvino-fp32"
 
     line = said()
-    assert line.startswith("variant: cells-1.0 serves openvino-fp32 ")
+    assert line.startswith("variant: cells-1.0 serves openvino-fp32: ")
     assert "onnxruntime-fp16: wrong here: its golden frames reach F1 0.000" in line
     assert "onnxruntime-fp32 " in line
     assert ": slower" in line
@@ -205,6 +206,29 @@ def test_a_remembered_variant_that_fails_is_measured_around(
 
     assert choose(archive, memory) == "onnxruntime-fp32"
     assert "openvino-fp32 was remembered and fails" in said()
+
+
+def test_variants_are_tried_in_a_process_of_their_own(
+    archive: Path, memory: Path, said: Says
+) -> None:
+    wishes = Wishes(threads=1, memory=ChoiceMemory(memory), try_all=try_apart)
+
+    assert Chooser(archive, wishes).choose().variant.name == "openvino-fp32"
+    assert "onnxruntime-fp16: wrong here" in said()
+    only_choice(memory)
+
+
+def test_where_trying_goes_wrong_the_cards_first_serves_and_nothing_is_remembered(
+    archive: Path, memory: Path, said: Says
+) -> None:
+    def crash(folder: Path, names: Sequence[str], *_: int | None) -> list[Outcome]:
+        return try_apart(folder / "absent", names, 1, None)  # ends with an error, far away
+
+    wishes = Wishes(threads=1, memory=ChoiceMemory(memory), try_all=crash)
+
+    assert Chooser(archive, wishes).choose().variant.name == "onnxruntime-fp16"
+    assert "the card's first, since trying variants ended with 1" in said()
+    assert list(memory.glob("choice-*")) == []
 
 
 def test_workers_that_start_at_once_measure_once(archive: Path, memory: Path, said: Says) -> None:
