@@ -145,7 +145,7 @@ class Chooser:
             outcomes = wishes.try_all(self._folder, names, wishes.threads, wishes.gpu_id)
         except RuntimeFailed as error:
             return self._load(usable[0], f"the card's first, since {error.message}"), ""
-        timed = {one.name: one.median_ms for one in outcomes if one.median_ms is not None}
+        timed = {one.name: one.frame_ms for one in outcomes if one.frame_ms is not None}
         if not timed:
             faults = "; ".join(one.told for one in outcomes)
             raise CardError(f"variant: none of {self._key}'s answers rightly here: {faults}")

@@ -1,10 +1,11 @@
 """Timing a card's variants on its golden frames, in turns, and dropping what is wrong or slow."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+
+import numpy as np
 
 from handlers.card import Card, Variant
 from handlers.errors import BadFrame, HandlerError
@@ -14,9 +15,11 @@ from handlers.pipeline import Pipeline
 
 # From here on no further variant is begun; the one at hand still ends its first look.
 BUDGET_S = 12.0
-_FIRST_ROUNDS = 2
-# Enough for a median, and for the smallest models long enough to outlast a hiccup.
-_LEAST_ROUNDS, _MOST_ROUNDS, _ROUNDS_S = 5, 60, 1.5
+_FIRST_ROUNDS, _ROUNDS = 2, 5
+# Of the smallest models it takes many rounds to outlast a hiccup; of the first ones a fifth.
+_LEAST_S = 1.5
+# Of a frame's times: on a machine that does something else too, most runs are interrupted.
+_QUARTILE = 25
 # Slower than the best by this much after the first rounds, or after all: the machine may be busy.
 _MUCH_SLOWER, _SLOWER = 1.5, 1.2
 
@@ -30,12 +33,12 @@ class Outcome:
     Attributes:
         name: The variant's.
         told: In a few words.
-        median_ms: The model's time for one frame, in milliseconds; None: it is not to be chosen.
+        frame_ms: The model's time for one frame, in milliseconds; None: it is not to be chosen.
     """
 
     name: str
     told: str
-    median_ms: float | None
+    frame_ms: float | None
 
 
 @dataclass
@@ -45,19 +48,18 @@ class Trial:
     Attributes:
         variant: Which.
         pipeline: None before it was loaded, and once it was dropped: its memory is given back.
-        rounds_ms: The model's time for one frame, the mean of each round, in milliseconds.
+        rounds_ms: The model's times for each frame, a list a round, in milliseconds.
         why_not: Why it is not to be chosen; "" while it may be.
     """
 
     variant: Variant
     pipeline: Pipeline | None = None
-    rounds_ms: list[float] = field(default_factory=list)
+    rounds_ms: list[list[float]] = field(default_factory=list)
     why_not: str = ""
 
-    @property
-    def median_ms(self) -> float:
-        """Median of the rounds; infinite before the first."""
-        return median(self.rounds_ms) if self.rounds_ms else float("inf")
+    def frame_ms(self, percentile: float = _QUARTILE) -> float:
+        """Return a percentile over the rounds, the mean over the frames, in milliseconds."""
+        return float(np.percentile(np.array(self.rounds_ms), percentile, axis=0).mean())
 
     def drop(self, why_not: str) -> None:
         """Take it out and give its memory back."""
@@ -66,9 +68,9 @@ class Trial:
     @property
     def outcome(self) -> Outcome:
         """What came of it."""
-        timed = f" {self.median_ms:.1f} ms" if self.rounds_ms else ""
+        timed = f" {self.frame_ms():.1f} ms" if self.rounds_ms else ""
         told = f"{self.variant.name}{timed}{': ' if self.why_not else ''}{self.why_not}"
-        return Outcome(self.variant.name, told, None if self.why_not else self.median_ms)
+        return Outcome(self.variant.name, told, None if self.why_not else self.frame_ms())
 
 
 class Trials:
@@ -78,12 +80,21 @@ class Trials:
         golden: What they must answer.
         load: Loads one by name; raises HandlerError where it cannot.
         budget_s: No variant is begun, and no further round, after so many seconds.
+        least_s: Rounds go on for so many seconds at least.
     """
 
-    def __init__(self, golden: Golden, load: Load, *, budget_s: float = BUDGET_S) -> None:
+    def __init__(
+        self,
+        golden: Golden,
+        load: Load,
+        *,
+        budget_s: float = BUDGET_S,
+        least_s: float = _LEAST_S,
+    ) -> None:
         self._golden = golden
         self._load = load
         self._ends = time.monotonic() + budget_s
+        self._least_s = least_s
 
     def run(self, variants: Sequence[Variant]) -> list[Trial]:
         """Try variants.
@@ -102,16 +113,21 @@ class Trials:
                 continue
             self._look(trial)
             _drop_slower(trials, _MUCH_SLOWER)
-        rounds_end = time.monotonic() + _ROUNDS_S
-        for place in range(_MOST_ROUNDS):
+        for _ in self._rounds(_ROUNDS, self._least_s):
             running = _running(trials)
-            enough = place >= _LEAST_ROUNDS and time.monotonic() >= rounds_end
-            if len(running) < 2 or enough or self._is_over:
+            if len(running) < 2:
                 break
             for trial in running:
                 self._time(trial)
             _drop_slower(trials, _SLOWER)
         return trials
+
+    def _rounds(self, least: int, least_s: float) -> Iterator[None]:
+        """Yield so often, for so long at least, or once where the time is up."""
+        ends, count = time.monotonic() + least_s, 0
+        while count == 0 or (not self._is_over and (count < least or time.monotonic() < ends)):
+            yield
+            count += 1
 
     @property
     def _is_over(self) -> bool:
@@ -122,8 +138,8 @@ class Trials:
         try:
             trial.pipeline = self._load(trial.variant.name)
             wrong = self._wrong(trial, self._answers(trial.pipeline))
-            for place in range(0 if wrong else _FIRST_ROUNDS):
-                if place == 0 or not self._is_over:
+            if not wrong:
+                for _ in self._rounds(_FIRST_ROUNDS, self._least_s / 5):
                     self._time(trial)
         except HandlerError as error:
             wrong = error.message
@@ -146,8 +162,8 @@ class Trials:
 
     def _time(self, trial: Trial) -> None:
         if trial.pipeline is not None:
-            spent_ms = [answer.inference_ms for answer in self._answers(trial.pipeline)]
-            trial.rounds_ms.append(sum(spent_ms) / len(spent_ms))
+            answers = self._answers(trial.pipeline)
+            trial.rounds_ms.append([answer.inference_ms for answer in answers])
 
     def _answers(self, pipeline: Pipeline) -> list[Detections]:
         answers = []
@@ -160,7 +176,12 @@ class Trials:
 
 
 def try_here(
-    folder: Path, names: Sequence[str], threads: int | None, gpu_id: int | None
+    folder: Path,
+    names: Sequence[str],
+    threads: int | None,
+    gpu_id: int | None,
+    *,
+    least_s: float = _LEAST_S,
 ) -> list[Outcome]:
     """Try variants of an extracted archive in this process, which keeps what their engines load.
 
@@ -169,6 +190,7 @@ def try_here(
         names: Of the variants, the likely fastest first.
         threads: CPU threads of a run; None: as the engine likes.
         gpu_id: CUDA device; None: the CPU.
+        least_s: See `Trials`.
 
     Returns:
         One a variant, in order.
@@ -177,7 +199,11 @@ def try_here(
         CardError: The card or a golden frame cannot be read, or there is no such variant.
     """
     card = Card.read(folder)
-    trials = Trials(Golden.read(folder), lambda name: Pipeline.load(folder, name, threads, gpu_id))
+    trials = Trials(
+        Golden.read(folder),
+        lambda name: Pipeline.load(folder, name, threads, gpu_id),
+        least_s=least_s,
+    )
     return [one.outcome for one in trials.run([card.variant(name) for name in names])]
 
 
@@ -187,8 +213,7 @@ def _running(trials: Sequence[Trial]) -> list[Trial]:
 
 def _drop_slower(trials: Sequence[Trial], factor: float) -> None:
     running = _running(trials)
-    best_ms = min((one.median_ms for one in running), default=0.0)
+    best_ms = min((one.frame_ms() for one in running), default=0.0)
     for trial in running:
-        # By its fastest round: a busy machine slows single ones.
-        if min(trial.rounds_ms) > factor * best_ms:
+        if trial.frame_ms(percentile=0) > factor * best_ms:  # even at its fastest
             trial.drop("slower")
