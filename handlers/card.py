@@ -69,8 +69,8 @@ class Variant:
 
     Attributes:
         name: "RUNTIME-PRECISION", e.g. "onnxruntime-int8".
-        runtime: "onnxruntime" or "torchscript".
-        precision: "fp32", "int8"...
+        runtime: "onnxruntime", "openvino" or "torchscript".
+        precision: "fp32", "bf16", "int8", "int8bf16"...
         file: Path of the weights, relative to the archive's root.
         requires: What the machine must have: see `handlers.requirements`.
     """
