@@ -42,9 +42,9 @@ def target_of(plan: Plan, root: Path = PROJECT_ROOT) -> Target:
 
 
 def _doubts(plan: Plan) -> list[str]:
-    doubts = []
     if plan.scale != FULL:
-        doubts.append("a quick look measures nothing")
+        return ["a quick look measures nothing"]
+    doubts = []
     if plan.lines != LINES:
         doubts.append("only a part of the benchmark was asked for")
     if plan.absent:
