@@ -1,6 +1,7 @@
 """OpenVINO as an engine of variants: it reads the same ONNX graphs, on the CPU."""
 
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -47,8 +48,7 @@ class OpenVinoRuntime:
                 f"card.json: variants: openvino-{precision}: precision must be one of "
                 f"{', '.join(_FLOATS)}"
             )
-        openvino = _import_openvino()
-        core = openvino.Core()
+        openvino, core = _engine()
         floats = _FLOATS[precision]
         if floats == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise RuntimeFailed(f"{file.name}: OpenVINO has no bfloat16 on this processor")
@@ -76,6 +76,18 @@ class OpenVinoRuntime:
         # The request's own memory, which the next run writes over: one copy (0.07 ms for COCO's
         # 84 x 8400) and the answer outlives it.
         return np.array(self._request.get_tensor(self._output_name).data, np.float32)
+
+
+@cache
+def _engine() -> tuple[Any, Any]:
+    """Return OpenVINO and its one core, which lives as long as the process.
+
+    Each core's CPU plugin gives its thread another stack for signals and puts back the one it found
+    when it goes. Of two that do not go in turn, or in another thread, one leaves a stack behind
+    that is no memory any more, and the next signal kills the process.
+    """
+    openvino = _import_openvino()
+    return openvino, openvino.Core()
 
 
 def _import_openvino() -> Any:

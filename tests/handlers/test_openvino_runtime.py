@@ -133,3 +133,33 @@ print([name for name in sys.modules if "telemetry" in name or "tools.ovc" in nam
     )
 
     assert run.stdout.strip() == "[]"
+
+
+def test_a_signal_after_runtimes_were_dropped_is_handled(graph: Path) -> None:
+    # Python's handlers run on the thread's stack for signals, which OpenVINO exchanges.
+    script = """
+import faulthandler, gc, os, signal, sys
+from pathlib import Path
+from handlers.openvino_runtime import OpenVinoRuntime
+faulthandler.enable()
+names = dict(tensor_name="images", output_name="head")
+first, second = (
+    OpenVinoRuntime(Path(sys.argv[1]), **names, precision="fp32", threads=1) for _ in range(2)
+)
+del first
+gc.collect()
+del second
+gc.collect()
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+    run = subprocess.run(
+        [sys.executable, "-c", script, graph],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (run.returncode, run.stdout.strip()) == (0, "handled"), run.stderr
