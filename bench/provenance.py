@@ -4,11 +4,13 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 PROJECT_ROOT = Path(__file__).parents[1]
+_UNKNOWN = "unknown"
 
 
 def provenance(command: str) -> dict[str, Any]:
@@ -32,11 +34,25 @@ def provenance(command: str) -> dict[str, Any]:
     }
 
 
+def doubts_of_commits(commits: Mapping[str, str]) -> list[str]:
+    """Return why figures may not stand among the committed ones: nobody could make them again.
+
+    Args:
+        commits: Of each cell, by its key, as `provenance` tells it.
+
+    Returns:
+        One line that names the cells of uncommitted code; empty without any.
+    """
+    doubtful = [key for key, one in commits.items() if one == _UNKNOWN or one.endswith("+")]
+    named = ", ".join(doubtful)
+    return [f"uncommitted code made {named}: remove these folders"] if doubtful else []
+
+
 def _commit() -> str:
     """Return the commit, "+" where the tree differs from it."""
     asked = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
     done = subprocess.run(asked, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    return done.stdout.strip() or _UNKNOWN
 
 
 def _cpu() -> str:

@@ -4,10 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.distill.plan import Plan
-from bench.provenance import PROJECT_ROOT
-
-# What `bench.provenance` says outside a repository.
-_UNKNOWN = "unknown"
+from bench.provenance import PROJECT_ROOT, doubts_of_commits
 
 
 @dataclass(frozen=True)
@@ -42,13 +39,6 @@ def target_of(plan: Plan, root: Path = PROJECT_ROOT) -> Target:
 def _doubts(plan: Plan) -> list[str]:
     doubts = [] if plan.is_whole() else ["only a part of the benchmark was asked for"]
     planned = {cell.key for cell in plan.cells()}
-    commits = {one["key"]: one["about"].get("commit", _UNKNOWN) for one in plan.store.all_done()}
-    # A commit ends in "+" where the tree differed from it.
-    doubtful = [
-        key
-        for key, commit in commits.items()
-        if key in planned and (commit == _UNKNOWN or commit.endswith("+"))
-    ]
-    if doubtful:
-        doubts.append(f"uncommitted code made {', '.join(doubtful)}: remove these folders")
-    return doubts
+    done = plan.store.all_done()
+    commits = {one["key"]: one["about"].get("commit", "unknown") for one in done}
+    return doubts + doubts_of_commits({k: one for k, one in commits.items() if k in planned})

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.provenance import PROJECT_ROOT
+from bench.provenance import PROJECT_ROOT, doubts_of_commits
 from bench.serve.plan import LINES, Plan
 from bench.serve.scale import FULL
-
-_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -54,12 +52,4 @@ def _doubts(plan: Plan) -> list[str]:
     left = [key for key in planned if key not in commits]
     if left:
         doubts.append(f"{len(left)} cells are not done")
-    dirty = [key for key in planned if _is_doubtful(commits.get(key, ""))]
-    if dirty:
-        doubts.append(f"uncommitted code made {', '.join(dirty)}: remove these folders")
-    return doubts
-
-
-def _is_doubtful(commit: str) -> bool:
-    """Whether a commit ends in "+", where the tree differed from it, or is not known."""
-    return commit == _UNKNOWN or commit.endswith("+")
+    return doubts + doubts_of_commits({key: commits[key] for key in planned if key in commits})

@@ -60,14 +60,18 @@ def test_its_int8_rounds_what_goes_into_convolutions_and_nothing_else(quantized:
         assert constants[node.input[2]].data_type == onnx.TensorProto.UINT8
 
 
-def test_openvino_computes_what_the_graph_says(quantized: Path) -> None:
+def asked_as_it_stands(graph: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Two inputs, and what ONNX Runtime answers them without changing the graph."""
     batch = np.random.default_rng(4).random((2, 3, SIDE, SIDE), dtype=np.float32)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(
-        str(quantized), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     (wanted,) = session.run([OUTPUT_NAME], {INPUT_NAME: batch})
+    return batch, wanted
+
+
+def test_openvino_computes_what_the_graph_says(quantized: Path) -> None:
+    batch, wanted = asked_as_it_stands(quantized)
 
     runtime = OpenVinoRuntime(
         quantized, tensor_name=INPUT_NAME, output_name=OUTPUT_NAME, precision="int8", threads=1
@@ -79,13 +83,7 @@ def test_openvino_computes_what_the_graph_says(quantized: Path) -> None:
 
 
 def test_its_int8_can_be_fine_tuned_too(quantized: Path) -> None:
-    batch = np.random.default_rng(4).random((2, 3, SIDE, SIDE), dtype=np.float32)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(
-        str(quantized), options, providers=["CPUExecutionProvider"]
-    )
-    (wanted,) = session.run([OUTPUT_NAME], {INPUT_NAME: batch})
+    batch, wanted = asked_as_it_stands(quantized)
 
     with torch.no_grad():
         answer = FakeQuantized(quantized)(torch.from_numpy(batch)).numpy()
