@@ -82,7 +82,14 @@ def _last_state(folder: Path) -> dict[str, Any] | None:
     state = read_state(folder)
     if state is None and folder.exists():
         shutil.rmtree(folder)  # killed before its first epoch was kept: start over
+    if state is not None and not state["finished"]:
+        # The state holds it. Every process's trainer would remove what it finds, all but one late.
+        _results(folder).unlink(missing_ok=True)
     return state
+
+
+def _results(folder: Path) -> Path:
+    return folder / "results.csv"
 
 
 def _run(request: TrainRequest, reporter: Reporter, state: dict[str, Any] | None) -> None:
@@ -137,7 +144,7 @@ def _collect(request: TrainRequest, reporter: Reporter) -> Settling | None:
             f"whole story is in {request.log}"
         )
     write_plain_checkpoint(best, request.output)
-    results = request.folder / "results.csv"
+    results = _results(request.folder)
     if results.exists():
         write_curves(results, request.training.epochs, request.distillation)
     return None if request.training.freeze_batch_norm else _settle(request, reporter)
