@@ -4,7 +4,7 @@ import asyncio
 import math
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import uvicorn
 from fastapi import FastAPI
@@ -12,11 +12,12 @@ from fastapi import FastAPI
 from serving.errors import ConfigurationError
 
 _BACKLOG = 2048
+_LOOK_EVERY_S = 0.02
 
 
 @asynccontextmanager
 async def http_server(
-    app: FastAPI, listener: socket.socket, *, stop_timeout_s: float
+    app: FastAPI, listener: socket.socket, *, stop_timeout_s: float, linger_s: float = 0.0
 ) -> AsyncIterator[None]:
     """Serve until the block ends; requests under way then get `stop_timeout_s` to finish.
 
@@ -24,6 +25,8 @@ async def http_server(
         app: What is served.
         listener: From `bind`.
         stop_timeout_s: In seconds.
+        linger_s: How long connections without a request are kept at the end, in seconds: closed at
+            once, they would fail a request that is on its way.
     """
     # No signal handlers and no log set-up of its own: both are the program's.
     config = uvicorn.Config(
@@ -47,7 +50,20 @@ async def http_server(
     finally:
         server.should_exit = True
         await ticking
+        await _last_requests(server, linger_s)
         await server.shutdown(sockets=[listener])
+
+
+async def _last_requests(server: uvicorn.Server, linger_s: float) -> None:
+    """Take no new connection, and let each that there is have one more answer, which ends it."""
+    for one in server.servers:
+        one.close()
+    state = server.server_state
+    state.default_headers = [*state.default_headers, (b"connection", b"close")]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(linger_s):
+            while state.connections:  # noqa: ASYNC110 - uvicorn tells nobody when one ends
+                await asyncio.sleep(_LOOK_EVERY_S)
 
 
 def bind(host: str, port: int, setting: str) -> socket.socket:

@@ -26,6 +26,9 @@ from serving.supervisor.connections import Connections, connected
 from serving.supervisor.own_metrics import metrics_server
 from serving.supervisor.wiring import Wiring
 
+# A camera of 5 frames a second sends its next within 200 ms.
+_LINGER_S = 0.5
+
 
 @asynccontextmanager
 async def gateway_process(wiring: Wiring) -> AsyncIterator[str]:
@@ -82,7 +85,7 @@ async def _listening(
             )
         )
         listener = socket.socket(fileno=wiring.listener)
-        await enter(http_server(http, listener, stop_timeout_s=patience_s))
+        await enter(http_server(http, listener, stop_timeout_s=patience_s, linger_s=_LINGER_S))
         async with _reported(readiness, health):
             try:
                 yield

@@ -1,15 +1,17 @@
 """Ports that are held, shared and inherited."""
 
+import asyncio
 import collections
 import socket
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from typing import Any
 
 import grpc
 import pytest
+from fastapi import FastAPI
 
 from serving.api.grpc_listening import bind_grpc
-from serving.api.listening import authority, bind, hold
+from serving.api.listening import authority, bind, hold, http_server
 from serving.errors import ConfigurationError
 
 
@@ -95,3 +97,58 @@ async def test_other_addresses_are_held_and_shared_alike(host: str) -> None:
 def test_an_ipv6_address_stands_in_brackets() -> None:
     assert authority("::1", 80) == "[::1]:80"
     assert authority("127.0.0.1", 80) == "127.0.0.1:80"
+
+
+class HttpConnection:
+    """A keep-alive connection, by hand: a client library would close or exchange it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    async def answer(self) -> bytes:
+        self._writer.write(b"GET /name HTTP/1.1\r\nhost: here\r\n\r\n")
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        await self._reader.readexactly(len(b'"me"'))
+        return head
+
+    async def rest(self) -> bytes:
+        left = await self._reader.read()
+        self._writer.close()
+        await self._writer.wait_closed()
+        return left
+
+
+async def until_refused(port: int) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionError:  # refused, or reset: it waited to be accepted
+                return
+            writer.close()
+            await writer.wait_closed()
+
+
+async def test_a_server_that_leaves_answers_what_comes_over_its_connections_first() -> None:
+    app = FastAPI()
+    app.get("/name")(lambda: "me")
+    listener = bind("127.0.0.1", 0, "http_port")
+    port = listener.getsockname()[1]
+    async with AsyncExitStack() as serving:
+        await serving.enter_async_context(
+            http_server(app, listener, stop_timeout_s=5, linger_s=600)
+        )
+        idle, fresh = [
+            HttpConnection(*await asyncio.open_connection("127.0.0.1", port)) for _ in range(2)
+        ]
+        first = await idle.answer()
+
+        leaving = asyncio.create_task(serving.aclose())
+        await until_refused(port)
+        last = [await connection.answer() for connection in (idle, fresh)]
+        async with asyncio.timeout(30):  # far below what it may linger: nobody is left
+            await leaving
+
+    assert b"connection: close" not in first
+    assert all(b"200 OK" in head and b"connection: close" in head for head in last)
+    assert [await connection.rest() for connection in (idle, fresh)] == [b"", b""]
