@@ -10,7 +10,7 @@ from rich.console import Console
 
 
 def _addresses(given: str) -> str:
-    from serving.client_lines import split
+    from serving.client.lines import split
 
     try:
         return ",".join(split(given))

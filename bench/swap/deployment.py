@@ -15,8 +15,7 @@ from bench.swap.archives import MODEL, VERSIONS, Material
 from bench.swap.load import DEADLINE_S, Ask
 from proto.wire.v1 import detection_pb2 as wire
 from serving.admin_client import AdminError
-from serving.client import AsyncDetectClient
-from serving.http_client import HttpDetectClient
+from serving.client import AsyncDetectClient, HttpDetectClient
 from understudy.demo.stack import Stack, serving
 
 ROUTE = "/routes/default"

@@ -7,8 +7,7 @@ from functools import partial
 import pytest
 
 from proto.wire.v1 import detection_pb2
-from serving.client import AsyncDetectClient
-from serving.http_client import HttpDetectClient
+from serving.client import AsyncDetectClient, HttpDetectClient
 from understudy.demo.figures import variant_of
 from understudy.demo.fleet import Ask, Fleet, Outcome, Sent
 

@@ -10,8 +10,7 @@ from functools import partial
 import psutil
 
 from distill_jobs.progress import Reporter
-from serving.client import AsyncDetectClient
-from serving.http_client import HttpDetectClient
+from serving.client import AsyncDetectClient, HttpDetectClient
 from understudy.demo.cast import route
 from understudy.demo.fleet import Ask, Fleet, Sent
 from understudy.demo.stack import Stack

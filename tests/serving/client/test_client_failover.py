@@ -14,8 +14,12 @@ from stream_server import Answering, Keys, Served, camera, serving_streams
 from proto.wire.v1 import detection_pb2 as wire
 from serving.api.http import create_http
 from serving.api.listening import bind, http_server
-from serving.blocking_http_client import BlockingHttpDetectClient
-from serving.client import AsyncDetectClient, DetectClient
+from serving.client import (
+    AsyncDetectClient,
+    BlockingHttpDetectClient,
+    DetectClient,
+    HttpDetectClient,
+)
 from serving.dataplane.frames import FrameLimits
 from serving.dataplane.gateway import Gateway
 from serving.errors import (
@@ -29,7 +33,6 @@ from serving.errors import (
     UnderstudyError,
     WorkerFailed,
 )
-from serving.http_client import HttpDetectClient
 from serving.keys import Authenticator
 from serving.metrics import Metrics
 

@@ -1,7 +1,7 @@
 import pytest
 
-from serving.client_lines import Lines, split
-from serving.client_retries import Attempts, Reconnects, RetryBudget
+from serving.client.lines import Lines, split
+from serving.client.retries import Attempts, Reconnects, RetryBudget
 from serving.errors import (
     BackendUnavailable,
     BadImage,

@@ -7,7 +7,7 @@ import orjson
 from google.protobuf import json_format
 
 from proto.wire.v1 import detection_pb2 as wire
-from serving.client_errors import rebuilt
+from serving.client.errors import rebuilt
 from serving.errors import BackendUnavailable, ErrorInfo, UnderstudyError, UpstreamError
 
 PATH = "/v1/detect"

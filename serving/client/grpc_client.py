@@ -6,7 +6,7 @@
 
 Every failure is one of `serving.errors`. What a gateway, a worker or the network lost is asked
 again, at another address or on another connection, until the deadline; so is what was refused as
-too much, after the time that the server names. See `serving.client_retries`.
+too much, after the time that the server names. See `serving.client.retries`.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from typing import Self
 import grpc
 
 from proto.wire.v1 import detection_pb2 as wire
-from serving.client_lines import Line, Lines, split
-from serving.client_live import LiveStream, Reconnecting
-from serving.client_retries import Attempts, RetryBudget
-from serving.client_wire import (
+from serving.client.lines import Line, Lines, split
+from serving.client.live import LiveStream, Reconnecting
+from serving.client.retries import Attempts, RetryBudget
+from serving.client.wire import (
     failure,
     metadata_of,
     open_async_channel,

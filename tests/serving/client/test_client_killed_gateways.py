@@ -10,9 +10,12 @@ import pytest
 from deployment import Deployment, deployed
 
 from proto.wire.v1 import detection_pb2 as wire
-from serving.blocking_http_client import BlockingHttpDetectClient
-from serving.client import AsyncDetectClient, DetectClient
-from serving.http_client import HttpDetectClient
+from serving.client import (
+    AsyncDetectClient,
+    BlockingHttpDetectClient,
+    DetectClient,
+    HttpDetectClient,
+)
 
 pytestmark = pytest.mark.slow
 

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.wire.v1 import detection_pb2 as wire
-from serving.client_backlog import Backlog
+from serving.client.backlog import Backlog
 
 
 def request(number: int) -> wire.DetectRequest:

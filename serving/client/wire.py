@@ -7,9 +7,9 @@ import grpc
 
 from proto.wire.v1 import detection_pb2 as wire
 from proto.wire.v1 import detection_pb2_grpc
-from serving.client_errors import rebuilt
-from serving.client_lines import Line, Lines
-from serving.client_retries import is_down, is_lost
+from serving.client.errors import rebuilt
+from serving.client.lines import Line, Lines
+from serving.client.retries import is_down, is_lost
 from serving.errors import (
     BackendUnavailable,
     DeadlineExceeded,

@@ -8,10 +8,18 @@ from typing import Self
 import aiohttp
 
 from proto.wire.v1 import detection_pb2 as wire
-from serving.client_lines import Line, Lines, split
-from serving.client_retries import Attempts, RetryBudget, is_down, is_lost
+from serving.client.http_calls import (
+    PATH,
+    PATIENCE_S,
+    error_of,
+    headers,
+    key_headers,
+    query,
+    response_of,
+)
+from serving.client.lines import Line, Lines, split
+from serving.client.retries import Attempts, RetryBudget, is_down, is_lost
 from serving.errors import BackendUnavailable, DeadlineExceeded, UnderstudyError
-from serving.http_calls import PATH, PATIENCE_S, error_of, headers, key_headers, query, response_of
 
 
 class HttpDetectClient:

@@ -4,8 +4,8 @@ import pytest
 from deployment import Deployment
 
 from proto.wire.v1 import detection_pb2 as wire
-from serving.client import AsyncDetectClient, DetectClient
-from serving.client_errors import rebuilt
+from serving.client import AsyncDetectClient, DetectClient, HttpDetectClient
+from serving.client.errors import rebuilt
 from serving.errors import (
     BackendUnavailable,
     BadImage,
@@ -17,7 +17,6 @@ from serving.errors import (
     Unauthenticated,
     UnderstudyError,
 )
-from serving.http_client import HttpDetectClient
 
 NOBODY = "127.0.0.1:1"
 

@@ -1,7 +1,7 @@
 import pytest
 
+from serving.client.http_calls import error_of, response_of
 from serving.errors import Overloaded, UpstreamError
-from serving.http_calls import error_of, response_of
 
 
 def test_fields_that_a_newer_server_added_are_passed_over() -> None:

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 import grpc
 
 from proto.wire.v1 import detection_pb2 as wire
-from serving.client_backlog import Backlog
-from serving.client_lines import Line, Lines
-from serving.client_retries import Reconnects
-from serving.client_wire import Metadata, failure, stub
+from serving.client.backlog import Backlog
+from serving.client.lines import Line, Lines
+from serving.client.retries import Reconnects
+from serving.client.wire import Metadata, failure, stub
 from serving.errors import BackendUnavailable, UnderstudyError
 
 # Told why, and after how many seconds, a stream connects again.
