@@ -1,19 +1,13 @@
 """By simulation: rollouts within their limits are seldom rolled back, planted faults soon are.
 
-`bench/rollout_power.py` is the simulation, and as a program its fuller version.
+`bench/rollout_power` is the simulation, and as a program its fuller version.
 """
 
 import pytest
 
-from bench.rollout_power import (
-    AT_THE_LIMITS,
-    EQUAL,
-    FAULTS,
-    frames_rule,
-    peeking_rule,
-    serving_rule,
-    simulate,
-)
+from bench.rollout_power.fleet import AT_THE_LIMITS, EQUAL, FAULTS
+from bench.rollout_power.rules import frames_rule, peeking_rule, serving_rule
+from bench.rollout_power.simulation import simulate
 
 pytestmark = pytest.mark.slow
 

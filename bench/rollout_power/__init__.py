@@ -1,0 +1,1 @@
+"""How often rollouts are rolled back, by simulation."""
