@@ -3,9 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.metrics import MetricWrapperBase
 
+from serving.arm_labels import RELEASE
 from serving.store.values import ReleaseKey
-
-_RELEASE = ("model", "version")
 
 
 class FaultMetrics:
@@ -31,19 +30,19 @@ class FaultMetrics:
         self.breaker_state = Gauge(
             "understudy_breaker_state",
             "0 closed, 1 half open, 2 open: nothing is sent",
-            ("backend", *_RELEASE),
+            ("backend", *RELEASE),
             registry=registry,
         )
         self.retries = Counter(
             "understudy_retries",
             "Frames sent once more, by what went wrong before",
-            (*_RELEASE, "reason"),
+            (*RELEASE, "reason"),
             registry=registry,
         )
         self.expired = Counter(
-            "understudy_expired",
+            "understudy_expired_frames",
             "Frames dropped because their deadline had passed, by where: gateway or worker",
-            (*_RELEASE, "where"),
+            (*RELEASE, "where"),
             registry=registry,
         )
         self.windows_dropped = Counter(

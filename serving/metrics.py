@@ -1,30 +1,29 @@
 """What Prometheus reads; a registry for each app, so that two in one process do not mix."""
 
-import platform
 from collections.abc import Iterable
-from importlib.metadata import version
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
-    Info,
     generate_latest,
 )
 from prometheus_client.metrics import MetricWrapperBase
 
+from serving.arm_labels import ARM, RELEASE, ArmLabels
+from serving.build_metrics import show_build
+from serving.detection_metrics import DetectionMetrics
 from serving.errors import describe
 from serving.fault_metrics import FaultMetrics
 from serving.shadow_metrics import ShadowMetrics
-from serving.store.values import ReleaseKey, Route
+from serving.store.values import MAX_WEIGHT, ReleaseKey, Route
 
 _SECONDS = (
     *(0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075),
     *(0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
 _BATCH = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256)
-_RELEASE = ("model", "version")
 
 
 def code_of(error: BaseException | None) -> str:
@@ -42,27 +41,27 @@ class Metrics:
         self.request_seconds = Histogram(
             "understudy_request_seconds",
             "From a checked frame to its answer, waiting included",
-            ("route", "arm", *_RELEASE, "code"),
+            (*ARM, "code"),
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.queue_seconds = self._release_histogram(
+        self.queue_seconds = self._arm_histogram(
             "understudy_queue_seconds", "Waiting in the gateway for a place at the release"
         )
-        self.upstream_seconds = self._release_histogram(
+        self.upstream_seconds = self._arm_histogram(
             "understudy_upstream_seconds", "The whole call to the worker"
         )
         self.stage_seconds = Histogram(
             "understudy_worker_stage_seconds",
             "A worker's own time by stage",
-            (*_RELEASE, "stage"),
+            (*ARM, "stage"),
             buckets=_SECONDS,
             registry=self.registry,
         )
         self.batch_size = Histogram(
             "understudy_worker_batch_size",
             "Frames in the batch that answered",
-            _RELEASE,
+            ARM,
             buckets=_BATCH,
             registry=self.registry,
         )
@@ -81,19 +80,19 @@ class Metrics:
         self.variant_answers = Counter(
             "understudy_variant_answers",
             "Answers by the variant of the card that gave them",
-            ("route", "arm", *_RELEASE, "variant"),
+            (*ARM, "variant"),
             registry=self.registry,
         )
         self.in_flight = Gauge(
             "understudy_in_flight",
             "Frames that wait for a release or are being answered by it",
-            _RELEASE,
+            RELEASE,
             registry=self.registry,
         )
         self.route_weight = Gauge(
-            "understudy_route_weight_percent",
-            "Share of the keys that an arm answers",
-            ("route", "arm", *_RELEASE),
+            "understudy_route_weight_ratio",
+            "Share of the keys that an arm answers, 0 to 1",
+            ARM,
             registry=self.registry,
         )
         self.route_revision = Gauge(
@@ -101,12 +100,11 @@ class Metrics:
         )
         self.faults = FaultMetrics(self.registry)
         self.shadow = ShadowMetrics(self.registry)
-        Info("understudy_build", "This build", registry=self.registry).info(
-            {"version": version("understudy"), "python": platform.python_version()}
-        )
+        self.detections = DetectionMetrics(self.registry)
+        show_build(self.registry)
 
-    def _release_histogram(self, name: str, text: str) -> Histogram:
-        return Histogram(name, text, _RELEASE, buckets=_SECONDS, registry=self.registry)
+    def _arm_histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(name, text, ARM, buckets=_SECONDS, registry=self.registry)
 
     def show_routes(self, revision: int, routes: Iterable[Route]) -> None:
         """Show the arms of the routes as they are now, and no others."""
@@ -114,33 +112,18 @@ class Metrics:
         self.route_weight.clear()
         for route in routes:
             for arm in route.arms:
-                labels = (route.name, arm.name, arm.release.model, arm.release.version)
-                self.route_weight.labels(*labels).set(arm.weight)
+                labels = ArmLabels.of(route.name, arm.name, arm.release)
+                self.route_weight.labels(*labels).set(arm.weight / MAX_WEIGHT)
 
-    def count_request(
-        self, route: str, arm: str, key: ReleaseKey, code: str, seconds: float
-    ) -> None:
+    def count_request(self, arm: ArmLabels, code: str, seconds: float) -> None:
         """Count a frame's end at an arm.
 
         Args:
-            route: Its name.
             arm: Who answered, or failed to.
-            key: The arm's release.
             code: What it ended in; "ok" is an answer.
             seconds: From the checked frame to its end.
         """
-        self.request_seconds.labels(route, arm, key.model, key.version, code).observe(seconds)
-
-    def count_variant(self, route: str, arm: str, key: ReleaseKey, variant: str) -> None:
-        """Count an answer of one of the card's variants.
-
-        Args:
-            route: Its name.
-            arm: Who answered.
-            key: The arm's release.
-            variant: As the worker says.
-        """
-        self.variant_answers.labels(route, arm, key.model, key.version, variant).inc()
+        self.request_seconds.labels(*arm, code).observe(seconds)
 
     def count_answer(self, api: str, error: BaseException | None) -> None:
         """Count one answer.
@@ -151,26 +134,37 @@ class Metrics:
         """
         self.answers.labels(api, code_of(error)).inc()
 
-    def show_reply(
-        self, key: ReleaseKey, *, upstream_s: float, batch: int, stages_ms: dict[str, float]
+    def count_reply(
+        self,
+        arm: ArmLabels,
+        *,
+        variant: str,
+        queue_s: float,
+        upstream_s: float,
+        batch: int,
+        stages_ms: dict[str, float],
     ) -> None:
-        """Count a worker's reply.
+        """Count a worker's reply that became an answer.
 
         Args:
-            key: Who answered.
+            arm: Who answered.
+            variant: Of the card, as the worker says.
+            queue_s: Waiting for a place, in seconds.
             upstream_s: The whole call, in seconds.
             batch: Frames in the batch.
             stages_ms: The worker's times by stage, in milliseconds.
         """
-        labels = (key.model, key.version)
-        self.upstream_seconds.labels(*labels).observe(upstream_s)
-        self.batch_size.labels(*labels).observe(batch)
+        self.variant_answers.labels(*arm, variant).inc()
+        self.queue_seconds.labels(*arm).observe(queue_s)
+        self.upstream_seconds.labels(*arm).observe(upstream_s)
+        self.batch_size.labels(*arm).observe(batch)
         for stage, taken_ms in stages_ms.items():
-            self.stage_seconds.labels(*labels, stage).observe(taken_ms / 1000)
+            self.stage_seconds.labels(*arm, stage).observe(taken_ms / 1000)
 
     def forget(self, key: ReleaseKey) -> None:
         """Remove every series of a release."""
         self.shadow.forget(key)
+        self.detections.forget(key)
         labels = {"model": key.model, "version": key.version}
         for metric in self._by_release():
             metric.remove_by_labels(labels)

@@ -56,7 +56,7 @@ class Comparison:
 
         Labels from other thresholds would teach boxes that nobody believes, or leave some out.
         """
-        return self.frame.min_score is None and self.frame.max_detections is None
+        return not self.frame.has_own_thresholds
 
     def disagreement(self, reply: WorkerReply, agreement: AgreementSums) -> Disagreement:
         """Return what a harvest is offered."""

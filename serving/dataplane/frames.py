@@ -45,6 +45,11 @@ class Frame:
     route: str
     arm: str
 
+    @property
+    def has_own_thresholds(self) -> bool:
+        """Whether the answer is not at the card's: it tells of who asked, not of what was seen."""
+        return self.min_score is not None or self.max_detections is not None
+
 
 def check(request: wire.DetectRequest, limits: FrameLimits) -> Frame:
     """Return the request's frame.

@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 import structlog
 
+from serving.arm_labels import ArmLabels
 from serving.dataplane.admission import Lane
 from serving.dataplane.comparison import Comparison
 from serving.dataplane.deadline import Deadline
@@ -29,10 +30,12 @@ from serving.dataplane.route_table import RouteTable
 from serving.dataplane.upstream import Upstream
 from serving.dataplane.worker_calls import Returned
 from serving.errors import UnderstudyError, describe
+from serving.logs.frame_note import note_arm
 from serving.shadow_metrics import ShadowMetrics
 from serving.store.observations import AgreementSums
 from serving.store.values import Arm, Route
 from serving.torchserve.inference import WorkerReply
+from serving.tracing.tracing import Tracing, Untraced
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +70,7 @@ class Shadow:
         harvest: Where frames go on which the arms disagree; None: nowhere.
         limits: Of this gateway.
         seed: Of the draw; None: another each time.
+        tracing: Is told of each comparison.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Shadow:
         harvest: Harvest | None = None,
         limits: ShadowLimits | None = None,
         seed: int | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._upstream = upstream
         self._in_flight = in_flight
@@ -89,6 +94,7 @@ class Shadow:
         self._harvest = harvest
         self._limits = limits or ShadowLimits()
         self._draw = np.random.default_rng(seed)
+        self._tracing = tracing or Untraced()
         self._under_way: set[asyncio.Task[float]] = set()
         self._image_bytes = 0
         self._closed = False
@@ -156,9 +162,11 @@ class Shadow:
     async def _compare(self, one: Comparison) -> float:
         """Ask the shadow arm and tell how it agrees; returns the seconds it took."""
         deadline = Deadline.after(self._limits.timeout_s)
-        # Returns when the worker has answered, be it after the deadline: until then the frame
-        # keeps its place.
-        returned = await self._upstream.predict(one.release, one.frame, deadline)
+        note_arm(one.arm, one.release.key)
+        with self._tracing.shadow(one.arm, one.release.key):
+            # Returns when the worker has answered, be it after the deadline: until then the frame
+            # keeps its place.
+            returned = await self._upstream.predict(one.release, one.frame, deadline)
         self._tell(one, returned, await one.agreement(returned.reply))
         return returned.upstream_s
 
@@ -188,14 +196,14 @@ class Shadow:
         )
 
     def _tell(self, one: Comparison, returned: Returned, sums: AgreementSums) -> None:
-        key, primary = one.release.key, one.primary.release.key
         self._count(one, "compared")
-        self._metrics.show_agreement(one.route, key, primary, sums, one.release.class_names)
+        primary = one.primary.release.key
+        self._metrics.show_agreement(_labels(one), primary, sums, one.release.class_names)
         self._recorder.compared(
             route=one.route,
             revision=one.revision,
             arm=one.arm,
-            release=key,
+            release=one.release.key,
             camera_id=one.frame.camera_id,
             agreement=sums,
             latency_s=returned.upstream_s,
@@ -204,4 +212,8 @@ class Shadow:
             self._harvest.offer(one.disagreement(returned.reply, sums))
 
     def _count(self, one: Comparison, outcome: str) -> None:
-        self._metrics.count_frame(one.route, one.arm, one.release.key, outcome)
+        self._metrics.count_frame(_labels(one), outcome)
+
+
+def _labels(one: Comparison) -> ArmLabels:
+    return ArmLabels.of(one.route, one.arm, one.release.key)

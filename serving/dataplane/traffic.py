@@ -1,5 +1,6 @@
 """Tells metrics and recorder how each frame ended."""
 
+from serving.arm_labels import ArmLabels
 from serving.dataplane.frames import Frame
 from serving.dataplane.parts import Part
 from serving.dataplane.recorder import Recorder
@@ -21,12 +22,12 @@ class Traffic:
 
     def answered(self, part: Part, frame: Frame, sent: Sent, total_s: float) -> None:
         """Count an answer, `total_s` seconds after its frame was checked."""
-        key, reply = part.release.key, sent.returned.reply
+        arm, reply = _labels(part), sent.returned.reply
         self._end(part, frame, "ok", total_s)
-        self._metrics.queue_seconds.labels(key.model, key.version).observe(sent.queue_s)
-        self._metrics.count_variant(part.route.name, part.arm.name, key, reply.variant)
-        self._metrics.show_reply(
-            key,
+        self._metrics.count_reply(
+            arm,
+            variant=reply.variant,
+            queue_s=sent.queue_s,
             upstream_s=sent.returned.upstream_s,
             batch=reply.batch,
             stages_ms={
@@ -36,21 +37,28 @@ class Traffic:
                 "postprocess": reply.postprocess_ms,
             },
         )
+        if frame.has_own_thresholds:
+            return
+        names = part.release.class_names
+        self._metrics.detections.count(arm, names, reply.class_ids, reply.scores)
 
     def failed(self, part: Part, frame: Frame, error: BaseException, total_s: float) -> None:
         """Count an end without detections, `total_s` seconds after the frame was checked."""
         self._end(part, frame, code_of(error), total_s)
 
     def _end(self, part: Part, frame: Frame, code: str, total_s: float) -> None:
-        key = part.release.key
-        self._metrics.count_request(part.route.name, part.arm.name, key, code, total_s)
+        self._metrics.count_request(_labels(part), code, total_s)
         self._recorder.answered(
             route=part.route.name,
             revision=part.revision,
             arm=part.arm.name,
-            release=key,
+            release=part.release.key,
             kind=part.kind,
             camera_id=frame.camera_id,
             code=code,
             latency_s=total_s if code == "ok" else None,
         )
+
+
+def _labels(part: Part) -> ArmLabels:
+    return ArmLabels.of(part.route.name, part.arm.name, part.release.key)

@@ -2,22 +2,35 @@ import asyncio
 
 import pytest
 
+from serving.arm_labels import ArmLabels
 from serving.errors import Overloaded
 from serving.metrics import Metrics, code_of
 from serving.store.values import Arm, ReleaseKey, Route
 
 OLD, NEW = ReleaseKey(model="yolo", version="1.0"), ReleaseKey(model="yolo", version="2.0")
+MAIN = ArmLabels.of("default", "main", OLD)
 
 
 def fill(metrics: Metrics, key: ReleaseKey) -> None:
-    metrics.count_request("default", "main", key, "ok", 0.02)
-    metrics.count_variant("default", "main", key, "openvino-int8")
+    arm = ArmLabels.of("default", "main", key)
+    metrics.count_request(arm, "ok", 0.02)
+    answer(metrics, arm, "openvino-int8")
+    metrics.detections.count(arm, ("cell", "plate"), (0, 1, 1), (0.9, 0.5, 0.3))
     metrics.faults.count_retry(key, "worker_died")
     metrics.faults.count_expired(key, "gateway")
     metrics.faults.breaker_state.labels("backend-1", key.model, key.version).set(2)
     metrics.in_flight.labels(key.model, key.version).set(1)
-    metrics.queue_seconds.labels(key.model, key.version).observe(0.01)
-    metrics.show_reply(key, upstream_s=0.02, batch=4, stages_ms={"inference": 12.0})
+
+
+def answer(metrics: Metrics, arm: ArmLabels, variant: str) -> None:
+    metrics.count_reply(
+        arm,
+        variant=variant,
+        queue_s=0.01,
+        upstream_s=0.02,
+        batch=4,
+        stages_ms={"inference": 12.0},
+    )
 
 
 def test_two_in_one_process_do_not_mix() -> None:
@@ -45,7 +58,7 @@ def test_milliseconds_become_seconds() -> None:
 
     fill(metrics, OLD)
 
-    labels = {"model": "yolo", "version": "1.0", "stage": "inference"}
+    labels = MAIN._asdict() | {"stage": "inference"}
     name = "understudy_worker_stage_seconds_sum"
     assert metrics.registry.get_sample_value(name, labels) == pytest.approx(0.012)
 
@@ -54,12 +67,11 @@ def test_answers_are_counted_by_the_variant_that_gave_them() -> None:
     metrics = Metrics()
 
     for variant in ("openvino-int8", "onnxruntime-fp32", "openvino-int8"):
-        metrics.count_variant("default", "main", OLD, variant)
+        answer(metrics, MAIN, variant)
 
-    labels = {"route": "default", "arm": "main", "model": "yolo", "version": "1.0"}
     counts = {
         variant: metrics.registry.get_sample_value(
-            "understudy_variant_answers_total", labels | {"variant": variant}
+            "understudy_variant_answers_total", MAIN._asdict() | {"variant": variant}
         )
         for variant in ("openvino-int8", "onnxruntime-fp32")
     }
@@ -87,7 +99,7 @@ def test_the_routes_shown_are_the_present_ones() -> None:
     text = metrics.text().decode()
     weights = [line for line in text.splitlines() if line.startswith("understudy_route_weight")]
     assert len(weights) == 1
-    assert 'version="2.0"} 100.0' in weights[0]
+    assert 'version="2.0"} 1.0' in weights[0]
     assert "understudy_route_revision 2.0" in text
 
 
@@ -104,5 +116,5 @@ def test_no_series_has_a_label_for_cameras_or_keys() -> None:
     }
 
     allowed = {"route", "arm", "model", "version", "code", "api", "stage", "le", "python"}
-    allowed |= {"backend", "reason", "variant", "where"}
+    allowed |= {"backend", "reason", "variant", "where", "class"}
     assert labels <= allowed

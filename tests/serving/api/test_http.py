@@ -249,11 +249,13 @@ def test_metrics_tell_of_arms_and_codes_and_of_no_camera(served: Deployment, ima
     assert f"understudy_request_seconds_count{{{student.format('ok')}}}" in text
     assert f"understudy_request_seconds_count{{{student.format('bad_image')}}}" in text
     assert 'understudy_answers_total{api="http",code="ok"}' in text
-    assert 'understudy_worker_stage_seconds_count{model="student",stage="inference"' in text
+    inference = 'model="student",route="default",stage="inference",version="1.0"'
+    assert f'understudy_worker_stage_seconds_count{{arm="student",{inference}}}' in text
+    assert 'understudy_detections_total{arm="student",class="cell",model="student"' in text
     assert 'understudy_in_flight{model="student",version="1.0"} 0.0' in text
     assert (
-        'understudy_route_weight_percent{arm="student",model="student",route="default",'
-        'version="1.0"} 50.0' in text
+        'understudy_route_weight_ratio{arm="student",model="student",route="default",'
+        'version="1.0"} 0.5' in text
     )
     assert 'understudy_build_info{python="3.' in text
     assert "a-camera-nobody-else-is" not in text

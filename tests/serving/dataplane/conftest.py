@@ -79,8 +79,14 @@ class Stage:
         return int(self._sample("understudy_upstream_seconds_count", key))
 
     def _sample(self, name: str, key: ReleaseKey) -> float:
-        labels = {"model": key.model, "version": key.version}
-        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+        """Return a release's value, over all arms that name it."""
+        return sum(
+            sample.value
+            for family in self.metrics.registry.collect()
+            for sample in family.samples
+            if sample.name == name
+            and (sample.labels["model"], sample.labels["version"]) == (key.model, key.version)
+        )
 
     async def detect(self, image: bytes, call: Call | None = None) -> wire.DetectResponse:
         """Send one frame."""
