@@ -1,9 +1,10 @@
 """What serving and the workers of one machine tell each other about a card, in a private folder.
 
-`pin-CARD` names the variant that a deployment asked for: serving writes it. `fault-CARD` says why a
-worker did not load: the worker writes it. `choice-KEY.json` remembers which variant was found the
-fastest, for one card on one machine: a hint, that only ever picks among what may be chosen anyway.
-CARD is the SHA-256 of card.json, which holds the digests of all other parts.
+`pin-CARD` names the variant that a deployment asked for, `threads-CARD` the threads of a run, and
+`workers-CARD` says how many workers of it share the machine: serving writes them. `fault-CARD` says
+why a worker did not load: the worker writes it. `choice-KEY.json` remembers which variant was found
+the fastest, for one card on one machine: a hint, that only ever picks among what may be chosen
+anyway. CARD is the SHA-256 of card.json, which holds the digests of all other parts.
 """
 
 import fcntl
@@ -86,10 +87,23 @@ class ChoiceMemory:
 
     def pinned(self, card: str) -> str | None:
         """Return the variant that this deployment of a card asks for; None: any."""
-        try:
-            return (self._folder / f"pin-{card}").read_text(encoding="utf-8").strip() or None
-        except FileNotFoundError:
-            return None
+        return self._asked(f"pin-{card}")
+
+    def threads(self, card: str) -> int | None:
+        """Return how many threads a run of this deployment is to use; None: it does not say.
+
+        Raises:
+            BadSetting: It says something that is no such number.
+        """
+        return self._count(f"threads-{card}")
+
+    def workers(self, card: str) -> int | None:
+        """Return how many workers of this deployment share the machine; None: it does not say.
+
+        Raises:
+            BadSetting: It says something that is no such number.
+        """
+        return self._count(f"workers-{card}")
 
     def tell_fault(self, card: str, message: str) -> None:
         """Write down why a worker does not load, for whoever deploys."""
@@ -127,6 +141,20 @@ class ChoiceMemory:
         with (self._folder / f"lock-{card}").open("a") as lock:
             _lock(lock.fileno(), timeout_s)
             yield
+
+    def _count(self, name: str) -> int | None:
+        text = self._asked(name)
+        if text is None:
+            return None
+        if not text.isdecimal() or int(text) < 1:
+            raise BadSetting(f"{self._folder / name}: must be a whole number above 0, got {text!r}")
+        return int(text)
+
+    def _asked(self, name: str) -> str | None:
+        try:
+            return (self._folder / name).read_text(encoding="utf-8").strip() or None
+        except FileNotFoundError:
+            return None
 
     def _write(self, name: str, text: str) -> None:
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from handlers.choice_memory import ChoiceMemory, card_digest
 from handlers.choosing import Chooser, Wishes
-from handlers.errors import BadSetting, HandlerError
+from handlers.errors import HandlerError
 from handlers.messages import (
     CONTENT_TYPE,
     Context,
@@ -19,6 +19,7 @@ from handlers.messages import (
     write_error,
 )
 from handlers.pipeline import BadFrame, Detections, Frame, Pipeline
+from handlers.threads import threads_of
 from handlers.trials_apart import try_apart
 
 
@@ -27,12 +28,13 @@ class DetectionHandler:
 
     The environment chooses: UNDERSTUDY_VARIANT one of the card's variants (default: "auto", the
     fastest here that answers the golden frames rightly), UNDERSTUDY_THREADS the CPU threads of a
-    run (default: the runtime's own choice), UNDERSTUDY_CHOICES a private folder where that choice
-    is remembered and where a deployment may ask for another.
+    run (default: the runtime's own choice, or a share of the cores), UNDERSTUDY_CHOICES a private
+    folder where that choice is remembered and where a deployment may ask for others of both.
     """
 
     _pipeline: Pipeline
     _variant: str
+    _threads: int | None
 
     def initialize(self, context: Context) -> None:
         """Load the archive that TorchServe has extracted, and run it once.
@@ -42,17 +44,19 @@ class DetectionHandler:
         """
         properties = context.system_properties
         folder = Path(properties["model_dir"])
-        memory = _memory()
+        card, memory = card_digest(folder), _memory()
         variant = os.environ.get("UNDERSTUDY_VARIANT") or None
         try:
-            wishes = Wishes(variant, _threads(), properties.get("gpu_id"), memory, try_apart)
+            threads = threads_of(card, memory)
+            wishes = Wishes(variant, threads, properties.get("gpu_id"), memory, try_apart)
             chosen = Chooser(folder, wishes).choose()
             chosen.pipeline.warm_up(properties.get("batch_size") or 1)
         except HandlerError as error:
             if memory is not None:
-                memory.tell_fault(card_digest(folder), error.message)
+                memory.tell_fault(card, error.message)
             raise
         self._pipeline, self._variant = chosen.pipeline, chosen.variant.name
+        self._threads = threads
 
     def handle(self, data: Sequence[Mapping[str, object]], context: Context) -> list[bytes]:
         """Answer a batch.
@@ -75,7 +79,9 @@ class DetectionHandler:
                 context.set_response_status(code=code, phrase=phrase, idx=place)
                 replies.append(write_error(answer))
             else:
-                reply = write_detections(answer, variant=self._variant, batch_size=len(data))
+                reply = write_detections(
+                    answer, variant=self._variant, threads=self._threads, batch_size=len(data)
+                )
                 replies.append(reply)
         return replies
 
@@ -99,12 +105,3 @@ def _read(item: Mapping[str, object], headers: Mapping[str, object]) -> Frame | 
 def _memory() -> ChoiceMemory | None:
     folder = os.environ.get("UNDERSTUDY_CHOICES", "")
     return ChoiceMemory(Path(folder)) if folder else None
-
-
-def _threads() -> int | None:
-    text = os.environ.get("UNDERSTUDY_THREADS", "")
-    if not text:
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise BadSetting(f"UNDERSTUDY_THREADS: must be a whole number above 0, got {text!r}")
-    return int(text)

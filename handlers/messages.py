@@ -74,7 +74,9 @@ def read_item(item: Mapping[str, object], headers: Mapping[str, object]) -> Fram
     )
 
 
-def write_detections(found: Detections, *, variant: str, batch_size: int) -> bytes:
+def write_detections(
+    found: Detections, *, variant: str, threads: int | None = None, batch_size: int
+) -> bytes:
     """Return the reply to a good frame.
 
     Boxes are flat (x1, y1, x2, y2, x1...) in pixels of the upright original, to a hundredth; scores
@@ -83,6 +85,7 @@ def write_detections(found: Detections, *, variant: str, batch_size: int) -> byt
     Args:
         found: The detections.
         variant: Who found them.
+        threads: That a run may use; None: as many as the engine likes.
         batch_size: How many frames arrived together.
     """
     return _json(
@@ -94,6 +97,7 @@ def write_detections(found: Detections, *, variant: str, batch_size: int) -> byt
             "scores": np.round(found.scores.astype(np.float64), 5).tolist(),
             "classes": found.class_ids.tolist(),
             "variant": variant,
+            "threads": threads,
             "ms": {
                 "decode": round(found.decode_ms, 3),
                 "preprocess": round(found.preprocess_ms, 3),

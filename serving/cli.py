@@ -7,23 +7,45 @@ import typer
 from rich.console import Console
 
 from serving import cli_tables
-from serving.admin_client import DEFAULT_URL
+from serving.admin_client import DEFAULT_URL, AdminClient
 from serving.admin_session import Url, admin_session, present_route
+from serving.deploy_settings import DeployOptions, DeploySettings
+from serving.errors import ConfigurationError
 from serving.key_cli import key_app
+from serving.machine import Machine
 from serving.route_cli import route_app
+from serving.telling import tell_error
 from serving.traffic_hint import traffic_hint
 
 __all__ = ["deploy", "key_app", "route_app"]
 
 
-def deploy(
+def deploy(  # noqa: PLR0917 - Typer reads the options from the parameters
     archive: Annotated[Path, typer.Argument(help="NAME-VERSION.mar in the server's model store.")],
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
-    batch_size: Annotated[int, typer.Option(min=1, max=256, help="Largest batch.")] = 8,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Worker processes. [1]")
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Of a run of the model. [workers share the cores]"),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Largest batch. [8]")
+    ] = None,
+    batch_delay_ms: Annotated[
+        int | None,
+        typer.Option(min=0, max=1000, help="How long a worker waits for a batch to fill. [0]"),
+    ] = None,
     variant: Annotated[
-        str,
-        typer.Option(help="One of the card's variants; auto: the fastest, as the workers find it."),
-    ] = "auto",
+        str | None,
+        typer.Option(
+            help="One of the card's variants; auto: the fastest, as the workers find it. [auto]"
+        ),
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="A file of `understudy tune` with all of these; an option wins."),
+    ] = None,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Verify an archive, load it and warm it up; it takes no traffic yet.
@@ -39,17 +61,45 @@ def deploy(
       understudy deploy model_store/teacher-1.0.mar --workers 2 --batch-size 4
 
       understudy deploy model_store/student-1.0.mar --variant openvino-int8
+
+      understudy deploy model_store/student-1.0.mar --settings student-1.0.deploy.yaml
     """
-    body = {"path": _for_server(archive), "workers": workers}
-    body |= {"batch_size": batch_size, "variant": variant}
+    given = {
+        "workers": workers,
+        "threads": threads,
+        "batch_size": batch_size,
+        "batch_delay_ms": batch_delay_ms,
+        "variant": variant,
+    }
+    read = _read(settings) if settings is not None else DeploySettings(deploy=DeployOptions())
+    options = read.deploy.model_dump() | {k: v for k, v in given.items() if v is not None}
     console = Console()
     with admin_session(url) as admin, console.status(f"loading and warming {archive.name} ..."):
-        release = admin.call("POST", "/releases", body)
+        release = admin.call("POST", "/releases", {"path": _for_server(archive)} | options)
         route = present_route(admin, "default")
+        doubts = read.doubts(release["release"], release["sha256"], _machine(admin, read))
     console.print(cli_tables.releases([release]))
+    for doubt in doubts:
+        console.print("[yellow]warning:[/yellow]", end=" ")
+        console.print(f"--settings: {doubt}", markup=False, highlight=False, soft_wrap=True)
     if release["state"] == "ready":
         hint = traffic_hint(release["release"], route)
         console.print(f"\n{hint}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _read(settings: Path) -> DeploySettings:
+    try:
+        return DeploySettings.read(settings)
+    except ConfigurationError as error:
+        tell_error(error.message)
+        raise typer.Exit(2) from error
+
+
+def _machine(admin: AdminClient, settings: DeploySettings) -> Machine | None:
+    """Return what the server runs on, where the settings are about a machine at all."""
+    if settings.machine is None:
+        return None
+    return Machine.model_validate(admin.call("GET", "/status")["machine"])
 
 
 def _for_server(archive: Path) -> str:

@@ -31,6 +31,7 @@ from serving.controlplane.controller import Controller
 from serving.controlplane.propagation import propagated
 from serving.errors import ReleaseNotFound, UnknownRoute
 from serving.keys import Authenticator
+from serving.machine import Machine
 from serving.store.store import Store
 from serving.store.values import ApiKey, ReleaseKey, RouteRevision, Scope
 
@@ -84,6 +85,8 @@ def _releases(controller: Controller, store: Store, operator: Caller) -> APIRout
             Path(wanted.path),
             workers=wanted.workers,
             batch_size=wanted.batch_size,
+            batch_delay_ms=wanted.batch_delay_ms,
+            threads=wanted.threads,
             variant=wanted.variant,
             who=caller.name,
         )
@@ -203,6 +206,7 @@ def _keys(store: Store, admin: Caller) -> APIRouter:
 
 def _status(controller: Controller, store: Store, operator: Caller) -> APIRouter:
     router = APIRouter(tags=["status"])
+    machine = Machine.here()
 
     @router.get("/status")
     async def status(_: Annotated[ApiKey, Depends(operator)]) -> StatusInfo:
@@ -215,6 +219,7 @@ def _status(controller: Controller, store: Store, operator: Caller) -> APIRouter
         return StatusInfo(
             revision=max((one.revision for one in routes.values()), default=0),
             leads=controller.leads,
+            machine=machine,
             routes=tuple(RouteInfo.of(one) for one in routes.values()),
             releases=tuple(ReleaseInfo.of(one) for one in await store.releases()),
             backends=tuple(

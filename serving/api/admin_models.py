@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serving.api.complaints import complaint
 from serving.errors import InvalidRoute
+from serving.machine import Machine
 from serving.store.values import (
     AUTO,
     MAX_WEIGHT,
@@ -42,6 +43,15 @@ class DeployRequest(Message):
     )
     workers: int = Field(default=1, ge=1, le=64, description="worker processes")
     batch_size: int = Field(default=8, ge=1, le=256, description="largest batch")
+    batch_delay_ms: int = Field(
+        default=0, ge=0, le=1000, description="how long a worker waits for a batch to fill"
+    )
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="of a run of the model; null: the workers of a machine share its cores",
+    )
     variant: str = Field(
         default=AUTO,
         min_length=1,
@@ -60,6 +70,8 @@ class ReleaseInfo(Message):
     reason: str
     workers: int
     batch_size: int
+    batch_delay_ms: int
+    threads: int | None = Field(description="of a run of the model; null: not asked for")
     variant: str = Field(description="which of the card's variants was asked for, or auto")
     quality_measured: bool
     class_names: tuple[str, ...]
@@ -255,6 +267,7 @@ class StatusInfo(Message):
     leads: bool = Field(description="whether this controller is the one that moves things")
     routes: tuple[RouteInfo, ...]
     releases: tuple[ReleaseInfo, ...]
+    machine: Machine = Field(description="what it runs on")
     backends: tuple[BackendInfo, ...]
     running: tuple[RunningInfo, ...] | None
     draining: tuple[str, ...]

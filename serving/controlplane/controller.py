@@ -148,6 +148,8 @@ class Controller:
         *,
         workers: int = 1,
         batch_size: int = 8,
+        batch_delay_ms: int = 0,
+        threads: int | None = None,
         variant: str = AUTO,
         who: str,
     ) -> Release:
@@ -161,6 +163,8 @@ class Controller:
             path: NAME-VERSION.mar in the model store.
             workers: How many processes it runs on.
             batch_size: Largest batch TorchServe forms for it.
+            batch_delay_ms: How long a worker waits for a batch to fill.
+            threads: Of a run of its model; None: the workers of a machine share its cores.
             variant: Which of its card's variants the workers serve; "auto": the fastest that
                 answers the golden frames rightly, found by each machine.
             who: Name of the key that asks.
@@ -172,13 +176,14 @@ class Controller:
             ArchiveRejected: It is unsigned, altered, incomplete or not one of ours.
             ReleaseConflict: Another archive had its name and version before.
             InvalidField: Its card has no such variant.
-            ReleaseBusy: It is draining, or loaded with another batch size or variant.
+            ReleaseBusy: It is draining, or loaded with another batch, other threads or another
+                variant.
             DeployFailed: It did not load, or a golden frame was answered wrongly; the message names
                 the backend.
             BackendUnavailable: Another controller leads.
         """
         deployer = self._leading().deployer
-        wanted = Wanted(workers, batch_size, variant)
+        wanted = Wanted(workers, batch_size, batch_delay_ms, threads, variant)
         return await deployer.deploy(path, wanted=wanted, who=who)
 
     async def set_route(

@@ -10,6 +10,7 @@ from serving.controlplane import releases
 from serving.controlplane.archives import Archive, ArchiveStore
 from serving.controlplane.finishing import finish
 from serving.controlplane.keeper import Keeper
+from serving.controlplane.registering import ask
 from serving.controlplane.releases import LOADED, ON_THE_WAY
 from serving.controlplane.wanted import Wanted, must_be_listed, staged
 from serving.errors import (
@@ -24,7 +25,7 @@ from serving.errors import (
     WorkerDied,
 )
 from serving.store.store import Store
-from serving.store.values import Release, ReleaseKey, ReleaseState
+from serving.store.values import AUTO, Release, ReleaseKey, ReleaseState
 
 _log = structlog.get_logger(__name__)
 
@@ -70,7 +71,7 @@ class Deployer:
             archive = await asyncio.to_thread(self._archives.take, path)
             known = await self._known(archive)
             if known is not None and known.state in LOADED:
-                return await self._as_wanted(known, wanted, who)
+                return await self._as_wanted(archive, known, wanted, who)
             await self._must_list(archive, wanted.variant)
             release = staged(archive, wanted, known)
             await self._store.put_release(release)
@@ -121,31 +122,31 @@ class Deployer:
             await asyncio.to_thread(self._archives.remove, archive.sha256)
             raise
 
-    async def _as_wanted(self, known: Release, wanted: Wanted, who: str) -> Release:
+    async def _as_wanted(
+        self, archive: Archive, known: Release, wanted: Wanted, who: str
+    ) -> Release:
         """Return a release that is loaded already, with as many workers as asked for.
 
         Raises:
-            ReleaseBusy: Its batch size and variant cannot change while it is loaded, nor can it
-                lose workers while it has work.
+            ReleaseBusy: All else cannot change while it is loaded, nor can it lose workers while it
+                has work.
         """
         workers = wanted.workers
-        for field, has, asked in (
-            ("batch_size", known.batch_size, wanted.batch_size),
-            ("variant", known.variant, wanted.variant),
-        ):
+        for field in ("batch_size", "batch_delay_ms", "threads", "variant"):
+            has, asked = getattr(known, field), getattr(wanted, field)
             if has != asked:
                 raise ReleaseBusy(
-                    f"{field}: {known.key} is loaded with {has}, not {asked}; retire it first, or "
-                    f"keep its {field.replace('_', ' ')}"
+                    f"{field}: {known.key} is loaded with {_told(has)}, not {_told(asked)}; retire "
+                    f"it first, or keep its {field.replace('_', ' ')}"
                 )
         if known.workers == workers:
             return known
         if workers < known.workers:
             async with self._routing:
                 await self._must_be_idle(known, workers)
-                await self._scale(known, workers, patience_s=_ROUTES_WAIT_S)
+                await self._scale(archive, known, workers, patience_s=_ROUTES_WAIT_S)
         else:
-            await self._scale(known, workers)
+            await self._scale(archive, known, workers)
         scaled = await self._store.resize_release(known.key, workers)
         detail = f"workers {known.workers} -> {workers}"
         await self._store.audit(who, "release.scale", str(known.key), detail)
@@ -161,7 +162,11 @@ class Deployer:
                 f"{workers}"
             )
 
-    async def _scale(self, known: Release, workers: int, patience_s: float | None = None) -> None:
+    async def _scale(
+        self, archive: Archive, known: Release, workers: int, patience_s: float | None = None
+    ) -> None:
+        resized = known.model_copy(update={"workers": workers})
+
         async def scale(keeper: Keeper) -> None:
             try:
                 async with asyncio.timeout(patience_s):
@@ -171,6 +176,7 @@ class Deployer:
                     f"workers: backend {keeper.name} is being filled; try again when it has been"
                 ) from None
             try:
+                await ask(keeper.backend, archive, resized)
                 await keeper.scale(known.key, workers)
                 await keeper.look()
             finally:
@@ -229,8 +235,9 @@ class Deployer:
     async def _ready(self, release: Release, who: str) -> Release:
         ready = await releases.advance(self._store, release.key, ReleaseState.READY)
         detail = (
-            f"sha256 {release.sha256}, {release.workers} workers, batch {release.batch_size}, "
-            f"variant {release.variant}"
+            f"sha256 {release.sha256}, {release.workers} workers, "
+            f"{_told(release.threads)} threads, batch {release.batch_size} within "
+            f"{release.batch_delay_ms} ms, variant {release.variant}"
         )
         await self._store.audit(who, "release.deploy", str(release.key), detail)
         _log.info("release_ready", release=str(release.key), workers=release.workers)
@@ -253,6 +260,10 @@ class Deployer:
             if isinstance(error, BaseException) and not isinstance(error, UnderstudyError):
                 raise error
         await asyncio.to_thread(self._archives.remove, release.sha256)
+
+
+def _told(value: str | int | None) -> str:
+    return AUTO if value is None else str(value)
 
 
 def _reason(error: BaseException) -> str:

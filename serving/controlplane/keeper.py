@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from serving.controlplane import registering
 from serving.controlplane.archives import Archive
 from serving.controlplane.warming import warm
-from serving.errors import BackendUnavailable, UpstreamError, WorkerFailed
+from serving.errors import BackendUnavailable, UpstreamError
 from serving.store.store import Store
-from serving.store.values import AUTO, Release, ReleaseKey
+from serving.store.values import Release, ReleaseKey
 from serving.torchserve.backend import Backend
 from serving.torchserve.management import Registration
 
@@ -99,30 +100,7 @@ class Keeper:
             UpstreamError: It did not load, or the backend does not answer.
         """
         await self._confirm()
-        card_sha256 = await self._pin(archive, release)
-        try:
-            await self.backend.management.register(
-                release.key,
-                archive.path.name,
-                workers=release.workers,
-                batch_size=release.batch_size,
-            )
-        except WorkerFailed as error:
-            raise WorkerFailed(await self._fault(card_sha256) or error.message) from error
-
-    async def _pin(self, archive: Archive, release: Release) -> str:
-        """Tell the workers to come which variant to serve; returns the card's digest."""
-        card_sha256 = await asyncio.to_thread(archive.card_sha256)
-        if self.backend.choices is not None:
-            variant = None if release.variant == AUTO else release.variant
-            await asyncio.to_thread(self.backend.choices.pin, card_sha256, variant)
-        return card_sha256
-
-    async def _fault(self, card_sha256: str) -> str:
-        """Return a worker's own words on why it did not load; "" where there are none."""
-        if self.backend.choices is None:
-            return ""
-        return await asyncio.to_thread(self.backend.choices.fault, card_sha256)
+        await registering.register(self.backend, archive, release)
 
     async def prove(self, archive: Archive, release: Release) -> None:
         """Ask the golden frames of a release that is registered, then place it.

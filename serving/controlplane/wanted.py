@@ -1,6 +1,6 @@
 """How an archive is to run, and the release that becomes of it."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from proto.wire.v1 import card_pb2
@@ -16,11 +16,15 @@ class Wanted:
     Attributes:
         workers: How many processes it runs on.
         batch_size: Largest batch TorchServe forms for it.
+        batch_delay_ms: How long a worker waits for a batch to fill.
+        threads: Of a run of its model; None: the workers share the cores.
         variant: Which of its card's variants; "auto": the fastest on each machine.
     """
 
     workers: int = 1
     batch_size: int = 8
+    batch_delay_ms: int = 0
+    threads: int | None = None
     variant: str = AUTO
 
 
@@ -57,9 +61,7 @@ def staged(archive: Archive, wanted: Wanted, known: Release | None) -> Release:
         operating_thresholds=tuple(card.post_processing.operating_thresholds),
         quality_measured=card.quality.measured,
         state=ReleaseState.STAGED,
-        workers=wanted.workers,
-        batch_size=wanted.batch_size,
-        variant=wanted.variant,
+        **asdict(wanted),
         created=now if known is None else known.created,
         updated=now,
     )

@@ -44,6 +44,7 @@ async def warm(archive: Archive, release: Release, inference: InferenceClient) -
     """
     frames = [(frame, await _image(archive, frame)) for frame in archive.card.golden_frames]
     answers: _Answers = defaultdict(list)
+    threads: set[int | None] = set()
     for _ in range(_ROUNDS):
         batch = [pair for pair in frames for _ in range(release.workers * _AT_ONCE_A_WORKER)]
         replies = await asyncio.gather(
@@ -51,7 +52,8 @@ async def warm(archive: Archive, release: Release, inference: InferenceClient) -
         )
         for (frame, _image_bytes), reply in zip(batch, replies, strict=True):
             answers[reply.variant].append((golden.expected(frame), golden.found(reply)))
-    _is_as_asked(release, answers)
+            threads.add(reply.threads)
+    _is_as_asked(release, answers, threads)
     _compare(archive.card, answers)
 
 
@@ -72,13 +74,21 @@ async def _ask(
         ) from error
 
 
-def _is_as_asked(release: Release, answers: _Answers) -> None:
+def _is_as_asked(release: Release, answers: _Answers, threads: set[int | None]) -> None:
+    cannot_be_told = (
+        "this archive's code cannot be told, or its TorchServe runs elsewhere; build it anew, or "
+        "deploy it without"
+    )
     others = sorted(answers.keys() - {release.variant})
     if release.variant != AUTO and others:
         raise DeployFailed(
-            f"variant: {release.variant} was asked for and {', '.join(others)} answered: this "
-            "archive's code cannot be told, or its TorchServe runs elsewhere; build it anew, or "
-            "deploy it without a variant"
+            f"variant: {release.variant} was asked for and {', '.join(others)} answered: "
+            f"{cannot_be_told} a variant"
+        )
+    if release.threads is not None and threads - {release.threads}:
+        raise DeployFailed(
+            f"threads: {release.threads} were asked for and not all workers heed it: "
+            f"{cannot_be_told} threads"
         )
 
 

@@ -74,6 +74,8 @@ releases = Table(
     Column("workers", Integer, nullable=False),
     Column("batch_size", Integer, nullable=False),
     Column("variant", String(63), nullable=False, server_default="auto"),
+    Column("batch_delay_ms", Integer, nullable=False, server_default="0"),
+    Column("threads", Integer),
     Column("created", UtcTime, nullable=False),
     Column("updated", UtcTime, nullable=False),
 )

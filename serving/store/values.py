@@ -169,6 +169,8 @@ class Release(Frozen):
         reason: Why it failed or was moved; "" otherwise.
         workers: How many worker processes it runs on.
         batch_size: Largest batch TorchServe forms for it.
+        batch_delay_ms: How long a worker waits for a batch to fill.
+        threads: Of a run of its model; None: the workers share the cores.
         variant: Which of the card's its workers serve; "auto": the fastest on each machine.
         created: When it was first handed over, UTC.
         updated: When it last moved, UTC.
@@ -184,6 +186,8 @@ class Release(Frozen):
     reason: str = ""
     workers: int = Field(default=1, ge=1, le=64)
     batch_size: int = Field(default=8, ge=1, le=256)
+    batch_delay_ms: int = Field(default=0, ge=0, le=1000)
+    threads: int | None = Field(default=None, ge=1, le=256)
     variant: str = AUTO
     created: datetime
     updated: datetime

@@ -38,15 +38,18 @@ async def connected(wiring: Wiring) -> AsyncIterator[Connections]:
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(wiring.settings.store_url))
-        backends = [await stack.enter_async_context(_backend(one)) for one in wiring.backends]
+        several = len(wiring.backends)
+        backends = [
+            await stack.enter_async_context(_backend(one, several)) for one in wiring.backends
+        ]
         authenticator = Authenticator(store, enabled=wiring.settings.auth)
         yield Connections(store, authenticator, tuple(backends))
 
 
 @asynccontextmanager
-async def _backend(place: BackendPlace) -> AsyncIterator[Backend]:
+async def _backend(place: BackendPlace, several: int) -> AsyncIterator[Backend]:
     async with (
         InferenceClient(place.inference_url, Token(place.token_file, "inference")) as inference,
         ManagementClient(place.management_url, Token(place.token_file, "management")) as management,
     ):
-        yield Backend(place.name, inference, management, Choices(place.choices))
+        yield Backend(place.name, inference, management, Choices(place.choices, several))

@@ -56,6 +56,8 @@ class WorkerReply:
         inference_ms: The model's run, of the whole batch.
         postprocess_ms: From the head to the detections.
         batch: How many frames the run held.
+        threads: That the run may have used; None: as many as the engine liked, or the archive is of
+            before they were told.
     """
 
     width: int
@@ -69,6 +71,7 @@ class WorkerReply:
     inference_ms: float
     postprocess_ms: float
     batch: int
+    threads: int | None = None
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
@@ -94,6 +97,7 @@ class WorkerReply:
                 inference_ms=spent["inference"],
                 postprocess_ms=spent["postprocess"],
                 batch=said["batch"],
+                threads=said.get("threads"),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise WorkerFailed("the worker's reply is not one of this contract") from error

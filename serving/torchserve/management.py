@@ -12,8 +12,6 @@ from serving.errors import BackendUnavailable, WorkerFailed
 from serving.store.values import ReleaseKey
 from serving.torchserve.tokens import Token
 
-# A busy worker lets the queue fill while it works, so waiting for more only slows a lone request.
-_MAX_BATCH_DELAY_MS = 0
 _CALL_TIMEOUT_S = 30.0
 _READY_POLL_S = 0.05
 
@@ -43,12 +41,14 @@ class Registration:
         key: Name and version.
         archive: File name in TorchServe's store.
         batch_size: Largest batch.
+        batch_delay_ms: How long a worker waits for a batch to fill.
         workers: Its processes.
     """
 
     key: ReleaseKey
     archive: str
     batch_size: int
+    batch_delay_ms: int
     workers: tuple[Worker, ...]
 
     @property
@@ -104,7 +104,13 @@ class ManagementClient:
             await self._http.close()
 
     async def register(
-        self, key: ReleaseKey, archive: str, *, workers: int, batch_size: int
+        self,
+        key: ReleaseKey,
+        archive: str,
+        *,
+        workers: int,
+        batch_size: int,
+        batch_delay_ms: int = 0,
     ) -> None:
         """Load a version; returns when all its workers are ready. One that failed is left there.
 
@@ -118,6 +124,8 @@ class ManagementClient:
             archive: File name in TorchServe's store.
             workers: How many processes.
             batch_size: Largest batch.
+            batch_delay_ms: How long a worker waits for a batch to fill. A busy worker lets the
+                queue fill while it works, so that waiting mostly slows a lone frame.
 
         Raises:
             WorkerFailed: It refused, or a worker did not come up.
@@ -128,7 +136,7 @@ class ManagementClient:
             "url": archive,
             "initial_workers": 0,
             "batch_size": batch_size,
-            "max_batch_delay": _MAX_BATCH_DELAY_MS,
+            "max_batch_delay": batch_delay_ms,
         }
         await self._call("POST", "/models", query, timeout_s=self._load_timeout_s)
         await self.scale(key, workers)
@@ -286,6 +294,7 @@ def _registration(found: dict[str, Any]) -> Registration:
         key=ReleaseKey(model=found["modelName"], version=found["modelVersion"]),
         archive=found["modelUrl"],
         batch_size=found["batchSize"],
+        batch_delay_ms=found["maxBatchDelay"],
         workers=tuple(
             Worker(
                 id=worker["id"],
