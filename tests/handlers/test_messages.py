@@ -103,7 +103,7 @@ def test_an_item_without_a_body_is_empty() -> None:
 def test_a_reply_is_flat_short_and_versioned() -> None:
     answer = found([[1.234567, 2, 3, 4], [5, 6, 7, 8.006]], [0.912345678, 0.5], [3, 0])
 
-    reply = write_detections(answer, variant="onnxruntime-fp32", batch_size=8)
+    reply = write_detections(answer, variant="onnxruntime-fp32", threads=2, batch_size=8)
 
     assert json.loads(reply) == {
         "v": 1,
@@ -113,6 +113,7 @@ def test_a_reply_is_flat_short_and_versioned() -> None:
         "scores": [0.91235, 0.5],
         "classes": [3, 0],
         "variant": "onnxruntime-fp32",
+        "threads": 2,
         "ms": {"decode": 1.235, "preprocess": 0.5, "inference": 30.0, "postprocess": 0.25},
         "batch": 8,
     }

@@ -13,7 +13,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from serving.cli import deploy, key_app, route_app
-from serving.store.values import Scope
+from serving.deploy_settings import DeployOptions, DeploySettings
+from serving.machine import Machine
+from serving.store.values import ReleaseKey, Scope
 
 app = typer.Typer(rich_markup_mode="rich")
 app.command()(deploy)
@@ -106,6 +108,37 @@ async def test_an_operator_swaps_a_student_in_and_out(operator: Any, server: Adm
     assert "standby" in shown.output
     for result in (told, shown):  # the others hold the server's log, which is in this process
         assert [line for line in result.output.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.slow
+@on_the_loop
+async def test_settings_of_a_file_are_deployed_but_an_option_wins(
+    operator: Any, server: AdminServer, tmp_path: Path
+) -> None:
+    archive = str(await asyncio.to_thread(server.plane.build, "student", "1.0"))
+    file = tmp_path / "tuned.yaml"
+    options = DeployOptions(batch_size=2, batch_delay_ms=1, threads=1)
+    elsewhere = Machine(cpu="another", architecture="x86_64", cores=3)
+    DeploySettings(deploy=options, machine=elsewhere).write(file, "by a test")
+
+    done = await operator("deploy", archive, "--settings", str(file), "--batch-size", "4")
+
+    assert done.exit_code == 0, done.output
+    said = done.output.replace("\n", " ")
+    assert "warning: --settings: they were tuned on another kind of machine" in said
+    deployed = await server.plane.store.release(ReleaseKey(model="student", version="1.0"))
+    assert deployed is not None
+    assert (deployed.batch_size, deployed.batch_delay_ms, deployed.threads) == (4, 1, 1)
+
+
+def test_a_settings_file_that_is_none_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text("deploy: {worker: 2}")
+
+    refused = run("deploy", "student-1.0.mar", "--settings", str(file))
+
+    assert refused.exit_code == 2
+    assert "deploy.worker: Extra inputs are not permitted" in refused.stderr
 
 
 @pytest.mark.slow

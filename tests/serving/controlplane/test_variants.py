@@ -1,4 +1,4 @@
-"""A deployment may ask for one of its card's variants; else the workers take the fastest."""
+"""A deployment may ask for a variant and for threads; else the workers find what is best there."""
 
 import asyncio
 import os
@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from proto.wire.v1 import card_pb2
+from serving.controlplane.warming import warm
 from serving.errors import DeployFailed, InvalidField, ReleaseBusy
 from serving.store.values import Arm, ReleaseKey, ReleaseState, Route
 
@@ -40,21 +41,26 @@ async def built(plane: Any) -> Path:
     return path
 
 
-async def who_answers(plane: Any, image: bytes) -> str:
+async def who_answers(plane: Any, image: bytes) -> tuple[str, int | None]:
     reply = await plane.backend.inference.predict(KEY, image, timeout_s=30)
-    variant: str = reply.variant
-    return variant
+    return reply.variant, reply.threads
 
 
 async def test_the_variant_that_was_asked_for_answers_after_a_refill_too(
     plane: Any, image: bytes
 ) -> None:
     path = await built(plane)
-    released = await plane.controller.deploy(path, variant="openvino-fp32", who="test")
+    released = await plane.controller.deploy(
+        path, variant="openvino-fp32", threads=1, batch_delay_ms=3, who="test"
+    )
     assert released.variant == "openvino-fp32"
-    assert await who_answers(plane, image) == "openvino-fp32"
+    assert await who_answers(plane, image) == ("openvino-fp32", 1)
+    assert (await plane.backend.management.describe(KEY)).batch_delay_ms == 3
+    kept = {"threads": 1, "batch_delay_ms": 3}
     with pytest.raises(ReleaseBusy, match="is loaded with openvino-fp32, not auto"):
-        await plane.controller.deploy(path, who="test")
+        await plane.controller.deploy(path, **kept, who="test")
+    with pytest.raises(ReleaseBusy, match="is loaded with 1, not auto; retire"):
+        await plane.controller.deploy(path, **(kept | {"threads": None}), who="test")
 
     await plane.controller.set_route(ROUTE, who="ann", why="")
     again = asyncio.Event()
@@ -65,7 +71,25 @@ async def test_the_variant_that_was_asked_for_answers_after_a_refill_too(
         await again.wait()
     await plane.controller.reconcile()
 
-    assert await who_answers(plane, image) == "openvino-fp32"
+    assert await who_answers(plane, image) == ("openvino-fp32", 1)
+
+
+async def test_workers_share_the_cores_where_nobody_asks_for_threads(
+    plane: Any, image: bytes
+) -> None:
+    path = await asyncio.to_thread(plane.build)
+    release = await plane.controller.deploy(path, who="test")
+    assert await who_answers(plane, image) == ("onnxruntime-fp32", None)
+    archive = await asyncio.to_thread(plane.archives.open, release.sha256, KEY)
+    with pytest.raises(DeployFailed, match="threads: 2 were asked for and not all workers heed"):
+        await warm(archive, release.model_copy(update={"threads": 2}), plane.backend.inference)
+    await plane.controller.retire(KEY, who="test")
+    await plane.controller.reconcile()
+
+    await plane.controller.deploy(path, workers=2, who="test")
+
+    half = max(1, len(os.sched_getaffinity(0)) // 2)
+    assert await who_answers(plane, image) == ("onnxruntime-fp32", half)
 
 
 async def test_one_that_no_card_lists_is_refused_and_nothing_kept(plane: Any) -> None:
@@ -88,6 +112,7 @@ async def test_one_that_does_not_run_there_is_refused_in_the_workers_own_words(
 
     assert (await plane.store.release(KEY)).state is ReleaseState.FAILED
     await plane.controller.deploy(path, who="test")
-    assert await who_answers(plane, image) in {"onnxruntime-fp32", "openvino-fp32"}
+    variant, _ = await who_answers(plane, image)
+    assert variant in {"onnxruntime-fp32", "openvino-fp32"}
     log = (plane.backend.server.config.folder / "torchserve.log").read_text()
     assert "variant: student-1.0 serves" in log

@@ -56,6 +56,7 @@ async def test_a_store_of_the_first_schema_keeps_what_it_holds(store_url: str) -
 
     assert (status.id, status.revision, status.beat) == ("a", 3, 0)
     assert (str(release.key), release.variant) == ("yolo-1.0", "auto")
+    assert (release.threads, release.batch_delay_ms) == (None, 0)
 
 
 async def test_processes_that_open_a_new_store_together_migrate_it_once(store_url: str) -> None:
