@@ -69,7 +69,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Addresses]:
         told = ProcessesFile(settings.state_dir)
         fleet = crew(settings, ports, lock=lock, instance=name, rows=rows, changed=told.write)
         stack.enter_context(told.kept(fleet.processes))
-        metrics = metrics_app(fleet.processes, fleet.metrics_urls)
+        metrics = metrics_app(fleet.processes, fleet.metrics_urls, fleet.torchserve_metrics_urls)
         await enter(http_server(metrics, ports.metrics, stop_timeout_s=_METRICS_STOP_S))
         await enter(fleet)
         # First at the end: with the last gateway a port then closes, and nobody waits in its queue.
@@ -90,7 +90,7 @@ def _addresses(settings: Settings, ports: Ports, admin_key_file: Path, fleet: Fl
     def place(port: int) -> str:
         return authority(settings.host, port)
 
-    torchserve = fleet.torchserve_metrics_urls()
+    torchserve = tuple(fleet.torchserve_metrics_urls().values())
     return Addresses(
         http_url=f"http://{place(ports.http.getsockname()[1])}",
         grpc_address=place(ports.grpc.getsockname()[1]),

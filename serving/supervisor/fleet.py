@@ -65,9 +65,9 @@ class Fleet:
         """Return where the children's own metrics are, of those that are up."""
         return {one.name: one.metrics_url for one in self.children if one.metrics_url is not None}
 
-    def torchserve_metrics_urls(self) -> tuple[str, ...]:
-        """Return where each TorchServe's metrics are."""
-        return tuple(one.metrics_url for one in self._backends.values())
+    def torchserve_metrics_urls(self) -> dict[str, str]:
+        """Return where each TorchServe's metrics are, by its name."""
+        return {name: one.metrics_url for name, one in self._backends.items()}
 
     async def __aenter__(self) -> Self:
         """Start everything; returns when everything serves.

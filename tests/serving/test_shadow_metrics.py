@@ -47,7 +47,7 @@ def test_classes_beyond_a_hundred_or_the_card_share_one_series() -> None:
     metrics.show_agreement(SHADOW, TEACHER, agreement(*range(1001)), names)
 
     text = generate_latest(registry).decode()
-    assert text.count('side="matched"') == 2 * 101  # the value and its creation time
+    assert text.count("understudy_agreement_class_detections_total{") == 3 * 101
     other = 'class="other",model="student",route="default",side="matched",version="2.0"'
     assert f'{{arm="shadow",{other}}} 901' in text
 

@@ -1,4 +1,3 @@
-import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -71,6 +70,10 @@ def test_a_family_of_another_type_is_left_out() -> None:
     assert merged == {("x", (("process", "a"),)): 1}
 
 
-def test_what_is_no_metrics_text_is_an_error() -> None:
-    with pytest.raises(ValueError, match="could not convert"):
-        merge({"a": "x{{{ 1\n"})
+def test_a_name_with_a_line_separator_stays_one_line() -> None:
+    registry = CollectorRegistry()
+    Counter("seen", "Seen", ("class",), registry=registry).labels("a\u2028{b} c").inc()
+
+    merged = samples(merge({"a": generate_latest(registry).decode()}))
+
+    assert merged["seen_total", (("class", "a\u2028{b} c"), ("process", "a"))] == 1
