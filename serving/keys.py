@@ -138,12 +138,31 @@ class Authenticator:
             raise Unauthenticated(f"no API key: {_HINT}")
         key = await self._known(presented)
         _refuse_ended(key)
-        if not key.scope.reaches(needed):
-            raise PermissionDenied(
-                f"the key {key.name!r} has scope {key.scope}; this needs {needed}: "
-                "use another key, or make one with `understudy key create --scope`"
-            )
+        _refuse_scope(key, needed)
         return key
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anybody needs a key."""
+        return self._enabled
+
+    async def again(self, key: ApiKey, needed: Scope) -> ApiKey:
+        """Return a key that was presented before, as the store knows it now.
+
+        Args:
+            key: From `authenticate`, some time ago.
+            needed: What its holder wants to do now.
+
+        Raises:
+            Unauthenticated: It is gone, expired or revoked.
+            PermissionDenied: Its scope does not reach `needed`.
+        """
+        if not self._enabled:
+            return _ANONYMOUS
+        now = await self._find(key.id)
+        _refuse_ended(now)
+        _refuse_scope(now, needed)
+        return now
 
     async def _known(self, presented: str) -> ApiKey:
         digest = hashlib.sha256(presented.encode()).digest()
@@ -219,6 +238,14 @@ def _refuse_ended(key: ApiKey) -> None:
         raise Unauthenticated(f"the API key {key.name!r} was revoked at {key.revoked.isoformat()}")
     if key.expires is not None and _has_expired(key):
         raise Unauthenticated(f"the API key {key.name!r} expired at {key.expires.isoformat()}")
+
+
+def _refuse_scope(key: ApiKey, needed: Scope) -> None:
+    if not key.scope.reaches(needed):
+        raise PermissionDenied(
+            f"the key {key.name!r} has scope {key.scope}; this needs {needed}: "
+            "use another key, or make one with `understudy key create --scope`"
+        )
 
 
 async def ensure_admin_key(store: KeyStore, state_dir: Path) -> Path:

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
         harvest_max_per_minute_of_camera: Likewise, of one camera.
         harvest_max_mb: Size of all kept frames, in 10^6 bytes; the oldest go first.
         harvest_max_age_days: Age of the oldest kept frame.
+        console: Whether operators find the console at /console of the admin port.
         auth: False: nobody needs a key (--no-auth).
         ready_file: Written when everything listens, JSON with the actual ports.
     """
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     harvest_max_per_minute_of_camera: int = Field(default=2, ge=1, le=6000)
     harvest_max_mb: int = Field(default=1000, ge=1)
     harvest_max_age_days: float = Field(default=30, gt=0, le=3650)
+    console: bool = True
     auth: bool = True
     ready_file: Path | None = None
 

@@ -17,7 +17,12 @@ _LOOK_EVERY_S = 0.02
 
 @asynccontextmanager
 async def http_server(
-    app: FastAPI, listener: socket.socket, *, stop_timeout_s: float, linger_s: float = 0.0
+    app: FastAPI,
+    listener: socket.socket,
+    *,
+    stop_timeout_s: float,
+    linger_s: float = 0.0,
+    websockets: bool = False,
 ) -> AsyncIterator[None]:
     """Serve until the block ends; requests under way then get `stop_timeout_s` to finish.
 
@@ -27,12 +32,13 @@ async def http_server(
         stop_timeout_s: In seconds.
         linger_s: How long connections without a request are kept at the end, in seconds: closed at
             once, they would fail a request that is on its way.
+        websockets: Whether the application takes them.
     """
     # No signal handlers and no log set-up of its own: both are the program's.
     config = uvicorn.Config(
         app,
         http="httptools",
-        ws="none",
+        ws="websockets-sansio" if websockets else "none",
         lifespan="off",
         access_log=False,
         log_config=None,

@@ -65,7 +65,13 @@ async def since(
 
 
 async def page(
-    connection: AsyncConnection, route: str, *, since: datetime, after: int | None, limit: int
+    connection: AsyncConnection,
+    route: str,
+    *,
+    since: datetime,
+    after: int | None,
+    limit: int,
+    cameras: bool = True,
 ) -> Page:
     """Return the next of a route's windows that start at `since` or later.
 
@@ -78,6 +84,7 @@ async def page(
         since: UTC.
         after: The last page's `last`; None: from the first on.
         limit: At most so many.
+        cameras: Whether their parts, the larger ones, are read too.
     """
     if after is None:
         mine = (table.c.route == route) & (table.c.start >= since)
@@ -85,13 +92,12 @@ async def page(
         if first is None:
             return Page([], None)
         after = first - 1
-    query = (
-        select(table, cameras_table.c.cameras)
-        .join_from(table, cameras_table, table.c.id == cameras_table.c.window, isouter=True)
-        .where(table.c.route == route, table.c.id > after)
-        .order_by(table.c.id)
-        .limit(limit)
-    )
+    query = select(table)
+    if cameras:
+        parts = cameras_table, table.c.id == cameras_table.c.window
+        query = query.add_columns(cameras_table.c.cameras).join_from(table, *parts, isouter=True)
+    query = query.where(table.c.route == route, table.c.id > after).order_by(table.c.id)
+    query = query.limit(limit)
     rows = (await connection.execute(query)).mappings().all()
     last = rows[-1]["id"] if rows else after
     return Page([_window(row) for row in rows if row["start"] >= since], last)
@@ -126,5 +132,5 @@ def _window(row: RowMapping) -> Window:
     values = dict(row)
     del values["id"]
     values["release"] = {"model": values.pop("model"), "version": values.pop("version")}
-    values["cameras"] = values["cameras"] or {}
+    values["cameras"] = values.get("cameras") or {}
     return Window.model_validate(values)

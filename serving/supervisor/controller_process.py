@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -13,6 +13,9 @@ from serving.api.admin_rollouts import rollouts_router
 from serving.api.body_limit import BodyLimit
 from serving.api.http_errors import answer_errors
 from serving.api.listening import http_server
+from serving.console.console import open_console
+from serving.console.services import Services
+from serving.console.watch import Watch
 from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.controller import Controller
 from serving.dataplane.routing import pick
@@ -45,11 +48,16 @@ async def controller_process(wiring: Wiring, superior: Superior) -> AsyncIterato
         metrics_server(lambda: b"") as metrics_url,
         connected(wiring) as connections,
         _controller(wiring, connections) as controller,
+        _admin(wiring, controller, connections) as app,
     ):
         superior.on_wake(controller.wake)
         listener = socket.socket(fileno=wiring.listener)
-        app = _admin(controller, connections)
-        async with http_server(app, listener, stop_timeout_s=wiring.settings.stop_timeout_s):
+        async with http_server(
+            app,
+            listener,
+            stop_timeout_s=wiring.settings.stop_timeout_s,
+            websockets=wiring.settings.console,
+        ):
             # Operators need not wait for a backend that is filled: they may want a route back.
             await controller.taken_up()
             _yield_to_frames()
@@ -79,7 +87,10 @@ def _controller(wiring: Wiring, connections: Connections) -> Controller:
     )
 
 
-def _admin(controller: Controller, connections: Connections) -> FastAPI:
+@asynccontextmanager
+async def _admin(
+    wiring: Wiring, controller: Controller, connections: Connections
+) -> AsyncIterator[FastAPI]:
     app = FastAPI(title="Understudy admin", docs_url=None, redoc_url=None)
     answer_errors(app)
     app.add_middleware(BodyLimit, limit_bytes=_BODY_LIMIT_BYTES)
@@ -88,4 +99,16 @@ def _admin(controller: Controller, connections: Connections) -> FastAPI:
         lambda: controller.rollouts, connections.store, connections.authenticator
     )
     app.include_router(rollouts, prefix=PREFIX)
-    return app
+    async with AsyncExitStack() as stack:
+        if wiring.settings.console:
+            services = Services(
+                controller=controller,
+                store=connections.store,
+                authenticator=connections.authenticator,
+                backends=connections.backends,
+                model_store=wiring.settings.model_store,
+                pick=pick,
+                watch=Watch(connections.store),
+            )
+            app.mount("/console", await stack.enter_async_context(open_console(services)))
+        yield app

@@ -1,0 +1,59 @@
+"""What pages show, as HTML from the templates beside this file; every value in it is escaped."""
+
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from serving.console import words
+
+SOURCE_URL = "https://github.com/understudy/understudy"
+"""Where the source is (AGPL-3.0, section 13)."""
+
+
+def page(name: str, **values: Any) -> str:
+    """Return a whole page.
+
+    Args:
+        name: Of its template.
+        values: For it.
+    """
+    return fragment(name, **values)
+
+
+def fragment(name: str, **values: Any) -> str:
+    """Return a part of a page.
+
+    Args:
+        name: Of its template.
+        values: For it.
+    """
+    return _templates().get_template(f"{name}.html.j2").render(values)
+
+
+@cache
+def _templates() -> Environment:
+    templates = Environment(
+        loader=PackageLoader("serving.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.globals["source_url"] = SOURCE_URL
+    templates.filters.update(
+        ms=words.milliseconds,
+        percent=words.percent,
+        weight=words.weight,
+        rate=words.rate,
+        size=words.size,
+        ago=words.ago,
+        clock=_clock,
+    )
+    return templates
+
+
+def _clock(at: datetime) -> str:
+    """Return a time in UTC to the second."""
+    return at.strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,127 @@
+"""The live page: which version answers which share of the cameras, how fast, how well."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from nicegui import ui
+
+from serving.console.charts import COLOURS, charts, options
+from serving.console.fragments import fragment
+from serving.console.operator import Operator
+from serving.console.overview import RouteNow, overview
+from serving.console.pages.weights import WeightDialog
+from serving.console.traffic import RouteTraffic, Side
+from serving.errors import describe
+from serving.store.values import RouteRevision, Scope
+
+_LOOK_EVERY_S = 2.5
+_SPANS = {5: "5 min", 15: "15 min", 60: "1 h"}
+# As many steps as a chart of this size can show.
+_STEPS = 180
+
+
+async def live_page(operator: Operator) -> None:
+    """Draw every route, and keep it up to date while somebody looks."""
+    shown: dict[str, _RoutePanel] = {}
+    notice = ui.html("", sanitize=False).props("role=status")
+    panels = ui.element("div").classes("panels")
+
+    async def look() -> None:
+        try:
+            routes = await operator.services.store.routes()
+            notice.set_content("" if routes else fragment("no_route"))
+            for name in shown.keys() - routes.keys():
+                shown.pop(name).remove()
+            for name, revision in sorted(routes.items()):
+                if name not in shown:
+                    with panels:
+                        shown[name] = _RoutePanel(operator, name)
+                await shown[name].look(revision)
+        except Exception as error:  # noqa: BLE001 - the next look may succeed
+            notice.set_content(fragment("error", message=describe(error).message))
+
+    await look()
+    ui.timer(_LOOK_EVERY_S, look, immediate=False)
+
+
+class _RoutePanel:
+    """One route: a sentence, its arms, what can be done, four charts."""
+
+    def __init__(self, operator: Operator, name: str) -> None:
+        self._operator = operator
+        self._minutes = 15
+        self._revision: RouteRevision | None = None
+        self._cameras: list[str] = []
+        self._section = ui.element("section").classes("route").props(f'aria-label="Route {name}"')
+        with self._section:
+            self._head = ui.html("", sanitize=False)
+            with ui.element("div").classes("acts"):
+                if operator.may(Scope.OPERATE):
+                    _button("Move weight…", self._move_weight)
+                ui.toggle(_SPANS, value=self._minutes, on_change=self._span_changed).props(
+                    'no-caps dense flat aria-label="Time shown"'
+                ).classes("spans")
+            with ui.element("div").classes("charts"):
+                self._charts = [_chart(one.title) for one in charts(5)]
+
+    def remove(self) -> None:
+        """Take it off the page."""
+        self._section.delete()
+
+    async def look(self, revision: RouteRevision) -> None:
+        """Show the route as it is now."""
+        services = self._operator.services
+        self._revision = revision
+        traffic = await services.watch.traffic(revision.route.name)
+        now = await services.store.now()
+        self._cameras = traffic.cameras()
+        seen = overview(
+            revision,
+            traffic,
+            now,
+            await services.store.releases(),
+            await services.store.placements(),
+        )
+        self._head.set_content(fragment("route", route=seen, now=now, colours=COLOURS))
+        self._draw(seen, traffic, now)
+
+    def _draw(self, seen: RouteNow, traffic: RouteTraffic, now: datetime) -> None:
+        span = timedelta(minutes=self._minutes)
+        step_s = max(5.0, span.total_seconds() / _STEPS)
+        series = traffic.series(now, span, step_s)
+        colours = {
+            Side(arm.name, arm.release): COLOURS[arm.colour % len(COLOURS)] for arm in seen.arms
+        }
+        end_ms = 1000 * now.timestamp()
+        for chart, shown in zip(charts(step_s), self._charts, strict=True):
+            shown.options.clear()
+            shown.options.update(
+                options(
+                    chart,
+                    series,
+                    colours,
+                    start_ms=end_ms - 1000 * span.total_seconds(),
+                    end_ms=end_ms,
+                    step_s=step_s,
+                )
+            )
+            shown.update()
+
+    async def _span_changed(self, event: object) -> None:
+        self._minutes = int(getattr(event, "value", 15))
+        if self._revision is not None:
+            await self.look(self._revision)
+
+    def _move_weight(self) -> None:
+        if self._revision is not None:
+            WeightDialog(self._operator, self._revision, self._cameras).open()
+
+
+def _button(label: str, act: Callable[[], object]) -> None:
+    ui.button(label, on_click=act).props("outline no-caps")
+
+
+def _chart(title: str) -> ui.echart:
+    with ui.element("figure").classes("chart"):
+        ui.html(fragment("caption", title=title), tag="figcaption", sanitize=False)
+        return ui.echart({"series": []}).props(f'role=img aria-label="{title}"')
