@@ -1,15 +1,14 @@
 """The command `understudy serve`."""
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import structlog
 import typer
 from pydantic import ValidationError
 
 from serving.errors import ConfigurationError
+from serving.logs.styles import LogFormat, LogLevel
 from serving.ready_file import Addresses
 from serving.settings import Settings, explain
 from serving.telling import tell_error
@@ -64,6 +63,16 @@ def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
             "limits are in UNDERSTUDY_HARVEST_... [off]"
         ),
     ] = None,
+    log_format: Annotated[
+        LogFormat | None,
+        typer.Option(
+            help="How the log on standard error looks; auto: for people in a terminal, else JSON "
+            "lines. [auto]"
+        ),
+    ] = None,
+    log_level: Annotated[
+        LogLevel | None, typer.Option(help="The least that the log says. [info]")
+    ] = None,
     ready_file: Annotated[
         Path | None,
         typer.Option(help="Write the addresses here, as JSON, once everything listens."),
@@ -98,6 +107,8 @@ def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
         "backends": backends,
         "store_url": store_url,
         "harvest_dir": harvest_dir,
+        "log_format": log_format,
+        "log_level": log_level,
         "ready_file": ready_file,
         "auth": auth,
     }
@@ -117,8 +128,9 @@ def _run(settings: Settings) -> None:
     import uvloop  # noqa: PLC0415
 
     from serving.app import serve as serve_until_stopped  # noqa: PLC0415
+    from serving.logs.lines import set_up_log  # noqa: PLC0415
 
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    set_up_log("supervisor", form=settings.log_format, level=settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve_until_stopped(settings, _announce))
 

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from serving.dataplane.harvest_plan import HarvestPlan
+from serving.logs.styles import LogFormat, LogLevel
 
 
 def home() -> Path:
@@ -51,6 +52,13 @@ class Settings(BaseSettings):
         harvest_max_per_minute_of_camera: Likewise, of one camera.
         harvest_max_mb: Size of all kept frames, in 10^6 bytes; the oldest go first.
         harvest_max_age_days: Age of the oldest kept frame.
+        log_format: json, console (for people), or auto: console where standard error is a terminal.
+        log_level: The least that is said: debug, info, warning or error.
+        log_slow_ms: An answer that took longer gets a line of the log; 0: none does.
+        log_answers: Share of all answers that get a line, 0 to 1.
+        tracing: Send spans to OTEL_EXPORTER_OTLP_ENDPOINT; unset: where one of OpenTelemetry's own
+            variables asks for it.
+        tracing_share: Of the frames that are traced, 0 to 1; OTEL_TRACES_SAMPLER wins.
         console: Whether operators find the console at /console of the admin port.
         auth: False: nobody needs a key (--no-auth).
         ready_file: Written when everything listens, JSON with the actual ports.
@@ -83,6 +91,12 @@ class Settings(BaseSettings):
     harvest_max_per_minute_of_camera: int = Field(default=2, ge=1, le=6000)
     harvest_max_mb: int = Field(default=1000, ge=1)
     harvest_max_age_days: float = Field(default=30, gt=0, le=3650)
+    log_format: LogFormat = LogFormat.AUTO
+    log_level: LogLevel = LogLevel.INFO
+    log_slow_ms: float = Field(default=1000, ge=0)
+    log_answers: float = Field(default=0, ge=0, le=1)
+    tracing: bool | None = None
+    tracing_share: float = Field(default=0.01, ge=0, le=1)
     console: bool = True
     auth: bool = True
     ready_file: Path | None = None
@@ -114,6 +128,12 @@ class Settings(BaseSettings):
     def archives(self) -> Path:
         """Where the private copies of archives lie."""
         return self.state_dir / "archives"
+
+    @property
+    def store_file(self) -> Path | None:
+        """SQLite's file; None where the store is a server's."""
+        _, prefix, file = self.store_url.partition(_SQLITE)
+        return Path(file) if prefix and file else None
 
     @property
     def harvest_plan(self) -> HarvestPlan | None:

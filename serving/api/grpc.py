@@ -129,7 +129,7 @@ class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
             with self._budget.account() as account:
                 ending = Ending()
                 frames = StreamFrames(
-                    answer=partial(self._answer, context=context),
+                    answer=partial(self._answer, context=context, streamed=True),
                     claims=self._claims,
                     account=account,
                     metrics=self._metrics,
@@ -158,12 +158,19 @@ class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
                 await abort(context, error, id_)
 
     async def _answer(
-        self, request: wire.DetectRequest, id_: str, deadline: Deadline | None, *, context: Context
+        self,
+        request: wire.DetectRequest,
+        id_: str,
+        deadline: Deadline | None,
+        *,
+        context: Context,
+        streamed: bool = False,
     ) -> wire.DetectResponse:
         # Again for each frame of a stream: a revoked key stops a camera that is already connected.
         key = await self._authenticator.authenticate(_key(context), Scope.DETECT)
         headers = _metadata(context)
-        return await self._gateway.detect(request, Call(id_, key.scope, deadline, headers))
+        call = Call(id_, key.scope, deadline, headers, streamed)
+        return await self._gateway.detect(request, call)
 
 
 def _wants_every_frame(metadata: dict[str, str]) -> bool:

@@ -16,9 +16,11 @@ class Call:
         scope: Of the caller's key.
         deadline: When the caller stops waiting; None: the route's own timeout.
         headers: Names lower-case; a route may split by one. They hold keys: never logged.
+        streamed: Whether the headers are of a stream, and so of many frames.
     """
 
     request_id: str
     scope: Scope
     deadline: Deadline | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    streamed: bool = False

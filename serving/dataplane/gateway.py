@@ -10,6 +10,7 @@ from serving.dataplane.calls import Call
 from serving.dataplane.deadline import Deadline
 from serving.dataplane.fallback import Fallback
 from serving.dataplane.fence import Fence
+from serving.dataplane.frame_log import FrameLog
 from serving.dataplane.frames import Frame, FrameLimits, check
 from serving.dataplane.parts import Part
 from serving.dataplane.patience import Patience, Waiter
@@ -19,8 +20,10 @@ from serving.dataplane.sender import Sender, Sent
 from serving.dataplane.traffic import Traffic
 from serving.dataplane.watcher import RouteWatcher
 from serving.errors import Overloaded, PermissionDenied, UnderstudyError, UpstreamError
+from serving.logs.frame_note import FrameNote, note_arm, noted
 from serving.store.values import Arm, Route, Scope
 from serving.torchserve.inference import WorkerReply
+from serving.tracing.tracing import Tracing, Untraced
 
 __all__ = ["Call", "Gateway", "ShadowHook"]
 
@@ -54,6 +57,8 @@ class Gateway:
         traffic: Where every end is told.
         limits: What a frame may be.
         shadow: Is shown what was answered.
+        log: Says which frames failed or were slow.
+        tracing: Is told of each frame's steps.
     """
 
     def __init__(
@@ -67,6 +72,8 @@ class Gateway:
         traffic: Traffic,
         limits: FrameLimits,
         shadow: ShadowHook | None = None,
+        log: FrameLog | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._routes = routes
         self._fence = fence
@@ -75,6 +82,8 @@ class Gateway:
         self._patience = patience
         self._traffic = traffic
         self._shadow = shadow
+        self._log = log or FrameLog()
+        self._tracing = tracing or Untraced()
         self.limits = limits
 
     async def detect(self, request: wire.DetectRequest, call: Call) -> wire.DetectResponse:
@@ -89,8 +98,16 @@ class Gateway:
             UpstreamError: The worker or TorchServe failed, or no route is set.
         """
         started = time.monotonic()
-        frame = check(request, self.limits)
-        response = await self._perform(frame, call, started)
+        note = FrameNote(call.request_id, request.camera_id, request.route)
+        with noted(note), self._tracing.frame(call, request):
+            try:
+                frame = check(request, self.limits)
+                response = await self._perform(frame, call, started)
+            except BaseException as error:
+                self._log.failed(error, time.monotonic() - started)
+                raise
+            self._log.answered(response, time.monotonic() - started)
+            self._tracing.answered(response)
         response.request_id = call.request_id
         return response
 
@@ -110,7 +127,8 @@ class Gateway:
 
     async def _cast(self, frame: Frame, call: Call, started: float) -> Part:
         """Read the route and count the frame for its arm; the caller plays the part at once."""
-        await self._fence.hold(call.deadline)
+        with self._tracing.step("admission"):
+            await self._fence.hold(call.deadline)
         # From here until the part is sent or waits for its place nothing may await: a drain counts
         # on it, see InFlight.
         table = self._routes.table
@@ -118,6 +136,7 @@ class Gateway:
         arm = _choose(route, frame, call)
         release = table.release(arm.release)
         self._sender.count(release.key)
+        note_arm(arm.name, release.key)
         return Part(
             route=route,
             revision=table.revision_of(route.name),
@@ -182,6 +201,7 @@ class Gateway:
             return None
         stand_in, lane = handed
         self._sender.count(stand_in.release.key)
+        note_arm(stand_in.arm.name, stand_in.release.key)
         failed_after_s = time.monotonic() - started
         try:
             response = await self._play(stand_in, frame, started, lane)

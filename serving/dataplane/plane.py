@@ -9,6 +9,7 @@ from serving.dataplane.breaker import BreakerState
 from serving.dataplane.endpoints import Endpoint, Endpoints, Predictor
 from serving.dataplane.fallback import Fallback
 from serving.dataplane.fence import Fence
+from serving.dataplane.frame_log import FrameLog
 from serving.dataplane.frames import FrameLimits
 from serving.dataplane.gateway import Gateway
 from serving.dataplane.harvest import Harvest
@@ -29,6 +30,7 @@ from serving.metrics import Metrics
 from serving.store.store import Store
 from serving.store.values import ReleaseKey, ReleaseState, Route
 from serving.torchserve.config import TorchServeConfig
+from serving.tracing.tracing import Tracing
 
 _GONE = frozenset({ReleaseState.RETIRED, ReleaseState.FAILED})
 _SHADOW_STOP_S = 2.0
@@ -45,6 +47,8 @@ class DataPlane:
         waiting_room: How many frames may wait for each release.
         gateway_id: Unique to the process; None: made up.
         harvest: Which frames are kept on which the arms disagree; None: none.
+        log: Says which frames failed or were slow.
+        tracing: Is told of each frame's steps; None: nobody is.
     """
 
     def __init__(
@@ -57,6 +61,8 @@ class DataPlane:
         waiting_room: int,
         gateway_id: str | None = None,
         harvest: HarvestPlan | None = None,
+        log: FrameLog | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.id = gateway_id or f"gateway-{uuid.uuid4().hex[:12]}"
         self._store = store
@@ -67,10 +73,10 @@ class DataPlane:
         self._heartbeat = Heartbeat(store, self.id, self._beat)
         self._fence = Fence(self._heartbeat, self.routes)
         self._endpoints = Endpoints(backends, self._show_breaker)
-        self._upstream = Upstream(self._endpoints, metrics.faults)
+        self._upstream = Upstream(self._endpoints, metrics.faults, tracing=tracing)
         # Without a budget: what only compares is not sent twice at the cameras' expense.
         self._shadow_upstream = Upstream(
-            self._endpoints, metrics.faults, TokenBucket(share=0, most=0)
+            self._endpoints, metrics.faults, TokenBucket(share=0, most=0), tracing
         )
         self._lanes = Lanes(
             waiting_room=waiting_room,
@@ -87,16 +93,19 @@ class DataPlane:
             recorder=self._recorder,
             metrics=metrics.shadow,
             harvest=self._harvest,
+            tracing=tracing,
         )
         self.gateway = Gateway(
             routes=self.routes,
             fence=self._fence,
-            sender=Sender(self._upstream, self._lanes, self._in_flight),
+            sender=Sender(self._upstream, self._lanes, self._in_flight, tracing),
             fallback=Fallback(self._lanes, self._upstream, metrics.faults),
             patience=Patience(self._upstream, room=waiting_room),
             traffic=Traffic(metrics, self._recorder),
             limits=limits,
             shadow=self._shadow,
+            log=log,
+            tracing=tracing,
         )
 
     @asynccontextmanager

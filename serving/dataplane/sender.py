@@ -14,6 +14,7 @@ from serving.dataplane.upstream import Upstream
 from serving.dataplane.worker_calls import Returned
 from serving.errors import DeadlineExceeded
 from serving.store.values import Release, ReleaseKey
+from serving.tracing.tracing import Tracing, Untraced
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,20 @@ class Sender:
         upstream: Where the workers are.
         lanes: Who may be sent now.
         in_flight: Counts what each release owes.
+        tracing: Is told of the wait.
     """
 
-    def __init__(self, upstream: Upstream, lanes: Lanes, in_flight: InFlight) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        lanes: Lanes,
+        in_flight: InFlight,
+        tracing: Tracing | None = None,
+    ) -> None:
         self._upstream = upstream
         self._lanes = lanes
         self._in_flight = in_flight
+        self._tracing = tracing or Untraced()
 
     def count(self, key: ReleaseKey) -> None:
         """Count a frame for a release, in the stretch in which the route was read.
@@ -88,7 +97,8 @@ class Sender:
         try:
             self._upstream.check(release.key)
             lane = self._lanes.of(release)
-            await lane.enter(deadline)
+            with self._tracing.step("queue"):
+                await lane.enter(deadline)
         except BaseException:
             self._in_flight.leave(release.key)
             raise

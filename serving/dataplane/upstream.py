@@ -19,6 +19,7 @@ from serving.errors import (
 )
 from serving.fault_metrics import FaultMetrics
 from serving.store.values import Release, ReleaseKey
+from serving.tracing.tracing import Tracing
 
 MOST_TRIES = 3
 _SLOW = DeadlineExceeded("no answer in a quarter of the time")
@@ -33,16 +34,21 @@ class Upstream:
         endpoints: Where each release is.
         metrics: Counts retries and expired frames.
         retries: What frames that were sent once may spend to be sent again.
+        tracing: Is told of each call.
     """
 
     def __init__(
-        self, endpoints: Endpoints, metrics: FaultMetrics, retries: TokenBucket | None = None
+        self,
+        endpoints: Endpoints,
+        metrics: FaultMetrics,
+        retries: TokenBucket | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._endpoints = endpoints
         self._metrics = metrics
         self._retries = retries or TokenBucket(share=0.2, most=256, begin=32, floor=32)
         self._failing_since: dict[ReleaseKey, float] = {}
-        self._calls = WorkerCalls(metrics)
+        self._calls = WorkerCalls(metrics, tracing)
 
     async def predict(
         self,

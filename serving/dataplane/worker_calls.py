@@ -22,6 +22,7 @@ from serving.errors import (
 )
 from serving.fault_metrics import FaultMetrics
 from serving.torchserve.inference import WorkerReply
+from serving.tracing.tracing import Tracing, Untraced
 
 # A worker cannot be told to stop: what was sent is waited for, even when nobody wants it any more,
 # so that whoever chooses next knows how busy it is; but not for ever.
@@ -53,10 +54,12 @@ class WorkerCalls:
 
     Args:
         metrics: Counts what expired.
+        tracing: Is told of each call.
     """
 
-    def __init__(self, metrics: FaultMetrics) -> None:
+    def __init__(self, metrics: FaultMetrics, tracing: Tracing | None = None) -> None:
         self._metrics = metrics
+        self._tracing = tracing or Untraced()
         self._left: set[asyncio.Task[Returned]] = set()
 
     def leave(self, calls: Iterable["asyncio.Task[Returned]"]) -> None:
@@ -87,7 +90,10 @@ class WorkerCalls:
         self, endpoint: Endpoint, passed: Pass, frame: Frame, deadline: Deadline
     ) -> Returned:
         started, remaining_s = time.monotonic(), max(0.0, deadline.remaining_s())
-        with self._judged(endpoint, passed, remaining_s):
+        with (
+            self._judged(endpoint, passed, remaining_s),
+            self._tracing.worker_call(endpoint.key, endpoint.backend),
+        ):
             reply = await endpoint.client.predict(
                 endpoint.key,
                 frame.image,
@@ -96,6 +102,7 @@ class WorkerCalls:
                 timeout_s=remaining_s + ABANDONED_S,
                 deadline_unix_ms=int(1000 * (time.time() + remaining_s)),
             )
+            self._tracing.replied(reply)
         return Returned(reply, time.monotonic() - started, endpoint.backend)
 
     @contextmanager

@@ -6,16 +6,13 @@ import signal
 import sys
 from contextlib import AbstractAsyncContextManager
 
-import structlog
 import uvloop
-from structlog.typing import EventDict
 
 from serving.errors import UnderstudyError
+from serving.logs.lines import set_up_log
 from serving.supervisor.superior import Superior, die_with_supervisor, superior
 from serving.supervisor.supervised import Report
 from serving.supervisor.wiring import Role, Wiring
-
-_log = structlog.get_logger(__name__)
 
 
 def main() -> int:
@@ -40,7 +37,8 @@ async def _run(report: int) -> int:
         if not text:
             return 0
         wiring = Wiring.model_validate_json(text)
-        _sign_log(wiring.name)
+        said = wiring.settings
+        set_up_log(wiring.name, form=said.log_format, level=said.log_level)
         following = asyncio.create_task(ours.follow())
         try:
             async with _opened(wiring, ours) as metrics_url:
@@ -63,18 +61,6 @@ def _opened(wiring: Wiring, ours: Superior) -> AbstractAsyncContextManager[str]:
     from serving.supervisor.controller_process import controller_process  # noqa: PLC0415
 
     return controller_process(wiring, ours)
-
-
-def _sign_log(name: str) -> None:
-    """Have every line of our log say whose it is."""
-
-    def signed(_logger: object, _method: str, event: EventDict) -> EventDict:
-        return {**event, "process": name}
-
-    structlog.configure(
-        processors=[signed, *structlog.get_config()["processors"]],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 if __name__ == "__main__":

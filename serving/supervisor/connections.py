@@ -1,6 +1,6 @@
 """What a gateway and the controller both open: the store, the keys, every TorchServe."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -30,8 +30,14 @@ class Connections:
 
 
 @asynccontextmanager
-async def connected(wiring: Wiring) -> AsyncIterator[Connections]:
+async def connected(
+    wiring: Wiring, frame_headers: Callable[[], Mapping[str, str]] = dict
+) -> AsyncIterator[Connections]:
     """Open what the wiring names; a TorchServe that is down now is one that will be up.
+
+    Args:
+        wiring: From the supervisor.
+        frame_headers: Returns what a frame's request to a worker carries beside the frame.
 
     Raises:
         ConfigurationError: The store cannot be opened.
@@ -40,16 +46,20 @@ async def connected(wiring: Wiring) -> AsyncIterator[Connections]:
         store = await stack.enter_async_context(open_store(wiring.settings.store_url))
         several = len(wiring.backends)
         backends = [
-            await stack.enter_async_context(_backend(one, several)) for one in wiring.backends
+            await stack.enter_async_context(_backend(one, several, frame_headers))
+            for one in wiring.backends
         ]
         authenticator = Authenticator(store, enabled=wiring.settings.auth)
         yield Connections(store, authenticator, tuple(backends))
 
 
 @asynccontextmanager
-async def _backend(place: BackendPlace, several: int) -> AsyncIterator[Backend]:
+async def _backend(
+    place: BackendPlace, several: int, frame_headers: Callable[[], Mapping[str, str]]
+) -> AsyncIterator[Backend]:
+    token = Token(place.token_file, "inference")
     async with (
-        InferenceClient(place.inference_url, Token(place.token_file, "inference")) as inference,
+        InferenceClient(place.inference_url, token, frame_headers) as inference,
         ManagementClient(place.management_url, Token(place.token_file, "management")) as management,
     ):
         yield Backend(place.name, inference, management, Choices(place.choices, several))

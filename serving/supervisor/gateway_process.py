@@ -17,6 +17,7 @@ from serving.api.v2 import V2
 from serving.api.v2_grpc import V2Service
 from serving.api.v2_http import add_v2_http
 from serving.api.v2_models import Models
+from serving.dataplane.frame_log import FrameLog
 from serving.dataplane.frames import FrameLimits
 from serving.dataplane.plane import DataPlane
 from serving.metrics import Metrics
@@ -25,6 +26,8 @@ from serving.supervisor.closed_together import closed_together
 from serving.supervisor.connections import Connections, connected
 from serving.supervisor.own_metrics import metrics_server
 from serving.supervisor.wiring import Wiring
+from serving.tracing.opened import opened
+from serving.tracing.tracing import Tracing
 
 # A camera of 5 frames a second sends its next within 200 ms.
 _LINGER_S = 0.5
@@ -43,20 +46,22 @@ async def gateway_process(wiring: Wiring) -> AsyncIterator[str]:
     Raises:
         UnderstudyError: It cannot serve.
     """
-    metrics = Metrics()
+    metrics, settings = Metrics(), wiring.settings
+    share, name = settings.tracing_share, wiring.name
     async with (
         metrics_server(metrics.text) as metrics_url,
-        connected(wiring) as connections,
-        _listening(wiring, connections, metrics),
+        opened(settings.tracing, share=share, process=name, instance=wiring.id) as tracing,
+        connected(wiring, tracing.headers) as connections,
+        _listening(wiring, connections, metrics, tracing),
     ):
         yield metrics_url
 
 
 @asynccontextmanager
 async def _listening(
-    wiring: Wiring, connections: Connections, metrics: Metrics
+    wiring: Wiring, connections: Connections, metrics: Metrics, tracing: Tracing
 ) -> AsyncIterator[None]:
-    plane = _plane(wiring, connections, metrics)
+    plane = _plane(wiring, connections, metrics, tracing)
     leaving = asyncio.Event()
     readiness = Readiness(plane.ready, leaving)
     async with plane.running() as gateway, closed_together() as enter:
@@ -94,7 +99,9 @@ async def _listening(
                 leaving.set()
 
 
-def _plane(wiring: Wiring, connections: Connections, metrics: Metrics) -> DataPlane:
+def _plane(
+    wiring: Wiring, connections: Connections, metrics: Metrics, tracing: Tracing
+) -> DataPlane:
     settings = wiring.settings
     return DataPlane(
         store=connections.store,
@@ -104,6 +111,8 @@ def _plane(wiring: Wiring, connections: Connections, metrics: Metrics) -> DataPl
         waiting_room=settings.waiting_room,
         gateway_id=wiring.id,
         harvest=settings.harvest_plan,
+        log=FrameLog(slow_s=settings.log_slow_ms / 1000, answers_share=settings.log_answers),
+        tracing=tracing,
     )
 
 

@@ -1,6 +1,7 @@
 """Frames to TorchServe and detections back; the version is always pinned."""
 
 import io
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
@@ -114,11 +115,15 @@ class InferenceClient:
     Args:
         url: Of the inference listener.
         token: For it.
+        further_headers: Returns what else each frame's request carries.
     """
 
-    def __init__(self, url: str, token: Token) -> None:
+    def __init__(
+        self, url: str, token: Token, further_headers: Callable[[], Mapping[str, str]] = dict
+    ) -> None:
         self._url = url
         self._token = token
+        self._further_headers = further_headers
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -169,7 +174,7 @@ class InferenceClient:
             DeadlineExceeded: The time is over, or was when the worker came to the frame.
         """
         # As headers: TorchServe does not hand a handler the query.
-        options: dict[str, str] = {}
+        options = {**self._further_headers()}
         if min_score is not None:
             options["X-Min-Score"] = repr(min_score)
         if max_detections is not None:

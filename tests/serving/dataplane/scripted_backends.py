@@ -136,9 +136,16 @@ class Scene:
 
 @asynccontextmanager
 async def open_scene(
-    folder: Path, *, backends: int = 2, waiting_room: int = 4
+    folder: Path, *, backends: int = 2, waiting_room: int = 4, **options: Any
 ) -> AsyncIterator[Scene]:
-    """Open a gateway with teacher and student placed everywhere, one worker each."""
+    """Open a gateway with teacher and student placed everywhere, one worker each.
+
+    Args:
+        folder: Of the store.
+        backends: How many.
+        waiting_room: See `DataPlane`.
+        options: Likewise.
+    """
     scripted = {f"backend-{place}": ScriptedBackend() for place in range(backends)}
     async with open_store(f"sqlite+aiosqlite:///{folder}/store.sqlite3") as store:
         for key in (TEACHER, STUDENT):
@@ -150,6 +157,7 @@ async def open_scene(
             metrics=metrics,
             limits=FrameLimits(),
             waiting_room=waiting_room,
+            **options,
         )
         async with plane.running():
             scene = Scene(store, plane, scripted, metrics)
