@@ -9,14 +9,10 @@ from pydantic import Field
 
 from serving.api.admin_models import Message
 from serving.errors import InvalidField, UnknownCamera
-from serving.store.observations import WINDOW_S, Camera
+from serving.store.observations import LEAST_SILENCE_S, SILENT_PERIODS, Camera, Sighting
 from serving.store.store import Store
 from serving.store.values import ApiKey
 
-# Silent for so many of the periods in which one frame is expected...
-SILENT_PERIODS = 5
-# ... and not for less than this: gateways tell of their cameras once a window.
-_LEAST_SILENCE_S = 3 * WINDOW_S
 MOST_AT_ONCE = 10_000
 
 Caller = Callable[[Request], Awaitable[ApiKey]]
@@ -48,7 +44,7 @@ class CameraInfo(CameraWords):
     last_seen: datetime | None
     silent: bool = Field(
         description=f"frames are expected, and none came for {SILENT_PERIODS} of their periods, "
-        f"{_LEAST_SILENCE_S:g} s at least"
+        f"{LEAST_SILENCE_S:g} s at least"
     )
 
     @classmethod
@@ -59,12 +55,7 @@ class CameraInfo(CameraWords):
 
 def is_silent(camera: Camera, now: datetime) -> bool:
     """Whether frames of a camera are expected and do not come."""
-    if camera.expected_fps is None:
-        return False
-    if camera.last_seen is None:
-        return True
-    patience_s = max(SILENT_PERIODS / camera.expected_fps, _LEAST_SILENCE_S)
-    return (now - camera.last_seen).total_seconds() > patience_s
+    return Sighting(camera.group, camera.expected_fps, camera.last_seen).is_silent(now)
 
 
 def cameras_router(store: Store, operator: Caller) -> APIRouter:

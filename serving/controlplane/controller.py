@@ -13,6 +13,7 @@ from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.deployer import BACKEND_TIMEOUT_S
 from serving.controlplane.finishing import finish, until_one_ends
 from serving.controlplane.gone import SILENT_AFTER_S
+from serving.controlplane.keeper import Loaded, tell_nobody
 from serving.controlplane.leadership import LEASE_TTL_S, Claim, Leadership
 from serving.controlplane.rollout_routes import Pick
 from serving.controlplane.rollouts import Rollouts
@@ -57,6 +58,7 @@ class Controller:
         lease_ttl_s: After a leader's death another leads at the latest after so many seconds.
         backend_timeout_s: How long a deploy waits for a backend that is down.
         pick: Which arm of a route answers a camera; None: rollouts go by the weights alone.
+        loaded: Told of each release that a backend has loaded.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Controller:
         lease_ttl_s: float = LEASE_TTL_S,
         backend_timeout_s: float = BACKEND_TIMEOUT_S,
         pick: Pick | None = None,
+        loaded: Loaded = tell_nobody,
     ) -> None:
         self._store = store
         self._archives = archives
@@ -81,6 +84,7 @@ class Controller:
         self._backend_timeout_s = backend_timeout_s
         self._leadership = Leadership(store, holder, ttl_s=lease_ttl_s)
         self._pick = pick
+        self._loaded = loaded
         self._term: Term | None = None
         self._rollouts: Rollouts | None = None
         self._looked = asyncio.Event()
@@ -318,6 +322,7 @@ class Controller:
                 silent_after_s=self._silent_after_s,
                 period_s=self._reconcile_s,
                 backend_timeout_s=self._backend_timeout_s,
+                loaded=self._loaded,
             ) as term:
                 self._term = term
                 self._rollouts = Rollouts(term.store, self.set_route, self._pick)

@@ -1,6 +1,7 @@
 """One backend in the leader's hands: what runs there, and what the gateways are told of it."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -20,6 +21,12 @@ _LOOK_AGAIN_S = 0.25
 
 Confirm = Callable[[], Awaitable[None]]
 """Raises LeaseLost unless this process leads; see `Claim.confirm`."""
+Loaded = Callable[[str, ReleaseKey, float], None]
+"""Told of a backend, a release that it has loaded, and how many seconds that took."""
+
+
+def tell_nobody(_backend: str, _key: ReleaseKey, _seconds: float) -> None:
+    """Do nothing."""
 
 
 class Keeper:
@@ -33,10 +40,14 @@ class Keeper:
         backend: The one that is kept.
         store: Fenced; keeps the placements.
         confirm: Asked before each act that cannot be undone.
+        loaded: Told of each registration.
     """
 
-    def __init__(self, backend: Backend, store: Store, confirm: Confirm) -> None:
+    def __init__(
+        self, backend: Backend, store: Store, confirm: Confirm, loaded: Loaded = tell_nobody
+    ) -> None:
         self.backend = backend
+        self._loaded = loaded
         self._store = store
         self._confirm = confirm
         self.changing = asyncio.Lock()
@@ -100,7 +111,9 @@ class Keeper:
             UpstreamError: It did not load, or the backend does not answer.
         """
         await self._confirm()
+        began = time.monotonic()
         await registering.register(self.backend, archive, release)
+        self._loaded(self.name, release.key, time.monotonic() - began)
 
     async def prove(self, archive: Archive, release: Release) -> None:
         """Ask the golden frames of a release that is registered, then place it.

@@ -9,7 +9,7 @@ from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.deployer import Deployer
 from serving.controlplane.draining import Drains
 from serving.controlplane.gone import Silence
-from serving.controlplane.keeper import Keeper
+from serving.controlplane.keeper import Keeper, Loaded, tell_nobody
 from serving.controlplane.leadership import Claim
 from serving.controlplane.mender import Mender
 from serving.controlplane.reconciler import Reconciler
@@ -52,6 +52,7 @@ async def open_term(
     silent_after_s: float,
     period_s: float,
     backend_timeout_s: float,
+    loaded: Loaded = tell_nobody,
 ) -> AsyncIterator[Term]:
     """Begin a term; its drains stop with it, and the next one takes them up.
 
@@ -63,11 +64,12 @@ async def open_term(
         silent_after_s: A gateway whose heartbeats stood still for so long counts as gone.
         period_s: Seconds between two reconciliations that nothing asked for.
         backend_timeout_s: How long a deploy waits for a backend that is down.
+        loaded: Told of each registration.
     """
     fenced = store.fenced(claim.epoch)
     # Routes never wait for a release that is loading.
     routing = asyncio.Lock()
-    keepers = [Keeper(backend, fenced, claim.confirm) for backend in backends]
+    keepers = [Keeper(backend, fenced, claim.confirm, loaded) for backend in backends]
     deployer = Deployer(fenced, archives, keepers, routing, backend_timeout_s=backend_timeout_s)
     drains = Drains(fenced, keepers, archives, deployer.one_at_a_time, Silence(silent_after_s))
     settlement = Settlement(fenced, drains, routing)

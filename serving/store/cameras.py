@@ -7,7 +7,7 @@ from sqlalchemy import Table, case, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from serving.store.observations import Camera
+from serving.store.observations import Camera, Sighting
 from serving.store.tables import cameras as table
 
 _INSERT: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
@@ -46,6 +46,12 @@ async def every(connection: AsyncConnection) -> list[Camera]:
     """Return all cameras, by id."""
     rows = (await connection.execute(select(table).order_by(table.c.id))).mappings()
     return [Camera.model_validate(dict(row)) for row in rows]
+
+
+async def sightings(connection: AsyncConnection) -> list[Sighting]:
+    """Return when each camera was last seen, and what was expected of it."""
+    columns = (table.c.group, table.c.expected_fps, table.c.last_seen)
+    return [Sighting(*row) for row in await connection.execute(select(*columns))]
 
 
 async def one(connection: AsyncConnection, camera_id: str) -> Camera | None:

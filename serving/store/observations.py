@@ -1,13 +1,18 @@
 """What gateways tell of traffic: windows of five seconds, and the cameras they saw."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
 from serving.store.values import Frozen, ReleaseKey
 
 WINDOW_S = 5.0
+
+# A camera is silent for so many of the periods in which one frame is expected...
+SILENT_PERIODS = 5
+# ... and not for less than this: gateways tell of their cameras once a window.
+LEAST_SILENCE_S = 3 * WINDOW_S
 
 Histogram = dict[int, int]
 """Counts by bucket of `serving.histogram`: two are merged by adding."""
@@ -95,6 +100,29 @@ class Window(Frozen):
     latency: Histogram = Field(default_factory=dict)
     agreement: AgreementSums | None = None
     cameras: dict[str, CameraWindow] = Field(default_factory=dict)
+
+
+class Sighting(NamedTuple):
+    """When a camera was last seen, and what was expected; light, for there are thousands.
+
+    Attributes:
+        group: The operator's word, "" for none.
+        expected_fps: Frames a second that the operator expects; None: nothing is expected.
+        last_seen: UTC; None where traffic has not shown it yet.
+    """
+
+    group: str
+    expected_fps: float | None
+    last_seen: datetime | None
+
+    def is_silent(self, now: datetime) -> bool:
+        """Whether frames are expected and do not come, at a time of the store's clock."""
+        if self.expected_fps is None:
+            return False
+        if self.last_seen is None:
+            return True
+        patience_s = max(SILENT_PERIODS / self.expected_fps, LEAST_SILENCE_S)
+        return (now - self.last_seen).total_seconds() > patience_s
 
 
 class Camera(Frozen):

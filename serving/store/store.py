@@ -80,6 +80,7 @@ class Store:
 
         self.cameras = read(cameras.every)
         self.camera = read(cameras.one)
+        self.camera_sightings = read(cameras.sightings)
         self.see_cameras = write(cameras.see)
         self.put_camera = write(cameras.put)
         self.put_cameras = write(cameras.put_all)

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -18,7 +18,11 @@ from serving.console.services import Services
 from serving.console.watch import Watch
 from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.controller import Controller
+from serving.controlplane.keeper import Loaded
 from serving.dataplane.routing import pick
+from serving.observability.disk_series import Places
+from serving.observability.state_metrics import StateMetrics
+from serving.settings import Settings
 from serving.supervisor.connections import Connections, connected
 from serving.supervisor.own_metrics import metrics_server
 from serving.supervisor.superior import Superior
@@ -45,9 +49,11 @@ async def controller_process(wiring: Wiring, superior: Superior) -> AsyncIterato
         UnderstudyError: It cannot serve.
     """
     async with (
-        metrics_server(lambda: b"") as metrics_url,
         connected(wiring) as connections,
-        _controller(wiring, connections) as controller,
+        nullcontext(StateMetrics(connections.store, _places(wiring.settings))) as state,
+        metrics_server(state.text) as metrics_url,
+        _controller(wiring, connections, state.workers.loaded) as controller,
+        state.followed(controller),
         _admin(wiring, controller, connections) as app,
     ):
         superior.on_wake(controller.wake)
@@ -75,7 +81,14 @@ def _yield_to_frames() -> None:
                 os.setpriority(os.PRIO_PROCESS, int(thread.name), _NICENESS)
 
 
-def _controller(wiring: Wiring, connections: Connections) -> Controller:
+def _places(settings: Settings) -> Places:
+    folders = {"state": settings.state_dir, "model_store": settings.model_store}
+    if settings.harvest_dir is not None:
+        folders["harvest"] = settings.harvest_dir
+    return Places(folders, settings.store_file)
+
+
+def _controller(wiring: Wiring, connections: Connections, loaded: Loaded) -> Controller:
     settings = wiring.settings
     archives = ArchiveStore(
         settings.archives,
@@ -83,7 +96,12 @@ def _controller(wiring: Wiring, connections: Connections) -> Controller:
         trusted_keys=settings.trusted_keys,
     )
     return Controller(
-        connections.store, archives, connections.backends, holder=wiring.id, pick=pick
+        connections.store,
+        archives,
+        connections.backends,
+        holder=wiring.id,
+        pick=pick,
+        loaded=loaded,
     )
 
 
