@@ -12,6 +12,7 @@ from distill_jobs.results import RunResult, read_result
 from distill_jobs.run_folder import RunFolder
 from distill_jobs.steps import release_steps, student_step, teacher_step
 from distill_jobs.taking_in import data_step
+from distill_jobs.tracking.pushed import run_pushed
 from distill_jobs.tracking.run_page import page_written
 from distill_jobs.training.listening import EpochListener
 
@@ -143,7 +144,7 @@ def _go_on(folder: RunFolder, reporter: Reporter) -> RunResult:
     from distill_jobs.release.beforehand import refuse_hopeless  # noqa: PLC0415  # heavy
     from distill_jobs.releasing import refuse_unfit  # noqa: PLC0415  # likewise
 
-    with folder.alone(), page_written(folder, reporter):
+    with folder.alone(), run_pushed(folder, reporter), page_written(folder, reporter):
         job = folder.job()
         with _followers():
             dataset = data_step(folder, job, reporter)

@@ -10,6 +10,8 @@ from distill_jobs.progress import Reporter
 from distill_jobs.run_folder import RunFolder
 from distill_jobs.tracking.mlflow_log import MlflowLog, mlflow_uri
 from distill_jobs.tracking.pictures import PictureFolder
+from distill_jobs.tracking.pushed import PushedEpochs
+from distill_jobs.tracking.pushgateway import Pushgateway, pushgateway_address
 from distill_jobs.tracking.tensorboard_log import TensorBoardLog
 from distill_jobs.training.listening import EpochListener, EpochSeen
 
@@ -56,7 +58,8 @@ def track(
         reporter: Told of a listener that failed.
 
     Raises:
-        JobError: `MLFLOW_TRACKING_URI` is set and MLflow is not installed.
+        JobError: `MLFLOW_TRACKING_URI` is set and MLflow is not installed, or
+            `UNDERSTUDY_PUSHGATEWAY` is no address.
     """
     training, names = folder.training(role), tuple(class_names)
     listeners: dict[str, EpochListener] = {
@@ -72,6 +75,10 @@ def track(
             parameters=flat(job.model_dump(mode="json", by_alias=True, exclude_none=True)),
             state=training / "mlflow-run-id",
         )
+    address = pushgateway_address()
+    if address is not None:
+        gateway = Pushgateway(address, job.name, reporter)
+        listeners["the Pushgateway"] = PushedEpochs(gateway, role)
     return Tracking(listeners, reporter)
 
 
