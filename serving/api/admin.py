@@ -26,6 +26,7 @@ from serving.api.admin_models import (
     RunningInfo,
     StatusInfo,
 )
+from serving.api.admin_period import period_router
 from serving.api.auth import requires
 from serving.controlplane.controller import Controller
 from serving.controlplane.propagation import propagated
@@ -56,6 +57,7 @@ def admin_router(controller: Controller, store: Store, authenticator: Authentica
     router.include_router(_route_changes(controller, store, operator))
     router.include_router(cameras_router(store, operator))
     router.include_router(_status(controller, store, operator))
+    router.include_router(period_router(store, authenticator))
     router.include_router(_keys(store, requires(authenticator, Scope.ADMIN)))
     return router
 

@@ -8,6 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from serving.store.tables import audit as table
 from serving.store.values import AuditEntry
 
+_COLUMNS = (table.c.at, table.c.who, table.c.action, table.c.subject, table.c.detail)
+
 
 async def add(
     connection: AsyncConnection, who: str, action: str, subject: str, detail: str
@@ -19,8 +21,18 @@ async def add(
 
 async def newest(connection: AsyncConnection, limit: int = 100) -> list[AuditEntry]:
     """Return at most `limit` entries, newest first."""
-    columns = (table.c.at, table.c.who, table.c.action, table.c.subject, table.c.detail)
-    query = select(*columns).order_by(table.c.id.desc()).limit(limit)
+    query = select(*_COLUMNS).order_by(table.c.id.desc()).limit(limit)
+    return [
+        AuditEntry.model_validate(dict(row)) for row in (await connection.execute(query)).mappings()
+    ]
+
+
+async def between(
+    connection: AsyncConnection, *, since: datetime, until: datetime, limit: int
+) -> list[AuditEntry]:
+    """Return at most `limit` entries of `since` or later, and before `until`, the newest first."""
+    within = (table.c.at >= since) & (table.c.at < until)
+    query = select(*_COLUMNS).where(within).order_by(table.c.id.desc()).limit(limit)
     return [
         AuditEntry.model_validate(dict(row)) for row in (await connection.execute(query)).mappings()
     ]

@@ -1,5 +1,7 @@
 """Queries on rollouts."""
 
+from datetime import datetime
+
 from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -41,6 +43,22 @@ async def newest(
     if route is not None:
         query = query.where(table.c.route == route)
     return [_rollout(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def between(
+    connection: AsyncConnection, *, since: datetime, until: datetime
+) -> list[Rollout]:
+    """Return the rollouts that were under way in a time, the oldest first.
+
+    Args:
+        connection: In a transaction.
+        since: UTC.
+        until: UTC, not included.
+    """
+    query = select(table.c.rollout).where(table.c.started < until)
+    query = query.order_by(table.c.started, table.c.id)
+    found = [_rollout(row) for row in (await connection.execute(query)).mappings()]
+    return [one for one in found if not one.state.ended or one.updated >= since]
 
 
 async def under_way(connection: AsyncConnection) -> list[Rollout]:

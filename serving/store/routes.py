@@ -40,6 +40,22 @@ async def history(connection: AsyncConnection, name: str, limit: int = 50) -> li
     return [_revision(row) for row in (await connection.execute(query.limit(limit))).mappings()]
 
 
+async def between(
+    connection: AsyncConnection, *, since: datetime, until: datetime
+) -> list[RouteRevision]:
+    """Return the revisions that held in a time, the oldest first: those before it that went on too.
+
+    Args:
+        connection: In a transaction.
+        since: UTC.
+        until: UTC, not included.
+    """
+    before = select(func.max(table.c.revision)).where(table.c.at < since).group_by(table.c.name)
+    within = (table.c.at >= since) & (table.c.at < until)
+    query = select(table).where(within | table.c.revision.in_(before)).order_by(table.c.revision)
+    return [_revision(row) for row in (await connection.execute(query)).mappings()]
+
+
 async def put(
     connection: AsyncConnection,
     route: Route,

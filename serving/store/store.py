@@ -13,16 +13,18 @@ from serving.store import (
     desired,
     gateways,
     generation,
+    happened,
     keys,
     leases,
     placements,
     releases,
     rollouts,
     routes,
+    window_sums,
     windows,
 )
 from serving.store.engine import create_engine, unusable
-from serving.store.migrate import upgrade
+from serving.store.migrate import must_be_current, upgrade
 from serving.store.transactions import Transactions
 
 
@@ -92,13 +94,14 @@ class Store:
         self.rollouts_under_way = read(rollouts.under_way)
         self.put_rollout = write(rollouts.put)
 
-        self.key = read(keys.one)
-        self.keys = read(keys.every)
+        self.key, self.keys = read(keys.one), read(keys.every)
         self.add_key = write(keys.add)
         self.revoke_key = write(keys.revoke)
 
         self.audit = write(audit.add)
         self.audit_log = read(audit.newest)
+
+        self.window_sums, self.happened = read(window_sums.sums), read(happened.between)
 
     def fenced(self, epoch: int) -> "Store":
         """Return the same store for whoever leads at `epoch`.
@@ -110,12 +113,13 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(url: str) -> AsyncIterator[Store]:
+async def open_store(url: str, *, migrate: bool = True) -> AsyncIterator[Store]:
     """Open the store at `url`, bring its schema up to date, close it at the end.
 
     Args:
         url: "sqlite+aiosqlite:///FILE", where the file is made and its folder is not; or
             "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE", where the database exists.
+        migrate: False leaves the schema alone, and refuses one that is not up to date.
 
     Raises:
         ConfigurationError: The URL, the database or its schema cannot be used.
@@ -124,7 +128,7 @@ async def open_store(url: str) -> AsyncIterator[Store]:
     try:
         try:
             async with engine.begin() as connection:
-                await connection.run_sync(upgrade)
+                await connection.run_sync(upgrade if migrate else must_be_current)
         except DatabaseError as error:
             raise unusable(engine.url, error) from error
         yield Store(Transactions(engine))
