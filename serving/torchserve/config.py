@@ -1,6 +1,7 @@
 """How TorchServe is started: its properties, its command line and its environment."""
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -144,6 +145,9 @@ def write_files(config: TorchServeConfig, ports: Ports) -> None:
     config.choices.prepare()
     (config.folder / _PROPERTIES).write_text(properties(config, ports))
     (config.folder / _LOGGING).write_text(_LOGGING_XML)
+    start = _worker_start(config)
+    start.mkdir(exist_ok=True)
+    shutil.copyfile(Path(__file__).with_name("lazy_torch.py"), start / "sitecustomize.py")
 
 
 def command(config: TorchServeConfig, temporary: Path) -> list[str]:
@@ -166,7 +170,8 @@ def command(config: TorchServeConfig, temporary: Path) -> list[str]:
 def environment(config: TorchServeConfig, temporary: Path) -> dict[str, str]:
     """Return the whole environment of TorchServe and, through it, of its workers.
 
-    No PYTHONPATH: it would come before an archive's own folder, and two versions could share code.
+    Nobody else's PYTHONPATH: it would come before an archive's own folder, and two versions could
+    share code. Ours holds what Python runs first, and nothing that an archive could import.
     """
     java_home = _java().parent.parent
     inherited = {
@@ -182,11 +187,16 @@ def environment(config: TorchServeConfig, temporary: Path) -> dict[str, str]:
         "TMPDIR": str(temporary),
         "LOG_LOCATION": str(config.folder),
         "METRICS_LOCATION": str(config.folder),
+        "PYTHONPATH": str(_worker_start(config)),
         "PYTHONNOUSERSITE": "1",
         "PYTHONUNBUFFERED": "1",
         "UNDERSTUDY_CHOICES": str(config.choices.folder),
     }
     return inherited | own | dict(config.worker_environment)
+
+
+def _worker_start(config: TorchServeConfig) -> Path:
+    return config.folder / "worker_start"
 
 
 def _torchserve_home() -> Path:

@@ -117,7 +117,7 @@ async def test_a_killed_guard_takes_everything_along_and_is_started_again(
     assert await backend.management.list() == ()
 
 
-async def test_workers_inherit_no_secret_and_no_python_path(
+async def test_workers_inherit_no_secret_and_no_code_but_what_python_runs_first(
     backend: Any, archives: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_KEY", "a secret")
@@ -133,7 +133,7 @@ async def test_workers_inherit_no_secret_and_no_python_path(
         (java,) = psutil.Process(server.pid).children()
         environment = java.environ()
     assert "a secret" not in environment.values()
-    assert "PYTHONPATH" not in environment
+    assert os.listdir(environment["PYTHONPATH"]) == ["sitecustomize.py"]  # noqa: PTH208, ASYNC
     assert environment["OMP_NUM_THREADS"] == environment["UNDERSTUDY_THREADS"] == "1"
 
 
