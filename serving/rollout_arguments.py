@@ -74,15 +74,19 @@ def read_plan(
     return body
 
 
-def seconds_of(text: str) -> float:
+def seconds_of(text: str, option: str = "--hold") -> float:
     """Return the seconds of "90s", "15m", "2h" or "1d".
+
+    Args:
+        text: As it was typed.
+        option: For which it was.
 
     Raises:
         typer.BadParameter: It does not read so.
     """
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhd])", text.strip())
     if found is None:
-        raise typer.BadParameter(f"{text}: a time reads 90s, 15m, 2h or 1d", param_hint="--hold")
+        raise typer.BadParameter(f"{text}: a time reads 90s, 15m, 2h or 1d", param_hint=option)
     return float(found[1]) * _SECONDS[found[2]]
 
 

@@ -34,8 +34,8 @@ def evidence(found: Iterable[Mapping[str, Any]]) -> Table:
         table.add_row(
             f"{one['stage']:g}%",
             one["guardrail"],
-            _number(one["guardrail"], one["estimate"]),
-            _number(one["guardrail"], one["limit"]),
+            number(one["guardrail"], one["estimate"]),
+            number(one["guardrail"], one["limit"]),
             str(one["cameras"]),
             f"{one['p_value']:.2g}",
             f"{one['alpha']:.2g}",
@@ -55,6 +55,7 @@ def weight(rollout: Mapping[str, Any]) -> str:
     return "-" if rollout["weight"] is None else f"{rollout['weight']:g}%"
 
 
-def _number(guardrail: str, value: float) -> str:
+def number(guardrail: str, value: float) -> str:
+    """Return what a guardrail has seen, or its limit, as people read it."""
     texts = {"errors": f"{value:+.2%}", "p99": f"{value:.2f}x", "agreement": f"{value:.3f}"}
     return texts[guardrail]
