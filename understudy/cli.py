@@ -10,6 +10,7 @@ from distill_jobs.release.cli import release_app
 from serving.camera_admin_cli import cameras_app
 from serving.cli import deploy, key_app, route_app
 from serving.harvest_cli import harvest_app
+from serving.report_cli import report
 from serving.rollout_cli import rollout_app
 from serving.serve_cli import serve
 from understudy.camera_cli import camera
@@ -39,6 +40,7 @@ app.add_typer(rollout_app, name="rollout", rich_help_panel="Serve")
 app.add_typer(cameras_app, name="cameras", rich_help_panel="Serve")
 app.add_typer(key_app, name="key", rich_help_panel="Serve")
 app.add_typer(harvest_app, name="harvest", rich_help_panel="Serve")
+app.command(rich_help_panel="Serve")(report)
 app.command(rich_help_panel="Serve")(camera)
 
 
