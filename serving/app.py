@@ -3,14 +3,22 @@
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from pathlib import Path
 
 import structlog
 
 from serving.api.listening import authority, http_server
 from serving.keys import ensure_admin_key
+from serving.parts import Part
 from serving.ready_file import Addresses, ready_file
 from serving.settings import Settings
 from serving.store.store import open_store
@@ -39,10 +47,18 @@ async def serve(settings: Settings, announce: Callable[[Addresses], None]) -> No
     """
     with _cancelled_by_signals():
         with suppress(asyncio.CancelledError):
-            async with open_app(settings) as addresses:
+            async with _opened(settings) as addresses:
                 announce(addresses)
                 await asyncio.Event().wait()
         log.info("stopped")
+
+
+def _opened(settings: Settings) -> AbstractAsyncContextManager[Addresses]:
+    if settings.part is Part.WORKER:
+        from serving.worker.program import open_worker  # noqa: PLC0415 - it alone has no store
+
+        return open_worker(settings)
+    return open_app(settings)
 
 
 @asynccontextmanager
@@ -61,8 +77,9 @@ async def open_app(settings: Settings) -> AsyncIterator[Addresses]:
         enter = stack.enter_async_context
         ports = stack.enter_context(taken(settings))
         lock = stack.enter_context(owned(settings.state_dir))
-        store = await enter(open_store(settings.store_url))
-        admin_key_file = await ensure_admin_key(store, settings.state_dir)
+        store = await enter(open_store(settings.store_url, migrate=settings.migrate))
+        leads = settings.part.leads
+        admin_key_file = await ensure_admin_key(store, settings.state_dir) if leads else None
         _warn(settings)
         name = instance(settings.state_dir)
         rows = await enter(GatewayRows(store, name))
@@ -86,17 +103,21 @@ def _warn(settings: Settings) -> None:
         )
 
 
-def _addresses(settings: Settings, ports: Ports, admin_key_file: Path, fleet: Fleet) -> Addresses:
-    def place(port: int) -> str:
-        return authority(settings.host, port)
+def _addresses(
+    settings: Settings, ports: Ports, admin_key_file: Path | None, fleet: Fleet
+) -> Addresses:
+    def place(one: socket.socket | None, scheme: str = "http://", path: str = "") -> str:
+        if one is None:
+            return ""
+        return f"{scheme}{authority(settings.host, one.getsockname()[1])}{path}"
 
     torchserve = tuple(fleet.torchserve_metrics_urls().values())
     return Addresses(
-        http_url=f"http://{place(ports.http.getsockname()[1])}",
-        grpc_address=place(ports.grpc.getsockname()[1]),
-        admin_url=f"http://{place(ports.admin.getsockname()[1])}",
-        metrics_url=f"http://{place(ports.metrics.getsockname()[1])}/metrics",
-        torchserve_metrics_url=torchserve[0],
+        http_url=place(ports.http),
+        grpc_address=place(ports.grpc, scheme=""),
+        admin_url=place(ports.admin),
+        metrics_url=place(ports.metrics, path="/metrics"),
+        torchserve_metrics_url=next(iter(torchserve), ""),
         torchserve_metrics_urls=torchserve,
         admin_key_file=admin_key_file,
         pid=os.getpid(),

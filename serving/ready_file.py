@@ -13,13 +13,14 @@ class Addresses(BaseModel):
     """Where everything is.
 
     Attributes:
-        http_url: For cameras.
-        grpc_address: For cameras, HOST:PORT.
-        admin_url: For operators.
+        http_url: For cameras; "" where no gateway runs here.
+        grpc_address: For cameras, HOST:PORT; likewise.
+        admin_url: For operators; "" where no controller runs here.
+        worker_url: For the controller; "" unless this is a worker alone.
         metrics_url: Every process's of ours, for Prometheus.
-        torchserve_metrics_url: The first TorchServe's own.
+        torchserve_metrics_url: The first TorchServe's own; "" where none runs here.
         torchserve_metrics_urls: Each TorchServe's own.
-        admin_key_file: Where the first start wrote the admin key.
+        admin_key_file: Where the first start wrote the admin key; None where no controller runs.
         pid: Process id of the supervisor.
         processes: Ids of the processes below it as they were at the start; STATE_DIR/processes.json
             follows them.
@@ -27,13 +28,14 @@ class Addresses(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    http_url: str
-    grpc_address: str
-    admin_url: str
-    metrics_url: str
-    torchserve_metrics_url: str
-    torchserve_metrics_urls: tuple[str, ...]
-    admin_key_file: Path
+    http_url: str = ""
+    grpc_address: str = ""
+    admin_url: str = ""
+    worker_url: str = ""
+    metrics_url: str = ""
+    torchserve_metrics_url: str = ""
+    torchserve_metrics_urls: tuple[str, ...] = ()
+    admin_key_file: Path | None = None
     pid: int
     processes: dict[str, int]
 

@@ -9,12 +9,20 @@ from pydantic import ValidationError
 
 from serving.errors import ConfigurationError
 from serving.logs.styles import LogFormat, LogLevel
+from serving.parts import Part
 from serving.ready_file import Addresses
-from serving.settings import Settings, explain
+from serving.settings import Settings, explain, read_settings
 from serving.telling import tell_error
 
 
 def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
+    part: Annotated[
+        Part | None,
+        typer.Argument(
+            help="One part of a deployment on several machines: gateway, controller, worker. [all]",
+            show_default=False,
+        ),
+    ] = None,
     state_dir: Annotated[
         Path | None, typer.Option(help="Store, keys, private archives. [~/.understudy/serve]")
     ] = None,
@@ -95,6 +103,7 @@ def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
         understudy serve --http-port 0 --ready-file ready.json
     """
     given: dict[str, Any] = {
+        "part": part,
         "state_dir": state_dir,
         "model_store": model_store,
         "trusted_keys": tuple(trusted_key) if trusted_key else None,
@@ -113,8 +122,7 @@ def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
         "auth": auth,
     }
     try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})
-        _run(settings)
+        _run(read_settings(**{name: one for name, one in given.items() if one is not None}))
     except ValidationError as error:
         tell_error(explain(error))
         raise typer.Exit(2) from None
@@ -136,13 +144,16 @@ def _run(settings: Settings) -> None:
 
 
 def _announce(addresses: Addresses) -> None:
-    typer.echo(
-        f"HTTP     {addresses.http_url}/v1/detect\n"
-        f"gRPC     {addresses.grpc_address}\n"
-        f"admin    {addresses.admin_url}\n"
-        f"metrics  {' '.join((addresses.metrics_url, *addresses.torchserve_metrics_urls))}\n"
-        f"key      {addresses.admin_key_file}"
-    )
+    metrics = (addresses.metrics_url, *addresses.torchserve_metrics_urls)
+    lines = {
+        "HTTP": addresses.http_url and f"{addresses.http_url}/v1/detect",
+        "gRPC": addresses.grpc_address,
+        "admin": addresses.admin_url,
+        "worker": addresses.worker_url,
+        "metrics": " ".join(filter(None, metrics)),
+        "key": addresses.admin_key_file,
+    }
+    typer.echo("\n".join(f"{name:<8} {told}" for name, told in lines.items() if told))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from serving.dataplane.harvest_plan import HarvestPlan
 from serving.logs.styles import LogFormat, LogLevel
+from serving.parts import Part
 
 
 def home() -> Path:
@@ -16,6 +17,8 @@ def home() -> Path:
     return Path(os.environ.get("UNDERSTUDY_HOME", "~/.understudy")).expanduser()
 
 
+# Query, headers and framing beside the image in a request to TorchServe.
+_REQUEST_ROOM_BYTES = 256 * 1024
 _SQLITE = "sqlite+aiosqlite:///"
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -31,7 +34,10 @@ class Settings(BaseSettings):
             separated as in PATH.
         store_url: SQLAlchemy's URL of the store: sqlite+aiosqlite:///FILE, or
             postgresql+psycopg://... where several hosts share it. It may hold a password: better in
-            the environment than on the command line.
+            the environment than on the command line, best in a file UNDERSTUDY_STORE_URL of the
+            folder UNDERSTUDY_SECRETS_DIR.
+        migrate: Whether a store of an earlier version is brought up to date at the start; else it
+            is refused until `understudy migrate` has run.
         host: Address of the listeners.
         http_port: For cameras; 0 takes any free port.
         grpc_port: For cameras.
@@ -39,6 +45,12 @@ class Settings(BaseSettings):
         metrics_port: For Prometheus: every process's metrics in one text.
         gateways: Processes that answer cameras, on the same ports.
         backends: TorchServe instances; each runs every release.
+        part: What of all this runs here; the other parts run on other machines.
+        workers: Hosts where `understudy serve worker` runs, in place of `backends`; separated by
+            commas or spaces in the environment.
+        worker_port: Of a worker, for the controller.
+        inference_port: Of a worker, for the gateways' frames.
+        worker_key_file: Holds the secret that the controller shows to the workers.
         image_limit_bytes: Largest encoded image.
         image_budget_bytes: Images that a gateway holds at once, all together, before 429.
         connection_age_s: After about this long a camera's stream is asked to connect again, so that
@@ -72,6 +84,7 @@ class Settings(BaseSettings):
         default_factory=lambda: (home() / "signing-key.pub.pem",)
     )
     store_url: str = Field(default_factory=lambda given: _sqlite(given["state_dir"]), repr=False)
+    migrate: bool = True
     host: str = "127.0.0.1"
     http_port: Port = 8080
     grpc_port: Port = 8090
@@ -79,6 +92,11 @@ class Settings(BaseSettings):
     metrics_port: Port = 8083
     gateways: int = Field(default=1, ge=1, le=64)
     backends: int = Field(default=1, ge=1, le=16)
+    part: Part = Part.ALL
+    workers: Annotated[tuple[str, ...], NoDecode] = ()
+    worker_port: Port = 8084
+    inference_port: Port = 8085
+    worker_key_file: Path | None = None
     # TorchServe's own default limit is 6,553,500 bytes, query and headers included.
     image_limit_bytes: int = Field(default=6 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     image_budget_bytes: int = Field(default=256 * 1024 * 1024, ge=1024 * 1024, le=64 * 1024**3)
@@ -106,6 +124,11 @@ class Settings(BaseSettings):
     def _as_in_path(cls, value: Any) -> Any:
         return tuple(value.split(os.pathsep)) if isinstance(value, str) else value
 
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _as_words(cls, value: Any) -> Any:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
     @field_validator("state_dir", "model_store", "harvest_dir", "ready_file", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
@@ -123,6 +146,21 @@ class Settings(BaseSettings):
         # The processes have working directories of their own.
         _, prefix, file = value.partition(_SQLITE)
         return f"{prefix}{Path(file).absolute()}" if prefix and file else value
+
+    @model_validator(mode="after")
+    def _parts_share_a_store_and_workers(self) -> Self:
+        if self.part in {Part.GATEWAY, Part.CONTROLLER}:
+            alone = f"`understudy serve {self.part}` runs without the other parts: set"
+            if not self.workers:
+                raise ValueError(f"{alone} UNDERSTUDY_WORKERS to the hosts of its workers")
+            if "store_url" not in self.model_fields_set:
+                raise ValueError(f"{alone} UNDERSTUDY_STORE_URL to the store that all share")
+        return self
+
+    @property
+    def request_bytes(self) -> int:
+        """Largest request that TorchServe takes."""
+        return self.image_limit_bytes + _REQUEST_ROOM_BYTES
 
     @property
     def archives(self) -> Path:
@@ -154,8 +192,24 @@ def _sqlite(state_dir: Path) -> str:
     return f"{_SQLITE}{state_dir / 'store.sqlite3'}"
 
 
+def read_settings(**given: Any) -> Settings:
+    """Return what was set: as arguments, else in the environment, else in a file.
+
+    A file of the folder UNDERSTUDY_SECRETS_DIR is called as the variable is: UNDERSTUDY_STORE_URL.
+
+    Args:
+        given: By their names.
+
+    Raises:
+        ValidationError: A setting is not within its limits.
+    """
+    return Settings(_secrets_dir=os.environ.get("UNDERSTUDY_SECRETS_DIR"), **given)
+
+
 def explain(error: ValidationError) -> str:
     """Return what is wrong with a setting: its name, its variable, its limit and its value."""
     first = error.errors()[0]
+    if not first["loc"]:  # of several settings together
+        return first["msg"].removeprefix("Value error, ")
     name = "_".join(map(str, first["loc"]))
     return f"{name} (UNDERSTUDY_{name.upper()}): {first['msg']}, not {first['input']!r}"

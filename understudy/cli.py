@@ -10,9 +10,11 @@ from distill_jobs.release.cli import release_app
 from serving.camera_admin_cli import cameras_app
 from serving.cli import deploy, key_app, route_app
 from serving.harvest_cli import harvest_app
+from serving.migrate_cli import migrate
 from serving.report_cli import report
 from serving.rollout_cli import rollout_app
 from serving.serve_cli import serve
+from serving.tune_cli import tune
 from understudy.camera_cli import camera
 from understudy.demo_cli import demo
 from understudy.doctor import doctor
@@ -35,6 +37,7 @@ app.add_typer(job_app, name="job", rich_help_panel="Make a student")
 app.add_typer(release_app, name="release", rich_help_panel="Make a student")
 app.command(rich_help_panel="Serve")(serve)
 app.command(rich_help_panel="Serve")(deploy)
+app.command(rich_help_panel="Serve")(tune)
 app.add_typer(route_app, name="route", rich_help_panel="Serve")
 app.add_typer(rollout_app, name="rollout", rich_help_panel="Serve")
 app.add_typer(cameras_app, name="cameras", rich_help_panel="Serve")
@@ -42,6 +45,7 @@ app.add_typer(key_app, name="key", rich_help_panel="Serve")
 app.add_typer(harvest_app, name="harvest", rich_help_panel="Serve")
 app.command(rich_help_panel="Serve")(report)
 app.command(rich_help_panel="Serve")(camera)
+app.command(rich_help_panel="Serve")(migrate)
 
 
 def unwrapped(text: str) -> str:

@@ -18,7 +18,7 @@ async def register(backend: Backend, archive: Archive, release: Release) -> None
 
     Raises:
         WorkerFailed: It did not load; in a worker's own words, where it has left any.
-        BackendUnavailable: TorchServe cannot be reached.
+        BackendUnavailable: TorchServe, or its machine, cannot be reached.
     """
     card_sha256 = await ask(backend, archive, release)
     try:
@@ -34,8 +34,15 @@ async def register(backend: Backend, archive: Archive, release: Release) -> None
 
 
 async def ask(backend: Backend, archive: Archive, release: Release) -> str:
-    """Tell the workers to come how to serve a release; returns its card's digest."""
+    """Tell the workers to come how to serve a release; returns its card's digest.
+
+    Raises:
+        WorkerFailed: Their machine, where it is another, refuses the archive.
+        BackendUnavailable: It cannot be reached.
+    """
     card_sha256 = await asyncio.to_thread(archive.card_sha256)
+    if backend.host is not None:
+        await backend.host.prepare(release)
     if backend.choices is not None:
         await asyncio.to_thread(
             backend.choices.ask,
@@ -49,6 +56,8 @@ async def ask(backend: Backend, archive: Archive, release: Release) -> str:
 
 async def _fault(backend: Backend, card_sha256: str) -> str:
     """Return a worker's own words on why it did not load; "" where there are none."""
+    if backend.host is not None:
+        return await backend.host.fault(card_sha256)
     if backend.choices is None:
         return ""
     return await asyncio.to_thread(backend.choices.fault, card_sha256)

@@ -34,3 +34,22 @@ def upgrade(connection: Connection, to: str = "head") -> None:
             "does not know: a newer one wrote it. Upgrade this program or use another state folder"
         )
     command.upgrade(config, to)
+
+
+def must_be_current(connection: Connection) -> None:
+    """Check that no migration is missing.
+
+    Args:
+        connection: To the database.
+
+    Raises:
+        ConfigurationError: One is, or the database is a newer version's.
+    """
+    known = ScriptDirectory(str(_FOLDER)).get_heads()
+    found = MigrationContext.configure(connection).get_current_heads()
+    if set(found) != set(known):
+        raise ConfigurationError(
+            f"store: the database is at schema {', '.join(found) or 'none'} and this version needs "
+            f"{', '.join(known)}; run `understudy migrate`, or let this program do it "
+            "(UNDERSTUDY_MIGRATE=true)"
+        )

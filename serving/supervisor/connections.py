@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from serving.keys import Authenticator
 from serving.store.store import Store, open_store
-from serving.supervisor.wiring import BackendPlace, Wiring
+from serving.supervisor.wiring import BackendPlace, Role, Wiring
 from serving.torchserve.backend import Backend
 from serving.torchserve.choices import Choices
 from serving.torchserve.inference import InferenceClient
 from serving.torchserve.management import ManagementClient
-from serving.torchserve.tokens import Token
+from serving.torchserve.tokens import Credential, NoToken, Token
+from serving.torchserve.worker_host import WorkerHost
+from serving.worker.worker_key import WorkerKey
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,21 @@ async def connected(
         frame_headers: Returns what a frame's request to a worker carries beside the frame.
 
     Raises:
-        ConfigurationError: The store cannot be opened.
+        ConfigurationError: The store cannot be opened, or the workers' key cannot be read.
     """
+    settings = wiring.settings
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(wiring.settings.store_url))
+        store = await stack.enter_async_context(
+            open_store(settings.store_url, migrate=settings.migrate)
+        )
         several = len(wiring.backends)
+        key = _worker_key(wiring)
         backends = [
-            await stack.enter_async_context(_backend(one, several, frame_headers))
+            await stack.enter_async_context(
+                _far_backend(one, key, frame_headers)
+                if one.token_file is None
+                else _backend(one, several, frame_headers)
+            )
             for one in wiring.backends
         ]
         authenticator = Authenticator(store, enabled=wiring.settings.auth)
@@ -57,9 +67,30 @@ async def connected(
 async def _backend(
     place: BackendPlace, several: int, frame_headers: Callable[[], Mapping[str, str]]
 ) -> AsyncIterator[Backend]:
+    if place.token_file is None or place.choices is None:
+        raise RuntimeError("a TorchServe of ours has a token file and a folder of choices")
     token = Token(place.token_file, "inference")
     async with (
         InferenceClient(place.inference_url, token, frame_headers) as inference,
         ManagementClient(place.management_url, Token(place.token_file, "management")) as management,
     ):
         yield Backend(place.name, inference, management, Choices(place.choices, several))
+
+
+@asynccontextmanager
+async def _far_backend(
+    place: BackendPlace, key: Credential, frame_headers: Callable[[], Mapping[str, str]]
+) -> AsyncIterator[Backend]:
+    async with (
+        InferenceClient(place.inference_url, NoToken(), frame_headers) as inference,
+        ManagementClient(place.management_url, key) as management,
+        WorkerHost(place.management_url, key) as host,
+    ):
+        yield Backend(place.name, inference, management, host=host)
+
+
+def _worker_key(wiring: Wiring) -> Credential:
+    """Return what opens the workers' doors: gateways are not given it."""
+    if not wiring.settings.workers or wiring.role is Role.GATEWAY:
+        return NoToken()
+    return WorkerKey.read(wiring.settings.worker_key_file)

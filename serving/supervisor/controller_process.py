@@ -112,6 +112,11 @@ async def _admin(
     app = FastAPI(title="Understudy admin", docs_url=None, redoc_url=None)
     answer_errors(app)
     app.add_middleware(BodyLimit, limit_bytes=_BODY_LIMIT_BYTES)
+
+    @app.get("/livez", summary="The process runs")
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
     app.include_router(admin_router(controller, connections.store, connections.authenticator))
     rollouts = rollouts_router(
         lambda: controller.rollouts, connections.store, connections.authenticator

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import serving
+from serving.api.listening import authority
 from serving.settings import Settings
 from serving.supervisor.fleet import Fleet
 from serving.supervisor.gateway_rows import GatewayRows
@@ -16,8 +17,6 @@ from serving.torchserve import tokens
 from serving.torchserve.config import TorchServeConfig
 from serving.torchserve.process import TorchServe
 
-# Query, headers and framing beside the image in a request to TorchServe.
-_REQUEST_ROOM_BYTES = 256 * 1024
 # The controller serves once every backend was looked at and, where it came back empty, filled.
 _START_TIMEOUTS_S = {Role.GATEWAY: START_TIMEOUT_S, Role.CONTROLLER: 900.0}
 _PROGRAM = (sys.executable, "-m", "serving.supervisor.child")
@@ -45,9 +44,10 @@ def crew(
         changed: Called each time a process has started or ended.
     """
     settings.archives.mkdir(mode=0o700, parents=True, exist_ok=True)
-    backends = _backends(settings)
+    backends = {} if settings.workers else _backends(settings)
     places = tuple(_place(name, backend) for name, backend in backends.items())
-    grpc_host, grpc_port, *_ = ports.grpc.getsockname()
+    places += tuple(_far_place(settings, host) for host in settings.workers)
+    grpc_host, grpc_port, *_ = ports.grpc.getsockname() if ports.grpc is not None else ("", 0)
 
     def child(role: Role, name: str, listener: int, id_of: Callable[[int], str]) -> Supervised:
         wiring = Wiring(
@@ -75,12 +75,18 @@ def crew(
         # The same at every start: the next controller need not wait for the last one's lease.
         return f"controller@{instance}"
 
+    def controller(listener: int) -> Supervised:
+        return child(Role.CONTROLLER, "controller", listener, holder)
+
+    def gateway(name: str, listener: int) -> Supervised:
+        return child(Role.GATEWAY, name, listener, partial(rows.id_of, name))
+
     names = [f"gateway-{number}" for number in range(1, settings.gateways + 1)]
-    http, admin = ports.http.fileno(), ports.admin.fileno()
+    http, admin = ports.http, ports.admin
     return Fleet(
         backends=backends,
-        controller=child(Role.CONTROLLER, "controller", admin, holder),
-        gateways=[child(Role.GATEWAY, one, http, partial(rows.id_of, one)) for one in names],
+        controller=None if admin is None else controller(admin.fileno()),
+        gateways=[gateway(one, http.fileno()) for one in names] if http is not None else [],
         stop_timeout_s=settings.stop_timeout_s,
         changed=changed,
     )
@@ -88,13 +94,12 @@ def crew(
 
 def _backends(settings: Settings) -> Mapping[str, TorchServe]:
     names = [f"torchserve-{number}" for number in range(1, settings.backends + 1)]
-    size = settings.image_limit_bytes + _REQUEST_ROOM_BYTES
     return {
         name: TorchServe(
             TorchServeConfig(
                 archives=settings.archives,
                 folder=settings.state_dir / name,
-                max_image_bytes=size,
+                max_image_bytes=settings.request_bytes,
                 choices_folder=settings.state_dir / "choices",
             )
         )
@@ -109,6 +114,14 @@ def _place(name: str, backend: TorchServe) -> BackendPlace:
         management_url=backend.management_url,
         token_file=backend.config.folder / tokens.FILE_NAME,
         choices=backend.config.choices.folder,
+    )
+
+
+def _far_place(settings: Settings, host: str) -> BackendPlace:
+    return BackendPlace(
+        name=host,
+        inference_url=f"http://{authority(host, settings.inference_port)}",
+        management_url=f"http://{authority(host, settings.worker_port)}",
     )
 
 

@@ -21,9 +21,9 @@ class Fleet:
     """Starts everything, and stops it again; an async context manager.
 
     Args:
-        backends: By their names.
-        controller: The one.
-        gateways: At least one.
+        backends: By their names; none where they run on other machines.
+        controller: The one; None where it runs on another machine.
+        gateways: None where they do.
         stop_timeout_s: How long requests under way may take once it stops.
         changed: Called each time a TorchServe was started again.
     """
@@ -32,7 +32,7 @@ class Fleet:
         self,
         *,
         backends: Mapping[str, TorchServe],
-        controller: Supervised,
+        controller: Supervised | None,
         gateways: Sequence[Supervised],
         stop_timeout_s: float,
         changed: Callable[[], None] = lambda: None,
@@ -49,7 +49,11 @@ class Fleet:
     @property
     def children(self) -> tuple[Supervised, ...]:
         """The controller and the gateways."""
-        return (self._controller, *self._gateways)
+        return (*self._controllers, *self._gateways)
+
+    @property
+    def _controllers(self) -> tuple[Supervised, ...]:
+        return () if self._controller is None else (self._controller,)
 
     def processes(self) -> dict[str, ProcessInfo]:
         """Return what runs now."""
@@ -100,14 +104,16 @@ class Fleet:
         finally:
             try:
                 left_s = max(_CONTROLLER_S, ends_at - clock())
-                await self._controller.stop(min(patience_s, left_s) + _CLOSING_S)
+                controller_s = min(patience_s, left_s) + _CLOSING_S
+                await _all(one.stop(controller_s) for one in self._controllers)
             finally:
                 backends = self._backends.values()
                 await _all(one.__aexit__(None, None, None) for one in backends)
 
     def _refill(self, name: str) -> None:
         self._restarts[name] += 1
-        self._controller.say(f"{WAKE} {name}")
+        for one in self._controllers:
+            one.say(f"{WAKE} {name}")
         self._changed()
 
 

@@ -22,8 +22,9 @@ class BackendPlace(BaseModel):
         name: As in the store: torchserve-1.
         inference_url: Where frames go.
         management_url: Where models are registered.
-        token_file: Written by it at each of its starts.
-        choices: Folder of its workers' choices of variants.
+        token_file: Written by it at each of its starts; None: it is on another machine, and
+            `management_url` is the door of `serving.worker`.
+        choices: Folder of its workers' choices of variants; None: likewise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,8 +32,8 @@ class BackendPlace(BaseModel):
     name: str
     inference_url: str
     management_url: str
-    token_file: Path
-    choices: Path
+    token_file: Path | None = None
+    choices: Path | None = None
 
 
 class Wiring(BaseModel):

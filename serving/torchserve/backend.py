@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from serving.torchserve.choices import Choices
 from serving.torchserve.inference import InferenceClient
 from serving.torchserve.management import ManagementClient
+from serving.torchserve.worker_host import WorkerHost
 
 
 @dataclass(frozen=True)
@@ -16,9 +17,11 @@ class Backend:
         inference: Sends it frames.
         management: Registers and unregisters in it.
         choices: Reaches its workers' choice of variants; None: they are on another machine.
+        host: That machine; None: it is this one.
     """
 
     name: str
     inference: InferenceClient
     management: ManagementClient
     choices: Choices | None = None
+    host: WorkerHost | None = None

@@ -70,6 +70,23 @@ class Ports:
 
 
 @dataclass(frozen=True)
+class Listen:
+    """Where a TorchServe listens whose frames come from other machines; it asks them for no token.
+
+    Its management API stays on the loopback interface.
+
+    Attributes:
+        host: Address of the interface: whoever else can reach it must be kept away by the network.
+        inference: Port for frames.
+        metrics: Port for Prometheus.
+    """
+
+    host: str
+    inference: int
+    metrics: int
+
+
+@dataclass(frozen=True)
 class TorchServeConfig:
     """What a deployment may choose.
 
@@ -85,6 +102,7 @@ class TorchServeConfig:
         choices_folder: Where workers remember which variant is the fastest; backends of one machine
             may share it. None: in `folder`.
         start_timeout_s: How long it may take to answer for the first time.
+        listen: None: on the loopback interface, on any free ports.
     """
 
     archives: Path
@@ -96,6 +114,7 @@ class TorchServeConfig:
     worker_environment: Mapping[str, str] = field(default_factory=dict)
     choices_folder: Path | None = None
     start_timeout_s: float = 60.0
+    listen: Listen | None = None
 
     @property
     def choices(self) -> Choices:
@@ -105,10 +124,11 @@ class TorchServeConfig:
 
 def properties(config: TorchServeConfig, ports: Ports) -> str:
     """Return the text of TorchServe's configuration file."""
+    host = config.listen.host if config.listen else "127.0.0.1"
     values = {
-        "inference_address": f"http://127.0.0.1:{ports.inference}",
+        "inference_address": f"http://{host}:{ports.inference}",
         "management_address": f"http://127.0.0.1:{ports.management}",
-        "metrics_address": f"http://127.0.0.1:{ports.metrics}",
+        "metrics_address": f"http://{host}:{ports.metrics}",
         "grpc_inference_address": "127.0.0.1",
         "grpc_management_address": "127.0.0.1",
         "grpc_inference_port": ports.grpc_inference,
@@ -118,6 +138,7 @@ def properties(config: TorchServeConfig, ports: Ports) -> str:
         "allowed_urls": "^$",
         "enable_model_api": "true",
         "token_expiration_min": TOKEN_EXPIRATION_MIN,
+        "disable_token_authorization": str(config.listen is not None).lower(),
         "install_py_dep_per_model": "false",
         "enable_envvars_config": "false",
         "max_request_size": config.max_image_bytes + _REQUEST_ROOM_BYTES,

@@ -24,7 +24,7 @@ from serving.errors import (
 )
 from serving.store.values import ReleaseKey
 from serving.torchserve.management import is_token_refused
-from serving.torchserve.tokens import Token
+from serving.torchserve.tokens import Credential
 
 _log = structlog.get_logger(__name__)
 
@@ -119,7 +119,7 @@ class InferenceClient:
     """
 
     def __init__(
-        self, url: str, token: Token, further_headers: Callable[[], Mapping[str, str]] = dict
+        self, url: str, token: Credential, further_headers: Callable[[], Mapping[str, str]] = dict
     ) -> None:
         self._url = url
         self._token = token

@@ -10,7 +10,7 @@ import aiohttp
 
 from serving.errors import BackendUnavailable, WorkerFailed
 from serving.store.values import ReleaseKey
-from serving.torchserve.tokens import Token
+from serving.torchserve.tokens import Credential
 
 _CALL_TIMEOUT_S = 30.0
 _READY_POLL_S = 0.05
@@ -84,7 +84,7 @@ class ManagementClient:
         load_timeout_s: How long loading a version may take.
     """
 
-    def __init__(self, url: str, token: Token, *, load_timeout_s: float = 300.0) -> None:
+    def __init__(self, url: str, token: Credential, *, load_timeout_s: float = 300.0) -> None:
         self._url = url
         self._token = token
         self._load_timeout_s = load_timeout_s

@@ -7,7 +7,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,8 +18,15 @@ import structlog
 from serving.errors import BackendUnavailable, ConfigurationError
 from serving.restarts import Restarts
 from serving.torchserve import tokens
-from serving.torchserve.config import Ports, TorchServeConfig, command, environment, write_files
-from serving.torchserve.tokens import Token
+from serving.torchserve.config import (
+    Listen,
+    Ports,
+    TorchServeConfig,
+    command,
+    environment,
+    write_files,
+)
+from serving.torchserve.tokens import Credential, NoToken, Token
 
 _log = structlog.get_logger(__name__)
 
@@ -39,7 +46,7 @@ class TorchServe:
 
     def __init__(self, config: TorchServeConfig) -> None:
         self.config = config
-        self._ports = _free_ports()
+        self._ports = _ports(config.listen)
         self._guard: asyncio.subprocess.Process | None = None
         self._lifeline = -1
         self._watcher: asyncio.Task[None] | None = None
@@ -49,7 +56,7 @@ class TorchServe:
     @property
     def inference_url(self) -> str:
         """Where frames go."""
-        return f"http://127.0.0.1:{self._ports.inference}"
+        return f"http://{self._near}:{self._ports.inference}"
 
     @property
     def management_url(self) -> str:
@@ -59,16 +66,26 @@ class TorchServe:
     @property
     def metrics_url(self) -> str:
         """What Prometheus reads; it asks for no token."""
-        return f"http://127.0.0.1:{self._ports.metrics}/metrics"
+        return f"http://{self._near}:{self._ports.metrics}/metrics"
 
     @property
-    def inference_token(self) -> Token:
+    def _near(self) -> str:
+        """Its address from this machine."""
+        host = self.config.listen.host if self.config.listen else "127.0.0.1"
+        return "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - compared, not bound
+
+    @property
+    def inference_token(self) -> Credential:
         """A new reader of the token for `inference_url`."""
+        if self.config.listen is not None:
+            return NoToken()
         return Token(self.config.folder / tokens.FILE_NAME, "inference")
 
     @property
-    def management_token(self) -> Token:
+    def management_token(self) -> Credential:
         """A new reader of the token for `management_url`."""
+        if self.config.listen is not None:
+            return NoToken()
         return Token(self.config.folder / tokens.FILE_NAME, "management")
 
     @property
@@ -113,7 +130,7 @@ class TorchServe:
         await self._stop()
 
     async def _start(self) -> None:
-        _must_be_free(self._ports)
+        _must_be_free(self._ports, self.config.listen)
         # A worker's socket lies in it, and the path of a Unix socket may have no more than 107
         # characters: the state folder's may be too long. The guard removes it.
         temporary = Path(tempfile.mkdtemp(prefix="understudy-"))
@@ -215,21 +232,34 @@ class TorchServe:
             self._guard = None
 
 
-def _must_be_free(ports: Ports) -> None:
+def _must_be_free(ports: Ports, listen: Listen | None) -> None:
     """Check that nobody listens on a port: TorchServe would hang and not end.
 
     Raises:
         ConfigurationError: Somebody does.
     """
+    ours = {ports.inference, ports.metrics} if listen is not None else set()
     for name, port in asdict(ports).items():
+        host = listen.host if listen is not None and port in ours else "127.0.0.1"
         with socket.socket() as one:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past TIME_WAIT, as Java
             try:
-                one.bind(("127.0.0.1", port))
+                one.bind((host, port))
             except OSError as error:
                 raise ConfigurationError(
-                    f"TorchServe's port {port} ({name}) is taken by another program"
+                    f"TorchServe's port {port} ({name}) is taken by another program, or {host} is "
+                    "no address of this machine"
                 ) from error
+
+
+def _ports(listen: Listen | None) -> Ports:
+    """Return the ports that were chosen, and others that are free."""
+    free = _free_ports()
+    if listen is None:
+        return free
+    return replace(
+        free, inference=listen.inference or free.inference, metrics=listen.metrics or free.metrics
+    )
 
 
 def _free_ports() -> Ports:

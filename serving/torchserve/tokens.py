@@ -2,11 +2,32 @@
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from serving.errors import BackendUnavailable
 
 FILE_NAME = "key_file.json"
+
+
+class Credential(Protocol):
+    """What opens a listener."""
+
+    def header(self) -> dict[str, str]:
+        """Return the request header that carries it."""
+
+    def forget(self) -> None:
+        """Find out anew next time: it was refused."""
+
+
+class NoToken:
+    """For a TorchServe that asks for none: on a machine where only our own reach it."""
+
+    def header(self) -> dict[str, str]:
+        """Return no header."""
+        return {}
+
+    def forget(self) -> None:
+        """Do nothing."""
 
 
 class Token:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from serving.settings import Settings
+from serving.settings import Settings, explain, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -88,3 +88,36 @@ def test_nothing_is_harvested_unless_a_folder_is_named(monkeypatch: pytest.Monke
     assert plan is not None
     assert plan.folder == Path.cwd() / "harvest"
     assert (plan.max_bytes, plan.below_f1, plan.max_age_days) == (20_000_000, 0.7, 30)
+
+
+def test_hosts_of_workers_are_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_WORKERS", "w-0.workers, w-1.workers\nw-2.workers")
+
+    assert Settings().workers == ("w-0.workers", "w-1.workers", "w-2.workers")
+
+
+@pytest.mark.parametrize("part", ["gateway", "controller"])
+def test_a_part_alone_must_be_told_of_its_workers_and_the_store(part: str) -> None:
+    store = {"store_url": "postgresql+psycopg://db/understudy"}
+
+    with pytest.raises(ValidationError) as told:
+        Settings(part=part, **store)
+    assert explain(told.value) == (
+        f"`understudy serve {part}` runs without the other parts: set UNDERSTUDY_WORKERS to the "
+        "hosts of its workers"
+    )
+    with pytest.raises(ValidationError, match="UNDERSTUDY_STORE_URL"):
+        Settings(part=part, workers="w-0")
+    assert Settings(part=part, workers="w-0", **store).workers == ("w-0",)
+
+
+def test_a_secret_comes_from_a_file_and_the_environment_wins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("UNDERSTUDY_STORE_URL", raising=False)
+    monkeypatch.setenv("UNDERSTUDY_SECRETS_DIR", str(tmp_path))
+    (tmp_path / "UNDERSTUDY_STORE_URL").write_text("postgresql+psycopg://me:secret@db/u\n")
+
+    assert read_settings().store_url == "postgresql+psycopg://me:secret@db/u"
+    monkeypatch.setenv("UNDERSTUDY_STORE_URL", "postgresql+psycopg://other/u")
+    assert read_settings().store_url == "postgresql+psycopg://other/u"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.admin_client import AdminClient
+from serving.keys import ADMIN_KEY_FILE
 from serving.ready_file import Addresses
 
 START_TIMEOUT_S = 120.0
@@ -81,7 +82,7 @@ async def serving(
     try:
         await _announced(child, log)
         addresses = Addresses.model_validate_json(ready_file.read_bytes())
-        key = addresses.admin_key_file.read_text(encoding="utf-8").strip()
+        key = (state_dir / ADMIN_KEY_FILE).read_text(encoding="utf-8").strip()
         yield Stack(addresses, key)
     finally:
         await _stop(child)
