@@ -27,7 +27,7 @@ def deploy(  # noqa: PLR0917 - Typer reads the options from the parameters
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, max=256, help="Of a run of the model. [workers share the cores]"),
+        typer.Option(min=1, max=256, help="Of a run of the model. \\[workers share the cores]"),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, max=256, help="Largest batch. [8]")
@@ -39,7 +39,7 @@ def deploy(  # noqa: PLR0917 - Typer reads the options from the parameters
     variant: Annotated[
         str | None,
         typer.Option(
-            help="One of the card's variants; auto: the fastest, as the workers find it. [auto]"
+            help="One of the card's variants; auto: the fastest, as the workers find it. \\[auto]"
         ),
     ] = None,
     settings: Annotated[

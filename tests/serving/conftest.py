@@ -1,7 +1,7 @@
 """Real archives for real servers: a tiny ONNX detector in everything a release consists of."""
 
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +113,11 @@ class ArchiveBuilder:
         self.signing_key = signing_key
         self.public_key = sign.public_key_of(signing_key)
 
+    @staticmethod
+    def weights(boxes: Sequence[Sequence[float]] = BOXES, *, busy: int = 0) -> bytes:
+        """Return a detector's weights; see `detector`."""
+        return bytes(detector(boxes, busy=busy).SerializeToString())
+
     def build(
         self,
         model_store: Path,
@@ -122,6 +127,7 @@ class ArchiveBuilder:
         boxes: Sequence[Sequence[float]] = BOXES,
         busy: int = 0,
         fails_on_white: bool = False,
+        files: Mapping[str, bytes] | None = None,
         change_card: Callable[[card_pb2.Card], None] = lambda card: None,
     ) -> Path:
         """Return NAME-VERSION.mar in `model_store`, signed.
@@ -133,6 +139,7 @@ class ArchiveBuilder:
             boxes: See `detector`.
             busy: See `detector`.
             fails_on_white: See `detector`.
+            files: Further ones, by their path in the archive.
             change_card: Changes the card before it is packed and signed.
         """
         stage = Path(tempfile.mkdtemp(dir=self._folder))
@@ -142,7 +149,7 @@ class ArchiveBuilder:
         card = _card(name, version)
         (stage / "card.json").write_text(as_json(card))
         card.golden_frames.append(_golden(Pipeline.load(stage), image))
-        card.digests.update(packing.stage(stage, {"golden/1.jpg": image}))
+        card.digests.update(packing.stage(stage, {"golden/1.jpg": image, **(files or {})}))
         change_card(card)
         (stage / "card.json").write_text(as_json(card))
         model_store.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,1 @@
+"""Searching how an archive is best deployed on this machine."""
