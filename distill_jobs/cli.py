@@ -18,7 +18,7 @@ from distill_jobs.data.command import check_data
 from distill_jobs.telling import told_plainly
 
 if TYPE_CHECKING:
-    from distill_jobs.progress import RichReporter
+    from distill_jobs.progress import Reporter
 
 job_app = typer.Typer(
     no_args_is_help=True,
@@ -128,11 +128,11 @@ def _show(run_dir: Path) -> None:
 
 
 @contextlib.contextmanager
-def _reporter(run_dir: Path) -> "Iterator[RichReporter]":
-    from distill_jobs.progress import RichReporter  # noqa: PLC0415  # keeps --help fast
+def _reporter(run_dir: Path) -> "Iterator[Reporter]":
+    from distill_jobs.log_lines import job_reporter  # noqa: PLC0415  # keeps --help fast
 
     try:
-        with RichReporter() as reporter:
+        with job_reporter() as reporter:
             yield reporter
     except KeyboardInterrupt:
         Console(stderr=True).print(f"Stopped. Go on with: understudy job resume {run_dir}")

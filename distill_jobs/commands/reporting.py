@@ -8,20 +8,20 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from distill_jobs.progress import RichReporter
+    from distill_jobs.progress import Reporter
 
 
 @contextlib.contextmanager
-def reporting(go_on: str) -> Iterator["RichReporter"]:
+def reporting(go_on: str) -> Iterator["Reporter"]:
     """Draw progress while the block runs.
 
     Args:
         go_on: The command that goes on after Ctrl-C, told then; exit status 130.
     """
-    from distill_jobs.progress import RichReporter  # noqa: PLC0415  # keeps --help fast
+    from distill_jobs.log_lines import job_reporter  # noqa: PLC0415  # keeps --help fast
 
     try:
-        with RichReporter() as reporter:
+        with job_reporter() as reporter:
             yield reporter
     except KeyboardInterrupt:
         Console(stderr=True).print(f"Stopped. Go on with: {go_on}", soft_wrap=True)

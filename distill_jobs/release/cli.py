@@ -229,11 +229,11 @@ def _gate(file: Path | None, live: Path | None) -> "Gate":
 
 
 def _build(request: "ReleaseRequest", teacher: Path | None) -> "ReleaseResult":
-    from distill_jobs.progress import RichReporter  # noqa: PLC0415 - keeps --help fast
+    from distill_jobs.log_lines import job_reporter  # noqa: PLC0415 - keeps --help fast
     from distill_jobs.release.asking import ask_checkpoint  # noqa: PLC0415 - likewise
     from distill_jobs.release.build import build_release  # noqa: PLC0415 - imports torch
 
-    with RichReporter() as reporter:
+    with job_reporter() as reporter:
         if teacher is not None:
             request = replace(request, teacher=ask_checkpoint(teacher, request, reporter))
         return build_release(request, reporter)
