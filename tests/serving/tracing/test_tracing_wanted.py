@@ -1,12 +1,17 @@
 """When frames are traced, and what is said where they cannot be."""
 
+import asyncio
 import subprocess
 import sys
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
+from proto.wire.v1 import detection_pb2 as wire
+from serving.dataplane.calls import Call
 from serving.errors import ConfigurationError
+from serving.store.values import Scope
 from serving.tracing.opened import is_wanted, opened
 from serving.tracing.tracing import Untraced
 
@@ -80,3 +85,13 @@ def test_who_does_not_trace_loads_nothing_of_it() -> None:
         "assert not [name for name in sys.modules if name.startswith('opentelemetry.sdk')]"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+async def test_a_collector_that_is_away_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    before = list(structlog.get_config()["processors"])
+    async with asyncio.timeout(30):
+        async with opened(None, share=1, process="gateway-1", instance="g1") as tracing:
+            with tracing.frame(Call("r", Scope.DETECT), wire.DetectRequest()):
+                pass
+    assert structlog.get_config()["processors"] == before
