@@ -85,7 +85,7 @@ def redistil(  # noqa: PLR0917 - Typer reads the options from the parameters
       understudy job redistil runs/bccd --harvest ~/.understudy/harvest
 
       understudy job redistil bccd.yaml --harvest /home/understudy/harvest
-      --schedule "0 3 * * 0" > deploy/redistil-cronjob.yaml
+      --schedule "0 3 * * 0" > deploy/kubernetes/redistil/cronjob.yaml
     """
     with told_plainly():
         if schedule is not None:

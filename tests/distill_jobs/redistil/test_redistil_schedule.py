@@ -5,7 +5,7 @@ from distill_jobs.environment import PROJECT_ROOT
 from distill_jobs.errors import JobError
 from distill_jobs.redistil.schedule import Schedule, manifest
 
-COMMITTED = PROJECT_ROOT / "deploy/redistil-cronjob.yaml"
+COMMITTED = PROJECT_ROOT / "deploy/kubernetes/redistil/cronjob.yaml"
 
 
 @pytest.fixture
