@@ -14,7 +14,7 @@ from pathlib import Path
 
 import handlers
 from distill_jobs.errors import ArchiveFailed, ReleaseExists
-from distill_jobs.release import sign
+from distill_jobs.release import beside, sign
 
 CARD_NAME = "card.json"
 HANDLER_NAME = "detection_handler.py"
@@ -63,9 +63,10 @@ def refuse_taken(model_store: Path, key: str) -> None:
 
 
 def remove(archive: Path) -> None:
-    """Remove an archive and then its signature: no archive ever stands there unsigned."""
+    """Remove an archive, then its signature and pages: no archive ever stands there unsigned."""
     archive.unlink(missing_ok=True)
     sign.signature_of(archive).unlink(missing_ok=True)
+    beside.remove(archive)
 
 
 def stage(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:

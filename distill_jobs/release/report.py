@@ -12,6 +12,7 @@ from typing import Any
 
 from distill_jobs import files
 from distill_jobs.release.archive import Published
+from distill_jobs.release.beside import REPORT, beside
 from distill_jobs.release.checks import Check
 from distill_jobs.release.report_page import page_of
 from distill_jobs.release.report_plots import draw_plots
@@ -35,12 +36,14 @@ def write(told: Told) -> Path:
 
 
 def add_archive(published: Published, folder: Path) -> None:
-    """Add to `report.json` what is known once the archive is published."""
+    """Add to `report.json` what is known now, and put the page beside the published archive."""
     written = json.loads((folder / JSON_NAME).read_text(encoding="utf-8"))
     written["archive"] = str(published.archive)
     written["archive_bytes"] = published.file_bytes
     written["sha256"] = published.sha256
     files.write_json(folder / JSON_NAME, written)
+    page = (folder / PAGE_NAME).read_bytes()
+    files.write_atomically(beside(published.archive, REPORT), page)
 
 
 def figures(told: Told) -> dict[str, Any]:

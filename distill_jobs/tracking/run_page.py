@@ -3,12 +3,14 @@
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from distill_jobs.errors import JobError
 from distill_jobs.files import write_atomically
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
+from distill_jobs.release.beside import TRAINING, beside
 from distill_jobs.results import ModelResult, read_model, settled_map50_95
 from distill_jobs.run_folder import STEPS, RunFolder
 from distill_jobs.tracking.chart import Series
@@ -64,7 +66,16 @@ def write_run_page(folder: RunFolder) -> Path:
     )
     path = folder.path / "report.html"
     write_page(page, path)
+    _put_beside(page, models)
     return path
+
+
+def _put_beside(page: Page, models: Iterable[ModelResult]) -> None:
+    """Put the page beside the run's archives, without links: they lead into the run's folder."""
+    sections = [replace(section, links=()) for section in page.sections]
+    for model in models:
+        if model.archive is not None and model.archive.exists():
+            write_page(replace(page, sections=sections), beside(model.archive, TRAINING))
 
 
 @contextlib.contextmanager

@@ -333,6 +333,7 @@ def test_archives_are_immutable(request_for: Make) -> None:
     assert sorted(path.name for path in request.model_store.iterdir()) == [
         "tiny-1.0.mar",
         "tiny-1.0.mar.sig",
+        "tiny-1.0.report.html",
     ]
 
 

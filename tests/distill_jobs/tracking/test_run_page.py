@@ -140,6 +140,23 @@ def test_the_report_leads_to_the_reports_of_the_releases(run):
     assert page.fetched == []
 
 
+def test_the_report_lies_beside_the_runs_archives_and_leads_nowhere(run, tmp_path):
+    archive = tmp_path / "store" / "tiny-student-1.0.mar"
+    archive.parent.mkdir()
+    archive.write_bytes(b"an archive")
+    (run.path / "release/student").mkdir(parents=True)
+    (run.path / "release/student/report.html").write_text("x")
+    with run.step("release-student") as figures:
+        told = {"archive": str(archive), "signature": f"{archive}.sig", "map50": 0.9}
+        figures.update(told, map50_95=0.7, images=160)
+
+    write_run_page(run)
+
+    page = Reader((tmp_path / "store" / "tiny-student-1.0.training.html").read_text())
+    assert {"box loss", "0.700"} <= set(page.words)
+    assert (page.links, page.fetched) == ([], [])
+
+
 def test_a_loss_that_validation_does_not_have_draws_no_line_at_zero(run):
     text = write_run_page(run).read_text()
 
