@@ -78,11 +78,11 @@ def charts(step_s: float) -> tuple[Chart, ...]:
             least_top=1,
         ),
         Chart(
-            "Latency, ms",
+            "Latency, ms: p50, and p99 dashed",
             (Line("p50", _milliseconds(0.5)), Line("p99", _milliseconds(0.99), "dashed")),
             least_top=10,
         ),
-        Chart("Errors, % of frames", (Line("", _percent(lambda one: one.error_rate)),), 1),
+        Chart("Errors, % of the frames", (Line("", _percent(lambda one: one.error_rate)),), 1),
         Chart(
             "Agreement in the shadow, %",
             (Line("", _percent(lambda one: one.agreement)),),
@@ -137,7 +137,8 @@ def options(
         "yAxis": {
             "type": "value",
             "min": 0,
-            "max": _top(chart, drawn),
+            "max": (top := _top(chart, drawn)),
+            "interval": None if top is None else top / 4,
             "splitNumber": 3,
             "axisLabel": {"color": _QUIET, "fontSize": 11},
             "splitLine": {"lineStyle": {"color": _GRID}},

@@ -1,5 +1,6 @@
 """The console's door: nothing behind it is reached without a session, nor from another site."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
@@ -8,8 +9,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.console.fragments import page
+from serving.console.fragments import fragment
 from serving.console.sessions import Session, Sessions
+from serving.console.source import source_zip
 from serving.errors import PermissionDenied, Unauthenticated, UnderstudyError
 from serving.keys import Authenticator
 from serving.store import values
@@ -20,6 +22,8 @@ SESSION = "understudy.session"
 
 SIGN_IN = "/sign-in"
 SIGN_OUT = "/sign-out"
+SOURCE = "/source.zip"
+_AS_SOURCE = {"Content-Disposition": 'attachment; filename="understudy-source.zip"'}
 # A key has some 60 characters.
 _MOST_FORM_BYTES = 4096
 # Vue compiles templates in the browser, hence eval; nothing may come from, or go, anywhere else.
@@ -70,6 +74,9 @@ class Door:
             answer = await self._sign_in(request)
         elif place == SIGN_OUT and request.method == "POST":
             answer = self._sign_out(request)
+        elif place == SOURCE:
+            content = await asyncio.to_thread(source_zip)
+            answer = Response(content, media_type="application/zip", headers=_AS_SOURCE)
         elif (session := await self._session(request)) is None:
             answer = _elsewhere(request, place)
         elif not place:
@@ -164,7 +171,7 @@ def _mended(error: UnderstudyError) -> str:
 def _sign_in_page(
     request: Request, *, error: str = "", said: str = "", status: int = HTTPStatus.OK
 ) -> Response:
-    content = page("sign_in", root=_root(request), error=error, said=said)
+    content = fragment("sign_in", root=_root(request), error=error, said=said)
     return Response(content, status, media_type="text/html", headers={"Cache-Control": "no-store"})
 
 

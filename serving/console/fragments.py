@@ -8,19 +8,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from serving.console import words
 
-SOURCE_URL = "https://github.com/understudy/understudy"
-"""Where the source is (AGPL-3.0, section 13)."""
-
-
-def page(name: str, **values: Any) -> str:
-    """Return a whole page.
-
-    Args:
-        name: Of its template.
-        values: For it.
-    """
-    return fragment(name, **values)
-
 
 def fragment(name: str, **values: Any) -> str:
     """Return a part of a page.
@@ -41,7 +28,6 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.globals["source_url"] = SOURCE_URL
     templates.filters.update(
         ms=words.milliseconds,
         percent=words.percent,

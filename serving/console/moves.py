@@ -39,7 +39,7 @@ def moves(before: Route, after: Route, cameras: Iterable[str], pick: Pick) -> li
 
 
 def sentences(before: Route | None, after: Route, cameras: Sequence[str], pick: Pick) -> list[str]:
-    """Return what a change will do, a sentence each, the heaviest first.
+    """Return what a change will do, a sentence each, the heaviest first; none: it is no change.
 
     Args:
         before: The route as it stands; None: it is new.
@@ -51,7 +51,7 @@ def sentences(before: Route | None, after: Route, cameras: Sequence[str], pick: 
         return [_new(after)]
     said = _by_camera(before, after, cameras, pick) or _by_share(before, after)
     said += _beside(before, after)
-    return said or ["Nothing changes: the route is so already."]
+    return said
 
 
 def called(arm: Arm) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from serving.api.admin_models import DeployRequest
 from serving.console.services import Services
 from serving.console.sessions import Session
 from serving.controlplane.propagation import propagated
@@ -34,16 +35,20 @@ class Operator:
     Args:
         services: What it acts through.
         session: Whose.
+
+    Attributes:
+        services: What it acts through.
+        session: Whose.
     """
 
     def __init__(self, services: Services, session: Session) -> None:
         self.services = services
-        self._session = session
+        self.session = session
 
     @property
     def key(self) -> ApiKey:
         """The session's key, as the store knew it at the last look."""
-        return self._session.key
+        return self.session.key
 
     def may(self, scope: Scope) -> bool:
         """Whether the key's scope reaches so far; only for what is shown."""
@@ -56,16 +61,16 @@ class Operator:
             Unauthenticated: It is revoked or expired, or its holder has signed out.
             PermissionDenied: Its scope does not reach so far.
         """
-        if self._session.ended:
+        if self.session.ended:
             raise Unauthenticated("you have signed out: sign in again")
         try:
-            self._session.key = await self.services.authenticator.again(
-                self._session.key, Scope.DETECT
+            self.session.key = await self.services.authenticator.again(
+                self.session.key, Scope.DETECT
             )
         except Unauthenticated:
-            self._session.ended = True
+            self.session.ended = True
             raise
-        return await self.services.authenticator.again(self._session.key, scope)
+        return await self.services.authenticator.again(self.session.key, scope)
 
     async def set_route(self, route: Route, *, why: str, expected_revision: int) -> Applied:
         """Give a route another state; returns once the gateways send by it.
@@ -80,13 +85,6 @@ class Operator:
             )
         )
 
-    async def promote(self, route: str, arm: str, *, why: str) -> Applied:
-        """Give one arm everything; raises as `Controller.promote` and `look` do."""
-        key = await self.look(Scope.OPERATE)
-        return await self._in_effect(
-            await self.services.controller.promote(route, arm, who=key.name, why=why)
-        )
-
     async def roll_back(self, route: str, *, why: str, revision: int) -> Applied:
         """Go back to a revision; raises as `Controller.rollback` and `look` do."""
         key = await self.look(Scope.OPERATE)
@@ -94,12 +92,11 @@ class Operator:
             await self.services.controller.rollback(route, who=key.name, why=why, revision=revision)
         )
 
-    async def deploy(self, path: Path, *, workers: int, batch_size: int, variant: str) -> Release:
+    async def deploy(self, wanted: DeployRequest) -> Release:
         """Verify, load and warm an archive; raises as `Controller.deploy` and `look` do."""
         key = await self.look(Scope.OPERATE)
-        return await self.services.controller.deploy(
-            path, workers=workers, batch_size=batch_size, variant=variant, who=key.name
-        )
+        options = wanted.model_dump(exclude={"path"})
+        return await self.services.controller.deploy(Path(wanted.path), **options, who=key.name)
 
     async def retire(self, release: ReleaseKey, *, why: str) -> Release:
         """Drain and remove a release; raises as `Controller.retire` and `look` do."""

@@ -8,23 +8,28 @@ from nicegui import ui
 from starlette.types import ASGIApp
 
 from serving.console.door import SESSION
+from serving.console.files import files_router
 from serving.console.operator import Operator
-from serving.console.pages.frame import framed
+from serving.console.pages.audit import audit_page
+from serving.console.pages.compare import ComparePage
+from serving.console.pages.frame import PLACES, framed
 from serving.console.pages.live import live_page
+from serving.console.pages.releases import releases_page
+from serving.console.pages.rollouts import rollouts_page
+from serving.console.pictures import Pictures
 from serving.console.services import Services
+from serving.console.side_by_side import Asking
 
-Room = Callable[[Operator], Awaitable[None]]
+Room = Callable[[Operator, str], Awaitable[None]]
+"""Draws a page for somebody; told at which path the console is."""
 
-_ROOMS: dict[str, tuple[str, Room]] = {
-    "/": ("Live", live_page),
-}
 _FAVICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
     '<rect width="32" height="32" rx="7" fill="#3355cc"/>'
     '<circle cx="12" cy="16" r="6.5" fill="#fff" fill-opacity=".55"/>'
     '<circle cx="20" cy="16" r="6.5" fill="#fff"/></svg>'
 )
-# Whoever looks at a laptop that slept finds the page as it was.
+# Whoever opens a laptop that slept for a moment finds the page as it was.
 _RECONNECT_S = 10.0
 
 
@@ -38,9 +43,18 @@ async def open_rooms(services: Services) -> AsyncIterator[ASGIApp]:
     Yields:
         What answers behind the door.
     """
-    for path, (title, room) in _ROOMS.items():
-        _open(path, title, room, services)
+    pictures = Pictures()
+    rooms: dict[str, Room] = {
+        "/": live_page,
+        "/releases": releases_page,
+        "/rollouts": rollouts_page,
+        "/compare": ComparePage(Asking(services), pictures),
+        "/audit": audit_page,
+    }
+    for place in PLACES:
+        _open(place.path, place.title, rooms[place.path], services)
     app = FastAPI(openapi_url=None)
+    app.include_router(files_router(services, pictures))
     ui.run_with(
         app,
         title="Understudy",
@@ -48,10 +62,10 @@ async def open_rooms(services: Services) -> AsyncIterator[ASGIApp]:
         dark=None,
         language="en-GB",
         tailwind=False,
+        # Nothing is bound: what changes is set.
         binding_refresh_interval=None,
         reconnect_timeout=_RECONNECT_S,
         show_welcome_message=False,
-        # The browser keeps what it has read; the pages' own bytes are few.
         mount_path="/",
     )
     async with app.router.lifespan_context(app):
@@ -61,7 +75,8 @@ async def open_rooms(services: Services) -> AsyncIterator[ASGIApp]:
 def _open(path: str, title: str, room: Room, services: Services) -> None:
     async def page(request: Request) -> None:
         operator = Operator(services, request.scope[SESSION])
-        with framed(operator, path, request.scope["root_path"]):
-            await room(operator)
+        root = request.scope["root_path"]
+        with framed(operator, path, root):
+            await room(operator, root)
 
     ui.page(path, title=f"{title} · Understudy")(page)

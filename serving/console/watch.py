@@ -31,18 +31,20 @@ class Watch:
 
     Args:
         store: Holds the windows.
+        at_most_every_s: How old, in seconds, what was read may be.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, at_most_every_s: float = _AT_MOST_EVERY_S) -> None:
         self._store = store
+        self._at_most_every_s = at_most_every_s
         self._routes: dict[str, _Watched] = {}
 
     async def traffic(self, route: str) -> RouteTraffic:
-        """Return a route's traffic, read at most two seconds ago."""
+        """Return a route's traffic as it was read last, a moment ago at most."""
         self._drop_unwatched()
         watched = self._routes.setdefault(route, _Watched())
         async with watched.lock:
-            if time.monotonic() - watched.read_at >= _AT_MOST_EVERY_S:
+            if time.monotonic() - watched.read_at >= self._at_most_every_s:
                 await self._read(route, watched)
                 watched.read_at = time.monotonic()
         return watched.traffic

@@ -62,10 +62,10 @@ class ActionDialog:
         self._dialog.open()
 
     def tell(self, sentences: Sequence[str]) -> None:
-        """Say what will happen, and let it be done."""
+        """Say what will happen; where that is anything, let it be done."""
         self._said.set_content(fragment("consequences", sentences=sentences))
         self._error.set_content("")
-        self._go.enable()
+        self._go.set_enabled(bool(sentences))
 
     def refuse(self, message: str) -> None:
         """Say what is wrong with the fields; nothing can be done until `tell`."""
@@ -94,3 +94,8 @@ class ActionDialog:
         if info.code == "internal":
             _log.error("console_action_failed", exc_info=error)
         self._error.set_content(fragment("error", message=info.message))
+
+
+def act_button(label: str, act: Callable[[], object]) -> None:
+    """Draw a button that opens the dialog of an act."""
+    ui.button(label, on_click=act).props("outline no-caps")

@@ -19,7 +19,13 @@ class Place(NamedTuple):
     title: str
 
 
-PLACES = (Place("/", "Live"),)
+PLACES = (
+    Place("/", "Live"),
+    Place("/releases", "Releases"),
+    Place("/rollouts", "Rollouts"),
+    Place("/compare", "Compare"),
+    Place("/audit", "Audit"),
+)
 
 
 @contextmanager
@@ -45,19 +51,21 @@ def framed(operator: Operator, path: str, root: str) -> Iterator[None]:
         ),
         sanitize=False,
     )
-    with ui.element("main").props("id=main tabindex=-1"):
+    # Quasar's own page is the document's main part already.
+    with ui.element("div").props("id=main tabindex=-1").classes("page"):
         yield
     ui.html(fragment("footer", root=root), sanitize=False)
-    _leave_when_signed_out(operator, root)
+    _leave_when_signed_out(operator)
 
 
-def _leave_when_signed_out(operator: Operator, root: str) -> None:
+def _leave_when_signed_out(operator: Operator) -> None:
     """Go to the sign-in as soon as the session is over: what a page shows must not outlive it."""
 
     async def look() -> None:
         try:
             await operator.look()
         except Unauthenticated:
-            ui.navigate.to(f"{root}/sign-in?said=ended")
+            # NiceGUI puts the console's own path before it.
+            ui.navigate.to("/sign-in?said=ended")
 
     ui.timer(2.0, look)

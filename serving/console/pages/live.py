@@ -1,6 +1,5 @@
 """The live page: which version answers which share of the cameras, how fast, how well."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from nicegui import ui
@@ -9,7 +8,10 @@ from serving.console.charts import COLOURS, charts, options
 from serving.console.fragments import fragment
 from serving.console.operator import Operator
 from serving.console.overview import RouteNow, overview
-from serving.console.pages.weights import WeightDialog
+from serving.console.pages.action import act_button
+from serving.console.pages.arms import ArmsDialog
+from serving.console.pages.going_back import rollback_dialog
+from serving.console.pages.weights import PromoteDialog, WeightDialog
 from serving.console.traffic import RouteTraffic, Side
 from serving.errors import describe
 from serving.store.values import RouteRevision, Scope
@@ -20,7 +22,7 @@ _SPANS = {5: "5 min", 15: "15 min", 60: "1 h"}
 _STEPS = 180
 
 
-async def live_page(operator: Operator) -> None:
+async def live_page(operator: Operator, root: str) -> None:
     """Draw every route, and keep it up to date while somebody looks."""
     shown: dict[str, _RoutePanel] = {}
     notice = ui.html("", sanitize=False).props("role=status")
@@ -35,11 +37,17 @@ async def live_page(operator: Operator) -> None:
             for name, revision in sorted(routes.items()):
                 if name not in shown:
                     with panels:
-                        shown[name] = _RoutePanel(operator, name)
+                        shown[name] = _RoutePanel(operator, name, root)
                 await shown[name].look(revision)
         except Exception as error:  # noqa: BLE001 - the next look may succeed
             notice.set_content(fragment("error", message=describe(error).message))
 
+    async def make_route() -> None:
+        ArmsDialog(operator, None, [], await operator.services.store.releases()).open()
+
+    if operator.may(Scope.OPERATE):
+        with ui.element("div").classes("acts"):
+            act_button("Make a route…", make_route)
     await look()
     ui.timer(_LOOK_EVERY_S, look, immediate=False)
 
@@ -47,8 +55,9 @@ async def live_page(operator: Operator) -> None:
 class _RoutePanel:
     """One route: a sentence, its arms, what can be done, four charts."""
 
-    def __init__(self, operator: Operator, name: str) -> None:
+    def __init__(self, operator: Operator, name: str, root: str) -> None:
         self._operator = operator
+        self._root = root
         self._minutes = 15
         self._revision: RouteRevision | None = None
         self._cameras: list[str] = []
@@ -57,7 +66,10 @@ class _RoutePanel:
             self._head = ui.html("", sanitize=False)
             with ui.element("div").classes("acts"):
                 if operator.may(Scope.OPERATE):
-                    _button("Move weight…", self._move_weight)
+                    act_button("Move weight…", self._move_weight)
+                    act_button("Promote…", self._promote)
+                    act_button("Change arms…", self._change_arms)
+                    act_button("Roll back…", self._roll_back)
                 ui.toggle(_SPANS, value=self._minutes, on_change=self._span_changed).props(
                     'no-caps dense flat aria-label="Time shown"'
                 ).classes("spans")
@@ -82,7 +94,17 @@ class _RoutePanel:
             await services.store.releases(),
             await services.store.placements(),
         )
-        self._head.set_content(fragment("route", route=seen, now=now, colours=COLOURS))
+        under_way = {one.route: one for one in await services.store.rollouts_under_way()}
+        self._head.set_content(
+            fragment(
+                "route",
+                route=seen,
+                now=now,
+                colours=COLOURS,
+                rollout=under_way.get(revision.route.name),
+                root=self._root,
+            )
+        )
         self._draw(seen, traffic, now)
 
     def _draw(self, seen: RouteNow, traffic: RouteTraffic, now: datetime) -> None:
@@ -116,9 +138,18 @@ class _RoutePanel:
         if self._revision is not None:
             WeightDialog(self._operator, self._revision, self._cameras).open()
 
+    def _promote(self) -> None:
+        if self._revision is not None:
+            PromoteDialog(self._operator, self._revision, self._cameras).open()
 
-def _button(label: str, act: Callable[[], object]) -> None:
-    ui.button(label, on_click=act).props("outline no-caps")
+    async def _change_arms(self) -> None:
+        releases = await self._operator.services.store.releases()
+        ArmsDialog(self._operator, self._revision, self._cameras, releases).open()
+
+    async def _roll_back(self) -> None:
+        if self._revision is not None:
+            name = self._revision.route.name
+            (await rollback_dialog(self._operator, name, self._cameras)).open()
 
 
 def _chart(title: str) -> ui.echart:

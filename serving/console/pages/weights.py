@@ -1,10 +1,10 @@
-"""The dialog that moves weight between a route's arms."""
+"""The dialogs that move weight between a route's arms: some of it, or all to one."""
 
 from nicegui import ui
 from pydantic import ValidationError
 
 from serving.api.complaints import complaint
-from serving.console.moves import sentences
+from serving.console.moves import called, sentences
 from serving.console.operator import Operator
 from serving.console.pages.action import ActionDialog
 from serving.store.values import MAX_WEIGHT, Route, RouteRevision
@@ -58,7 +58,7 @@ class WeightDialog:
         try:
             wanted = self._wanted()
         except ValidationError as error:
-            self._dialog.refuse(complaint(error.errors()[0]))
+            self._dialog.refuse(_complaint(error, list(self._inputs)))
             return
         before = self._revision.route
         self._dialog.tell(sentences(before, wanted, self._cameras, self._operator.services.pick))
@@ -81,3 +81,63 @@ class WeightDialog:
                 self._wanted(), why=self._dialog.why, expected_revision=self._revision.revision
             )
         )
+
+
+class PromoteDialog:
+    """Asks which arm gets everything, and tells which cameras move.
+
+    Args:
+        operator: Who promotes.
+        revision: The route as it stands.
+        cameras: Those that send frames to it now.
+    """
+
+    def __init__(self, operator: Operator, revision: RouteRevision, cameras: list[str]) -> None:
+        self._operator = operator
+        self._revision = revision
+        self._cameras = cameras
+        route = revision.route
+        self._dialog = ActionDialog(
+            f"Promote an arm of route “{route.name}”", "Promote", self._promote
+        )
+        lightest = min(reversed(route.arms), key=lambda arm: arm.weight)
+        with self._dialog.fields:
+            self._arm = ui.select(
+                {arm.name: called(arm) for arm in route.arms},
+                value=lightest.name,
+                label="Arm that answers every camera from now on",
+                on_change=self._tell,
+            ).props("outlined dense")
+        self._tell()
+
+    def open(self) -> None:
+        """Show it."""
+        self._dialog.open()
+
+    def _tell(self) -> None:
+        pick = self._operator.services.pick
+        self._dialog.tell(sentences(self._revision.route, self._wanted(), self._cameras, pick))
+
+    def _wanted(self) -> Route:
+        arms = tuple(
+            arm.model_copy(update={"weight": 100.0 if arm.name == self._arm.value else 0.0})
+            for arm in self._revision.route.arms
+        )
+        return self._revision.route.model_copy(update={"arms": arms})
+
+    async def _promote(self) -> str:
+        # Not `Controller.promote`: what was confirmed is a change of this very revision.
+        return str(
+            await self._operator.set_route(
+                self._wanted(), why=self._dialog.why, expected_revision=self._revision.revision
+            )
+        )
+
+
+def _complaint(error: ValidationError, arms: list[str]) -> str:
+    """Return the first complaint, with the arm's name where it is an arm's."""
+    first = error.errors()[0]
+    place = first["loc"]
+    if len(place) == 3 and isinstance(place[1], int):
+        return f"{arms[place[1]]}: a percentage from 0 to {MAX_WEIGHT} is needed"
+    return complaint(first)

@@ -1,6 +1,7 @@
 """Somebody who uses the console: what a person does and sees, by roles and labels."""
 
 import re
+from typing import Any
 from urllib.parse import urlsplit
 
 from deployment import Deployment
@@ -57,7 +58,33 @@ class Visitor:
 
     def press(self, name: str, within: Locator | None = None) -> None:
         """Press a button."""
-        (within or self.page).get_by_role("button", name=name).click()
+        (within or self.page).get_by_role("button", name=name, exact=True).click()
+
+    def choose(self, label: str, option: str) -> None:
+        """Take an option of a list."""
+        self.page.get_by_label(label, exact=True).click()
+        self.page.get_by_role("option", name=option).click()
+        expect(self.page.get_by_role("option")).to_have_count(0)
+
+    def tab_to(self, place: Locator) -> None:
+        """Press Tab until a place has the focus, as somebody without a mouse does."""
+        expect(place).to_be_visible()
+        for _ in range(40):
+            if place.evaluate("element => element === document.activeElement"):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"forty times Tab do not lead to {place}")
+
+    def cookies(self) -> list[dict[str, Any]]:
+        """The cookies that the browser holds."""
+        return [dict(one) for one in self._context.cookies()]
+
+    def second_tab(self) -> Page:
+        """Open the console once more, in the same browser."""
+        page = self._context.new_page()
+        page.goto(self.url)
+        expect(page.get_by_role("link", name="Live")).to_be_visible()
+        return page
 
     @property
     def dialog(self) -> Locator:

@@ -1,0 +1,160 @@
+"""Who may do what: checked by the server before each act, whatever a page shows."""
+
+import io
+import zipfile
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from serving.api.admin_models import DeployRequest
+from serving.console import words
+from serving.console.operator import Operator
+from serving.console.services import Services
+from serving.console.sessions import Session, Sessions
+from serving.console.source import source_zip
+from serving.console.store_shelf import archives, report
+from serving.console.watch import Watch
+from serving.controlplane.archives import ArchiveStore
+from serving.controlplane.controller import Controller
+from serving.dataplane.routing import pick
+from serving.errors import PermissionDenied, Unauthenticated
+from serving.keys import Authenticator, mint
+from serving.store.rollouts_values import RolloutPlan
+from serving.store.store import Store
+from serving.store.values import Arm, ReleaseKey, Route, Scope
+
+KEY = ReleaseKey(model="student", version="1.0")
+ROUTE = Route(arms=(Arm(name="student", release=KEY, weight=100),))
+ACTS: dict[str, Callable[[Operator], Awaitable[object]]] = {
+    "set_route": lambda who: who.set_route(ROUTE, why="", expected_revision=0),
+    "roll_back": lambda who: who.roll_back("default", why="", revision=1),
+    "deploy": lambda who: who.deploy(DeployRequest(path="student-1.0.mar")),
+    "retire": lambda who: who.retire(KEY, why=""),
+    "start_rollout": lambda who: who.start_rollout(RolloutPlan(arm="student"), why=""),
+    "move_rollout": lambda who: who.move_rollout("abcd", "pause", why=""),
+}
+
+
+async def operator(store: Store, folder: Path, scope: Scope, *, enabled: bool = True) -> Operator:
+    key, _ = mint("somebody", scope)
+    await store.add_key(key)
+    kept = ArchiveStore(folder / "archives", model_store=folder, trusted_keys=())
+    services = Services(
+        controller=Controller(store, kept, [], holder="test"),
+        store=store,
+        authenticator=Authenticator(store, enabled=enabled),
+        backends=(),
+        model_store=folder,
+        image_limit_bytes=1000,
+        pick=pick,
+        watch=Watch(store),
+    )
+    return Operator(services, Session(key, float("inf")))
+
+
+def test_every_act_is_tried() -> None:
+    acts = {name for name in vars(Operator) if not name.startswith("_")}
+
+    assert set(ACTS) == acts - {"key", "may", "look"}
+
+
+@pytest.mark.parametrize("act", ACTS)
+async def test_a_key_of_scope_detect_is_refused_by_the_server(
+    store: Store, tmp_path: Path, act: str
+) -> None:
+    somebody = await operator(store, tmp_path, Scope.DETECT)
+
+    with pytest.raises(PermissionDenied, match="scope detect; this needs operate"):
+        await ACTS[act](somebody)
+
+    assert await store.audit_log(10) == []
+
+
+async def test_a_revoked_key_ends_its_session(store: Store, tmp_path: Path) -> None:
+    somebody = await operator(store, tmp_path, Scope.ADMIN)
+    await somebody.look(Scope.OPERATE)
+    await store.revoke_key(somebody.key.id)
+
+    with pytest.raises(Unauthenticated, match="revoked"):
+        await somebody.look()
+
+    assert somebody.session.ended
+
+
+async def test_where_nobody_needs_a_key_everybody_may_act(store: Store, tmp_path: Path) -> None:
+    somebody = await operator(store, tmp_path, Scope.DETECT, enabled=False)
+
+    assert (await somebody.look(Scope.ADMIN)).name == "anonymous"
+
+
+def test_a_session_ends_after_its_time_and_at_the_sign_out() -> None:
+    now = [0.0]
+    sessions = Sessions(lambda: now[0])
+    key, _ = mint("somebody", Scope.DETECT)
+    first, second = sessions.begin(key), sessions.begin(key)
+    session = sessions.find(first)
+    assert session is not None
+
+    sessions.end(first)
+    assert session.ended
+    assert sessions.find(first) is None
+    assert sessions.find("guessed") is None
+
+    now[0] = timedelta(hours=13).total_seconds()
+    assert sessions.find(second) is None
+
+
+def test_the_source_is_what_runs_here() -> None:
+    with zipfile.ZipFile(io.BytesIO(source_zip())) as archive:
+        names = set(archive.namelist())
+        mine = archive.read("understudy/serving/console/source.py")
+
+    assert {"understudy/LICENSE", "understudy/proto/wire/v1/card.proto"} <= names
+    assert mine == Path(source_zip.__wrapped__.__code__.co_filename).read_bytes()
+    assert not [name for name in names if name.endswith((".pyc", ".pt"))]
+
+
+def test_a_report_is_found_beside_its_archive_and_nowhere_else(tmp_path: Path) -> None:
+    shelf = tmp_path / "model_store"
+    shelf.mkdir()
+    (shelf / "student-1.0.mar").write_bytes(b"archive")
+    (shelf / "student-1.0.report.html").write_text("gate")
+    (tmp_path / "secret-1.0.report.html").write_text("secret")
+
+    assert [one.path for one in archives(shelf)] == ["student-1.0.mar"]
+    assert report(shelf, "student-1.0", "report") == shelf / "student-1.0.report.html"
+    assert report(shelf, "student-1.0", "training") is None
+    assert report(shelf, "../secret-1.0", "report") is None
+    assert report(shelf, "student-1.0", "../x") is None
+
+
+def test_numbers_carry_their_units() -> None:
+    assert [words.milliseconds(one) for one in (0.0084, 0.0841, 1.2, None)] == [
+        "8.4 ms",
+        "84 ms",
+        "1.20 s",
+        words.NOTHING,
+    ]
+    # Not quite all, or not quite nothing, never reads as all or nothing.
+    assert [words.percent(one) for one in (0.0, 0.0001, 0.5, 0.9999, 1.0, None)] == [
+        "0.0%",
+        "<0.1%",
+        "50.0%",
+        ">99.9%",
+        "100.0%",
+        words.NOTHING,
+    ]
+    assert [words.rate(one) for one in (0.44, 12.3)] == ["0.4/s", "12/s"]
+    assert [words.weight(one) for one in (25.0, 100 / 3)] == ["25%", "33.33%"]
+    assert [words.size(one) for one in (999, 133_000, 310e6, 4.2e9)] == [
+        "999 B",
+        "133 kB",
+        "310 MB",
+        "4.2 GB",
+    ]
+    assert words.listed([str(one) for one in range(9)]) == "0, 1, 2, 3, 4, 5 and 3 more"
+    now = datetime.now(UTC)
+    ages = [words.ago(now - timedelta(seconds=one), now) for one in (1, 40, 7200, 10**6)]
+    assert ages == ["just now", "40 s ago", "2 h ago", "12 d ago"]
