@@ -54,6 +54,8 @@ async def test_everything_asks_for_a_key_of_its_scope(server: AdminServer) -> No
         ("GET", "/routes/default/history", Scope.OPERATE),
         ("GET", "/status", Scope.OPERATE),
         ("GET", "/audit", Scope.OPERATE),
+        ("GET", "/period/traffic", Scope.OPERATE),
+        ("GET", "/period/happened", Scope.OPERATE),
         ("GET", "/keys", Scope.ADMIN),
         ("POST", "/keys", Scope.ADMIN),
         ("DELETE", "/keys/abc", Scope.ADMIN),
