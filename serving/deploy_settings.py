@@ -47,6 +47,7 @@ class Tuned(_Section):
         p99_target_ms: What was asked for.
         answered: Frames, in this measurement.
         seconds: It took.
+        confirmed: Whether it was measured once more, for longer, as these figures then are.
         busy_cores: What else this machine was doing before, in cores.
         finished: When, UTC.
         understudy: Version of this package.
@@ -64,6 +65,7 @@ class Tuned(_Section):
     p99_target_ms: float
     answered: int
     seconds: float
+    confirmed: bool
     busy_cores: float
     finished: datetime
     understudy: str

@@ -41,6 +41,7 @@ def recorded(
             p99_target_ms=p99_ms,
             answered=measured.answered,
             seconds=round(measured.seconds, 1),
+            confirmed=point.confirmed,
             busy_cores=round(busy_cores, 1),
             finished=datetime.now(UTC).replace(microsecond=0),
             understudy=_version("understudy") or "unknown",

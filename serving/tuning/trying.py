@@ -13,14 +13,14 @@ _SATURATED_S = 3.0
 _SHARES = (0.5, 0.7, 0.85, 0.95)
 _LOWER_SHARES = (0.25, 0.1)
 _FRAMES_A_POINT, _LEAST_POINT_S, _MOST_POINT_S = 150, 4.0, 10.0
-_FRAMES_CONFIRMED, _LEAST_CONFIRMED_S, _MOST_CONFIRMED_S = 400, 10.0, 25.0
+_FRAMES_CONFIRMED, _LEAST_CONFIRMED_S, _MOST_CONFIRMED_S = 400, 10.0, 15.0
 # Beyond the target by this much, more load shows nothing.
 _FAR_BEYOND = 1.5
 # Of the budget: the rest is for confirming.
-CLIMBS_BY = 0.88
+CLIMBS_BY = 0.8
 # Neighbours on one way's climb that are this close are close enough.
 _FINE = 1.06
-_STEP_DOWN = 0.92
+_STEP_DOWN, _STEPS_DOWN = 0.1, 3
 
 
 class Hearer(Protocol):
@@ -98,7 +98,9 @@ class Trying:
         self._outlook.did("climbs")
 
     async def confirm(self, best: Point) -> None:
-        """Measure a point for longer, and where it does not hold, one at a lower rate.
+        """Measure a point for longer, and where it does not hold, its way at lower rates.
+
+        The best of many short looks has also been lucky.
 
         Raises:
             ConfigurationError: See `probe`.
@@ -108,9 +110,11 @@ class Trying:
             raise ValueError(f"{told(best.wanted)} was never tried")
 
         async def look(running: Running) -> None:
-            point = await self._offer(running, tried, best.rate, is_long=True)
-            if point is not None and not point.holds(self._p99_ms):
-                await self._offer(running, tried, _STEP_DOWN * best.rate, is_long=True)
+            for step in range(_STEPS_DOWN + 1):
+                rate = best.rate * (1 - step * _STEP_DOWN)
+                point = await self._offer(running, tried, rate, is_long=True)
+                if point is None or point.holds(self._p99_ms):
+                    break
 
         await self._on(tried, look)
         self._outlook.did("confirm")

@@ -21,6 +21,7 @@ TUNED = Tuned(
     p99_target_ms=200.0,
     answered=300,
     seconds=12.2,
+    confirmed=True,
     busy_cores=0.1,
     finished=datetime(2026, 11, 22, tzinfo=UTC),
     understudy="0.1.0",

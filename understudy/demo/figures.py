@@ -1,7 +1,6 @@
 """What the demo measured: the numbers, their table and `report.json`."""
 
 import json
-import os
 import platform
 from collections import Counter
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import numpy as np
 from rich.table import Table
 
 from distill_jobs.files import write_atomically
+from serving.machine import Machine
 from understudy.demo.fleet import Outcome, Sent
 
 MIB = 1024**2
@@ -135,14 +135,8 @@ def variant_of(sent: Sequence[Sent], arm: str) -> str:
 
 def machine() -> str:
     """Return what this machine is, in a line."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                model = line.partition(":")[2].strip()
-                break
-    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    here = Machine.here()
+    return f"{here.cpu}, {here.cores} cores, Python {platform.python_version()}"
 
 
 def now() -> str:

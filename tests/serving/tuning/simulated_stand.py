@@ -10,6 +10,7 @@ from serving.errors import UnderstudyError
 from serving.tuning.load import Measured
 
 START_S = 5.0
+_LONG_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Model:
         frame_ms: Of one frame on one thread.
         batch_gain: Part of a frame's time that is spent once a batch.
         thread_gain: Share of another thread that speeds a run up.
+        long_tail: What a long look makes of a short one's p99.
         fails: Raised instead of running; None: it runs.
         fails_under_load: Raised when it is offered frames.
     """
@@ -27,6 +29,7 @@ class Model:
     frame_ms: float
     batch_gain: float = 0.0
     thread_gain: float = 0.8
+    long_tail: float = 1.0
     fails: UnderstudyError | None = None
     fails_under_load: UnderstudyError | None = None
 
@@ -95,4 +98,5 @@ class SimulatedRelease:
         busy = rate / self.model.frames_per_s(self.wanted)
         alone_ms = self.model.batch_ms(self.wanted) + self.wanted.batch_delay_ms
         p99_ms = alone_ms * (1 + busy / (1 - busy)) if busy < 1 else math.inf
+        p99_ms *= self.model.long_tail if seconds >= _LONG_S else 1
         return Measured(min(rate, rate / busy), p99_ms / 2, p99_ms, round(rate * seconds), seconds)
