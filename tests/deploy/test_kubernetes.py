@@ -244,6 +244,23 @@ def test_every_pod_is_spoken_of_by_one_policy_and_all_else_is_closed(overlay: st
         }
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_port_that_a_policy_names_is_one_of_the_pod_that_it_leads_to(overlay: str) -> None:
+    here = cluster(overlay)
+    for workload in here.workloads():
+        (policy,) = here.policies_of(workload)
+        assert _named(policy["ingress"]) <= set(workload.ports()), workload.name
+        for rule in policy["egress"]:
+            to = [one["podSelector"] for one in rule.get("to", []) if "podSelector" in one]
+            led_to = [x for x in here.workloads() if any(selects(one, x.labels) for one in to)]
+            assert _named([rule]) <= {name for one in led_to for name in one.ports()}
+
+
+def _named(rules: list[dict[str, Any]]) -> set[str]:
+    ports = [one["port"] for rule in rules for one in rule.get("ports", [])]
+    return {one for one in ports if isinstance(one, str)}
+
+
 @pytest.mark.parametrize("overlay", SERVING)
 def test_a_worker_is_filled_by_the_controller_alone_and_reaches_nobody(overlay: str) -> None:
     here = cluster(overlay)
