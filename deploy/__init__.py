@@ -1,0 +1,1 @@
+"""What operators watch and run a deployment with."""
