@@ -121,7 +121,7 @@ class Endpoints:
 
     Args:
         clients: By backend; a placement on a backend that is not here is not for this gateway.
-        changed: Called with an endpoint and its breaker's state each time that changes.
+        changed: Called with an endpoint and its breaker's state, at first and when that changes.
         clock: Seconds, monotonic.
     """
 
@@ -185,7 +185,9 @@ class Endpoints:
 
     def _new(self, backend: str, key: ReleaseKey) -> Endpoint:
         client = self._clients[backend]
-        return Endpoint(backend, client, key, changed=self._changed, clock=self._clock)
+        endpoint = Endpoint(backend, client, key, changed=self._changed, clock=self._clock)
+        self._changed(endpoint, endpoint.state)
+        return endpoint
 
     def _of(self, key: ReleaseKey) -> Collection[Endpoint]:
         return self._endpoints.get(key, {}).values()

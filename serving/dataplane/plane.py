@@ -98,7 +98,7 @@ class DataPlane:
         self.gateway = Gateway(
             routes=self.routes,
             fence=self._fence,
-            sender=Sender(self._upstream, self._lanes, self._in_flight, tracing),
+            sender=Sender(self._upstream, self._lanes, self._in_flight, tracing, metrics.faults),
             fallback=Fallback(self._lanes, self._upstream, metrics.faults),
             patience=Patience(self._upstream, room=waiting_room),
             traffic=Traffic(metrics, self._recorder),
@@ -168,6 +168,7 @@ class DataPlane:
 
     def _show_breaker(self, endpoint: Endpoint, state: BreakerState) -> None:
         key = endpoint.key
+        self._seen.add(key)
         gauge = self._metrics.faults.breaker_state
         gauge.labels(endpoint.backend, key.model, key.version).set(state)
 

@@ -13,6 +13,7 @@ from serving.dataplane.lanes import Lanes
 from serving.dataplane.upstream import Upstream
 from serving.dataplane.worker_calls import Returned
 from serving.errors import DeadlineExceeded
+from serving.fault_metrics import FaultMetrics
 from serving.store.values import Release, ReleaseKey
 from serving.tracing.tracing import Tracing, Untraced
 
@@ -38,6 +39,7 @@ class Sender:
         lanes: Who may be sent now.
         in_flight: Counts what each release owes.
         tracing: Is told of the wait.
+        faults: Counts what expired while it waited.
     """
 
     def __init__(
@@ -46,11 +48,13 @@ class Sender:
         lanes: Lanes,
         in_flight: InFlight,
         tracing: Tracing | None = None,
+        faults: FaultMetrics | None = None,
     ) -> None:
         self._upstream = upstream
         self._lanes = lanes
         self._in_flight = in_flight
         self._tracing = tracing or Untraced()
+        self._faults = faults
 
     def count(self, key: ReleaseKey) -> None:
         """Count a frame for a release, in the stretch in which the route was read.
@@ -99,8 +103,10 @@ class Sender:
             lane = self._lanes.of(release)
             with self._tracing.step("queue"):
                 await lane.enter(deadline)
-        except BaseException:
+        except BaseException as error:
             self._in_flight.leave(release.key)
+            if self._faults is not None and isinstance(error, DeadlineExceeded):
+                self._faults.count_expired(release.key, "gateway")
             raise
         return lane
 
