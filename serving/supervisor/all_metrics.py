@@ -82,7 +82,7 @@ async def _told(http: aiohttp.ClientSession, name: str, url: str) -> tuple[str, 
             reply.raise_for_status()
             return name, await reply.text()
     except (aiohttp.ClientError, TimeoutError) as error:
-        _log.warning("metrics_missing", process=name, error=str(error))
+        _log.warning("metrics_missing", child=name, error=str(error))
         return name, None
 
 

@@ -120,7 +120,7 @@ class Supervised:
             async with asyncio.timeout(within_s):
                 await self._leave()
         except TimeoutError:
-            _log.warning("process_killed", process=self.name, patience_s=within_s)
+            _log.warning("process_killed", child=self.name, patience_s=within_s)
         finally:
             await self._kill()
 
@@ -143,13 +143,13 @@ class Supervised:
                 started = clock()
                 code = await self._process.wait()
                 served_s = clock() - started
-                _log.error("process_ended", process=self.name, pid=self._process.pid, code=code)
+                _log.error("process_ended", child=self.name, pid=self._process.pid, code=code)
                 self._is_down()
             await asyncio.sleep(restarts.pause_s(served_s))
             try:
                 await self._start()
             except Exception as error:  # noqa: BLE001 - whatever it is, the next try may go well
-                _log.error("process_restart_failed", process=self.name, error=str(error))
+                _log.error("process_restart_failed", child=self.name, error=str(error))
 
     async def _start(self) -> None:
         number = self._starts
@@ -169,7 +169,7 @@ class Supervised:
         except Exception:
             await self._kill()
             raise
-        _log.info("process_up", process=self.name, pid=self._process.pid)
+        _log.info("process_up", child=self.name, pid=self._process.pid)
         self._changed()
 
     async def _reported(self, process: asyncio.subprocess.Process) -> Report:

@@ -103,6 +103,8 @@ def test_every_process_writes_the_same_kind_of_lines(told: Told) -> None:
     assert {line["process"] for line in told.lines} == {"supervisor", "controller", "gateway-1"}
     for line in told.lines:
         assert list(line)[:4] == ["timestamp", "level", "event", "process"]
+    up = {line["child"] for line in told.lines if line["event"] == "process_up"}
+    assert up == {"controller", "gateway-1"}
 
 
 def test_each_frame_has_a_line_with_request_camera_arm_and_version(told: Told) -> None:
