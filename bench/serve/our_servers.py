@@ -55,6 +55,7 @@ async def ours(
                 {"Authorization": f"Bearer {stack.key}"},
                 grpc_address=stack.addresses.grpc_address,
                 key=stack.key,
+                metrics_url=stack.addresses.metrics_url,
             )
 
 

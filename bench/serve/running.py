@@ -16,6 +16,7 @@ class Running:
         headers: Sent with each request: its key.
         grpc_address: Of ours alone.
         key: Likewise.
+        metrics_url: Likewise.
     """
 
     server: str
@@ -24,6 +25,7 @@ class Running:
     headers: dict[str, str] = field(default_factory=dict)
     grpc_address: str = ""
     key: str = ""
+    metrics_url: str = ""
 
 
 class ServerFailed(Exception):
