@@ -125,7 +125,7 @@ def recommended(chosen: Point) -> str:
     measured = chosen.measured
     cameras = int(measured.frames_per_s / _CAMERA_FPS)
     many = f", {cameras} cameras of {_CAMERA_FPS} frames/s" if cameras > 1 else ""
-    doubt = "" if chosen.confirmed else "; not confirmed, the time was up"
+    doubt = "" if chosen.confirmed else ", not confirmed by a longer look"
     return (
         f"Holds {measured.frames_per_s:.1f} frames/s{many}, with a p99 of {measured.p99_ms:.0f} ms "
         f"({measured.answered} frames in {measured.seconds:.0f} s{doubt})."
