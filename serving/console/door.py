@@ -57,6 +57,7 @@ class Door:
         self._rooms = rooms
         self._authenticator = authenticator
         self._sessions = sessions
+        self._everybody: Session | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request or one WebSocket."""
@@ -100,9 +101,11 @@ class Door:
     async def _session(self, connection: HTTPConnection) -> Session | None:
         """Return the caller's session, where its key is good still."""
         if not self._authenticator.enabled:
-            # Nobody needs a key, and nobody signs in.
-            key = await self._authenticator.authenticate(None, values.Scope.DETECT)
-            return Session(key, float("inf"))
+            # Nobody needs a key, and nobody signs in: all share one session.
+            if self._everybody is None:
+                key = await self._authenticator.authenticate(None, values.Scope.DETECT)
+                self._everybody = Session(key, float("inf"))
+            return self._everybody
         return self._sessions.find(connection.cookies.get(COOKIE, ""))
 
     async def _sign_in(self, request: Request) -> Response:

@@ -5,11 +5,14 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 
 from serving.console.door import SESSION
+from serving.console.operator import Operator
 from serving.console.pages.compare import PICTURES
 from serving.console.pictures import Pictures
 from serving.console.services import Services
 from serving.console.side_by_side import media_type
 from serving.console.store_shelf import report
+from serving.errors import RequestError
+from serving.store.values import Scope
 
 # Nobody has signed a report: nothing in it runs, and nothing is fetched for it.
 _SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -33,7 +36,12 @@ def files_router(services: Services, pictures: Pictures) -> APIRouter:
         return Response(image, media_type=media_type(image), headers=headers)
 
     @router.get("/reports/{release}/{kind}")
-    async def report_page(release: str, kind: str) -> Response:
+    async def report_page(release: str, kind: str, request: Request) -> Response:
+        try:
+            # Pictures of the data are in it.
+            await Operator(services, request.scope[SESSION]).look(Scope.OPERATE)
+        except RequestError as error:
+            return Response(error.message, 403)
         path = await asyncio.to_thread(report, services.model_store, release, kind)
         if path is None:
             return Response(f"no {kind} lies beside the archive of {release}", 404)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from serving.console.words import count, listed, weight
+from serving.console.words import as_counted, count, listed, weight
 from serving.errors import InvalidField
 from serving.store.values import Arm, Route
 
@@ -29,7 +29,7 @@ class Move:
 def moves(before: Route, after: Route, cameras: Iterable[str], pick: Pick) -> list[Move]:
     """Return who moves; a camera whose arm and release stay is in none of them."""
     found: dict[tuple[str, str], tuple[Arm, Arm, list[str]]] = {}
-    for camera in sorted(cameras):
+    for camera in sorted(cameras, key=as_counted):
         source, target = pick(before, camera), pick(after, camera)
         if (source.name, source.release) == (target.name, target.release):
             continue

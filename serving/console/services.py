@@ -22,6 +22,7 @@ class Services:
         authenticator: Checks a session's key again before each act.
         backends: Answer the frames that an operator compares two releases on.
         model_store: Where archives and their reports lie.
+        harvest_dir: Where frames are kept on which arms disagree; None: none are.
         image_limit_bytes: Largest encoded image, as for cameras.
         pick: Which arm of a route answers a camera.
         watch: The routes' traffic.
@@ -32,6 +33,7 @@ class Services:
     authenticator: Authenticator
     backends: Sequence[Backend]
     model_store: Path
+    harvest_dir: Path | None
     image_limit_bytes: int
     pick: Pick
     watch: Watch

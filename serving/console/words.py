@@ -1,5 +1,6 @@
 """Numbers and times as people read them: always with a unit, never longer than they need."""
 
+import re
 from datetime import datetime
 
 NOTHING = "—"
@@ -50,6 +51,12 @@ def listed(names: list[str], *, most: int = 6) -> str:
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {len(names) - most:,} more"
+
+
+def as_counted(name: str) -> list[str | int]:
+    """Return what to sort names by, so that gate-2 comes before gate-10."""
+    parts = re.split(r"([0-9]+)", name)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def size(number_of_bytes: int) -> str:

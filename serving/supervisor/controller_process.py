@@ -130,6 +130,7 @@ async def _admin(
                 authenticator=connections.authenticator,
                 backends=connections.backends,
                 model_store=wiring.settings.model_store,
+                harvest_dir=wiring.settings.harvest_dir,
                 image_limit_bytes=wiring.settings.image_limit_bytes,
                 pick=pick,
                 watch=Watch(connections.store),

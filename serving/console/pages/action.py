@@ -90,10 +90,15 @@ class ActionDialog:
                 self._go.enable()
 
     def _fail(self, error: Exception) -> None:
-        info = describe(error)
-        if info.code == "internal":
-            _log.error("console_action_failed", exc_info=error)
-        self._error.set_content(fragment("error", message=info.message))
+        self._error.set_content(fragment("error", message=told(error)))
+
+
+def told(error: Exception) -> str:
+    """Return what an operator is told of an error; one that is not ours goes to the log whole."""
+    info = describe(error)
+    if info.code == "internal":
+        _log.error("console_failed", exc_info=error)
+    return info.message
 
 
 def act_button(label: str, act: Callable[[], object]) -> None:

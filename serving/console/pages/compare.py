@@ -1,14 +1,18 @@
 """The page that shows one frame as two releases see it, side by side."""
 
+import asyncio
+
 from nicegui import events, ui
 
 from serving.console.fragments import fragment
+from serving.console.harvested import image_of, newest
 from serving.console.operator import Operator
+from serving.console.pages.action import told
 from serving.console.pictures import Pictures
 from serving.console.side_by_side import Asking, SideBySide, media_type
 from serving.controlplane.releases import LOADED
-from serving.errors import UnderstudyError, describe
-from serving.store.values import Release, ReleaseKey
+from serving.errors import UnderstudyError
+from serving.store.values import Release, ReleaseKey, Scope
 
 PICTURES = "/pictures"
 """Where the page's pictures are, below the console's root."""
@@ -32,7 +36,14 @@ class ComparePage:
         if not loaded:
             ui.html(fragment("nothing_loaded"), sanitize=False)
             return
-        _Comparison(self._asking, self._pictures, operator, root, loaded)
+        harvested: dict[str, str] = {}
+        if operator.may(Scope.OPERATE):
+            # What cameras saw is not for every camera's key.
+            folder = operator.services.harvest_dir
+            harvested = await asyncio.to_thread(newest, folder)
+        _Comparison(
+            self._asking, self._pictures, operator, root, loaded=loaded, harvested=harvested
+        )
 
 
 class _Comparison:
@@ -44,7 +55,9 @@ class _Comparison:
         pictures: Pictures,
         operator: Operator,
         root: str,
+        *,
         loaded: list[Release],
+        harvested: dict[str, str],
     ) -> None:
         self._asking = asking
         self._pictures = pictures
@@ -60,6 +73,12 @@ class _Comparison:
                 self._first = self._choice("Left", names, first)
                 self._second = self._choice("Right", names, second)
                 self._upload = self._drop_zone()
+            if harvested:
+                ui.select(
+                    harvested,
+                    label="or take a frame on which the arms disagreed",
+                    on_change=self._taken,
+                ).props("outlined dense").classes("filter")
             self._error = ui.html("", sanitize=False).props("role=alert")
             self._shown = ui.html("", sanitize=False).props("aria-live=polite")
         ui.context.client.on_delete(self._forget)
@@ -95,7 +114,19 @@ class _Comparison:
 
     async def _uploaded(self, event: events.UploadEventArguments) -> None:
         self._upload.reset()
-        image = await event.file.read()
+        await self._take(await event.file.read())
+
+    async def _taken(self, event: events.ValueChangeEventArguments[str]) -> None:
+        try:
+            await self._operator.look(Scope.OPERATE)
+            folder = self._operator.services.harvest_dir
+            image = await asyncio.to_thread(image_of, folder, event.value)
+        except UnderstudyError as error:
+            self._fail(error.message)
+            return
+        await self._take(image)
+
+    async def _take(self, image: bytes) -> None:
         try:
             media_type(image)
         except UnderstudyError as error:
@@ -115,7 +146,7 @@ class _Comparison:
             await self._operator.look()
             found = await self._asking.both(self._image, first, second)
         except Exception as error:  # noqa: BLE001 - whatever it is, the operator is told
-            self._fail(describe(error).message)
+            self._fail(told(error))
             return
         self._show(found, self._name)
 

@@ -8,12 +8,11 @@ from serving.console.charts import COLOURS, charts, options
 from serving.console.fragments import fragment
 from serving.console.operator import Operator
 from serving.console.overview import RouteNow, overview
-from serving.console.pages.action import act_button
+from serving.console.pages.action import act_button, told
 from serving.console.pages.arms import ArmsDialog
 from serving.console.pages.going_back import rollback_dialog
 from serving.console.pages.weights import PromoteDialog, WeightDialog
 from serving.console.traffic import RouteTraffic, Side
-from serving.errors import describe
 from serving.store.values import RouteRevision, Scope
 
 _LOOK_EVERY_S = 2.5
@@ -25,6 +24,7 @@ _STEPS = 180
 async def live_page(operator: Operator, root: str) -> None:
     """Draw every route, and keep it up to date while somebody looks."""
     shown: dict[str, _RoutePanel] = {}
+    ui.html(fragment("live_head"), sanitize=False)
     notice = ui.html("", sanitize=False).props("role=status")
     panels = ui.element("div").classes("panels")
 
@@ -40,7 +40,7 @@ async def live_page(operator: Operator, root: str) -> None:
                         shown[name] = _RoutePanel(operator, name, root)
                 await shown[name].look(revision)
         except Exception as error:  # noqa: BLE001 - the next look may succeed
-            notice.set_content(fragment("error", message=describe(error).message))
+            notice.set_content(fragment("error", message=told(error)))
 
     async def make_route() -> None:
         ArmsDialog(operator, None, [], await operator.services.store.releases()).open()
@@ -48,8 +48,9 @@ async def live_page(operator: Operator, root: str) -> None:
     if operator.may(Scope.OPERATE):
         with ui.element("div").classes("acts"):
             act_button("Make a route…", make_route)
-    await look()
-    ui.timer(_LOOK_EVERY_S, look, immediate=False)
+    # Not before the page is there: an hour of many gateways takes seconds to read at first.
+    notice.set_content(fragment("reading"))
+    ui.timer(_LOOK_EVERY_S, look)
 
 
 class _RoutePanel:

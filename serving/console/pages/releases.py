@@ -69,9 +69,9 @@ async def _table(operator: Operator, root: str) -> str:
 
 
 def _reports(operator: Operator, releases: Sequence[Release]) -> dict[str, list[str]]:
-    folder = operator.services.model_store
+    folder, kinds = operator.services.model_store, REPORTS if operator.may(Scope.OPERATE) else ()
     return {
-        str(one.key): [kind for kind in REPORTS if report(folder, str(one.key), kind)]
+        str(one.key): [kind for kind in kinds if report(folder, str(one.key), kind)]
         for one in releases
     }
 

@@ -21,7 +21,12 @@ def stack(
     tmp_path_factory: pytest.TempPathFactory, archives: Any, image: bytes
 ) -> Iterator[Deployment]:
     """A deployment whose cameras never stop: teacher and student on the default route."""
-    with deployed(tmp_path_factory.mktemp("console"), archives) as running:
+    folder = tmp_path_factory.mktemp("console")
+    harvest = {
+        "UNDERSTUDY_HARVEST_DIR": str(folder / "harvest"),
+        "UNDERSTUDY_HARVEST_BELOW_F1": "0.9",
+    }
+    with deployed(folder, archives, **harvest) as running:
         running.deploy("teacher", boxes=SEEN_BY_TEACHER)
         running.deploy("student", boxes=SEEN_BY_STUDENT)
         running.build(running.model_store, "student", "2.0", boxes=SEEN_BY_TEACHER)

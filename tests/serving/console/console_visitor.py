@@ -75,6 +75,10 @@ class Visitor:
             self.page.keyboard.press("Tab")
         raise AssertionError(f"forty times Tab do not lead to {place}")
 
+    def status_of(self, path: str) -> int:
+        """What a page of the console is answered with."""
+        return self._context.request.get(f"{self.url}{path}").status
+
     def cookies(self) -> list[dict[str, Any]]:
         """The cookies that the browser holds."""
         return [dict(one) for one in self._context.cookies()]

@@ -111,6 +111,37 @@ def test_two_releases_are_seen_side_by_side(
     expect(visitor.page.get_by_role("alert").filter(has_text="image")).to_be_visible()
 
 
+def test_a_frame_on_which_the_arms_disagreed_is_there_to_choose(
+    visitor: Visitor, stack: Deployment, route: int
+) -> None:
+    harvest = stack.model_store.parent / "harvest"
+    stack.until(lambda: any(harvest.glob("*/images/*/*.jpg")))
+    visitor.sign_in()
+    visitor.go("Compare")
+    visitor.choose("Left", "teacher-1.0")
+    visitor.choose("Right", "student-1.0")
+
+    visitor.page.get_by_label("or take a frame on which the arms disagreed").click()
+    visitor.page.get_by_role("option", name="gate-").first.click()
+
+    visitor.sees("Agreement F1 50.0%")
+
+
+def test_a_report_beside_an_archive_is_shown_and_runs_nothing(
+    visitor: Visitor, stack: Deployment, route: int
+) -> None:
+    page = stack.model_store / "student-1.0.report.html"
+    page.write_text("<h1>The gate</h1><script>document.title = 'it ran'</script>")
+    visitor.sign_in()
+    visitor.go("Releases")
+
+    with visitor.page.expect_popup() as opened:
+        visitor.row("student-1.0").get_by_role("link", name="gate").click()
+
+    expect(opened.value.get_by_role("heading", name="The gate")).to_be_visible()
+    assert opened.value.title() != "it ran"
+
+
 def test_an_error_of_the_server_is_shown_as_one(
     visitor: Visitor, stack: Deployment, route: int
 ) -> None:
@@ -199,6 +230,7 @@ def test_a_key_of_scope_detect_may_only_look(
     for place in ("Live", "Releases", "Rollouts"):
         visitor.go(place)
         expect(visitor.page.get_by_role("button", name="…")).to_have_count(0)
+    assert visitor.status_of("/reports/student-1.0/report") == 403
     visitor.go("Audit")
     visitor.sees("has scope detect; this needs operate")
 

@@ -138,11 +138,23 @@ async def test_a_browser_is_told_to_fetch_nothing_from_elsewhere(
     assert "frame-ancestors 'none'" in policy
 
 
-async def test_where_nobody_needs_a_key_nobody_signs_in(store: Store) -> None:
-    door = Door(opened, Authenticator(store, enabled=False), Sessions())
+async def test_where_nobody_needs_a_key_all_share_one_session(store: Store) -> None:
+    seen: list[Any] = []
+
+    async def rooms() -> Any:
+        async def seeing(scope: Scope, receive: Receive, send: Send) -> None:
+            seen.append(scope[SESSION])
+            await room(scope, receive, send)
+
+        return seeing
+
+    door = Door(rooms, Authenticator(store, enabled=False), Sessions())
     transport = httpx.ASGITransport(door, root_path="/console")
     async with httpx.AsyncClient(transport=transport, base_url=HERE) as client:
         assert (await client.get("/console/")).text == "anonymous"
+        await client.get("/console/compare")
+    # A picture that one request keeps is there for the next.
+    assert seen[0] is seen[1]
 
 
 async def test_everybody_gets_the_source(browser: httpx.AsyncClient) -> None:

@@ -47,6 +47,7 @@ async def operator(store: Store, folder: Path, scope: Scope, *, enabled: bool = 
         authenticator=Authenticator(store, enabled=enabled),
         backends=(),
         model_store=folder,
+        harvest_dir=None,
         image_limit_bytes=1000,
         pick=pick,
         watch=Watch(store),
@@ -153,6 +154,12 @@ def test_numbers_carry_their_units() -> None:
         "133 kB",
         "310 MB",
         "4.2 GB",
+    ]
+    assert sorted(["gate-10", "gate-2", "2", "door"], key=words.as_counted) == [
+        "2",
+        "door",
+        "gate-2",
+        "gate-10",
     ]
     assert words.listed([str(one) for one in range(9)]) == "0, 1, 2, 3, 4, 5 and 3 more"
     now = datetime.now(UTC)

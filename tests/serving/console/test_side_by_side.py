@@ -1,7 +1,9 @@
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from serving.console.harvested import image_of, newest
 from serving.console.pictures import Pictures
 from serving.console.sessions import Session
 from serving.console.side_by_side import compared, media_type
@@ -84,6 +86,22 @@ def test_an_image_is_known_by_its_first_bytes(beginning: bytes, kind: str) -> No
 def test_what_is_no_image_is_refused(other: bytes) -> None:
     with pytest.raises(BadImage):
         media_type(other)
+
+
+def test_a_harvested_frame_is_taken_by_a_name_that_is_listed_only(tmp_path: Path) -> None:
+    images = tmp_path / "harvest" / "default-1" / "images" / "train"
+    images.mkdir(parents=True)
+    (images.parents[1] / "data.yaml").write_text("")
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    name = "20261122T120000000000Z-0123456789ab.jpg"
+    (images / name).write_bytes(b"an image")
+    folder = tmp_path / "harvest"
+
+    assert newest(folder) == {name: "unnamed camera, 2026-11-22 12:00:00 UTC"}
+    assert image_of(folder, name) == b"an image"
+    with pytest.raises(BadImage, match="gone"):
+        image_of(folder, "../secret.jpg")
+    assert newest(None) == {}
 
 
 def test_a_picture_is_for_its_own_session_only_and_the_oldest_goes() -> None:
