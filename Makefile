@@ -12,7 +12,7 @@ export YOLO_OFFLINE := 1
 export YOLO_AUTOINSTALL := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve tritonclient test test-quick bench-swap bench-distill bench-serve dashboards lint check format proto lock clean
+.PHONY: help install demo serve tritonclient test test-quick test-images bench-swap bench-distill bench-serve dashboards lint check format proto lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ test: $(STAMP) $(TRITONCLIENT_STAMP) ## run every test, real servers and a real 
 
 test-quick: $(STAMP) ## run the tests that start no server and train nothing
 	$(BIN)/python -m pytest -m "not slow"
+
+test-images: $(STAMP) ## build all three images for real and start each (root; 40 GB of free disk; 15 minutes)
+	UNDERSTUDY_TEST_IMAGES="gateway worker distill" $(BIN)/python -m pytest tests/deploy/test_built_images.py
 
 bench-swap: $(STAMP) ## swaps under load, with kills, and TorchServe alone (resumable)
 	$(BIN)/python -m bench.swap
