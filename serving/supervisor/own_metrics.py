@@ -27,7 +27,7 @@ async def metrics_server(text: Callable[[], bytes]) -> AsyncIterator[str]:
     Yields:
         The address.
     """
-    # When each series began: a quarter more of them, which Prometheus' text format cannot use.
+    # When each series began: a tenth more of them, which Prometheus' text format cannot use.
     disable_created_metrics()  # type: ignore[no-untyped-call]
     used = CollectorRegistry()
     ProcessCollector(registry=used)
