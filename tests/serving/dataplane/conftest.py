@@ -78,6 +78,10 @@ class Stage:
         """Return how many answers of a release the gateway's metrics have counted."""
         return int(self._sample("understudy_upstream_seconds_count", key))
 
+    def expired(self, key: ReleaseKey) -> int:
+        """Return how many frames of a release have expired, by the gateway's metrics."""
+        return int(self._sample("understudy_expired_frames_total", key))
+
     def _sample(self, name: str, key: ReleaseKey) -> float:
         """Return a release's value, over all arms that name it."""
         return sum(

@@ -76,7 +76,7 @@ async def test_work_past_its_deadline_or_abandoned_in_the_queue_is_never_sent(
     stage: Any, busy: ReleaseKey, image: bytes
 ) -> None:
     await stage.route(busy)
-    before = stage.answered(busy)
+    before, expired = stage.answered(busy), stage.expired(busy)
     sent = [asyncio.create_task(stage.detect(image)) for _ in range(2)]
     await asyncio.sleep(0)  # both take their places
 
@@ -90,6 +90,7 @@ async def test_work_past_its_deadline_or_abandoned_in_the_queue_is_never_sent(
 
     assert abandoned.cancelled()
     assert stage.answered(busy) == before + 2
+    assert stage.expired(busy) == expired + 1
     assert stage.in_flight(busy) == 0
 
 
