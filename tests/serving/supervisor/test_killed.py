@@ -88,7 +88,7 @@ def test_one_text_holds_every_process_s_metrics(pair: Deployment, image: bytes) 
     for name in pair.addresses.processes:
         assert f'understudy_process_up{{process="{name}"}} 1.0' in text
     for name in ("gateway-1", "gateway-2"):
-        assert f'understudy_answers_total{{{{process="{name}",api="http",code="ok"}}}}' in text
+        assert f'understudy_answers_total{{process="{name}",api="http",code="ok"}}' in text
     assert 'process_resident_memory_bytes{process="controller"}' in text
 
 
