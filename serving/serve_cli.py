@@ -1,6 +1,7 @@
 """The command `understudy serve`."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -139,16 +140,18 @@ def _run(settings: Settings) -> None:
     from serving.logs.lines import set_up_log  # noqa: PLC0415
 
     set_up_log("supervisor", form=settings.log_format, level=settings.log_level)
+    announce = partial(_announce, console=settings.console)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve_until_stopped(settings, _announce))
+        runner.run(serve_until_stopped(settings, announce))
 
 
-def _announce(addresses: Addresses) -> None:
+def _announce(addresses: Addresses, *, console: bool) -> None:
     metrics = (addresses.metrics_url, *addresses.torchserve_metrics_urls)
     lines = {
         "HTTP": addresses.http_url and f"{addresses.http_url}/v1/detect",
         "gRPC": addresses.grpc_address,
         "admin": addresses.admin_url,
+        "console": console and addresses.admin_url and f"{addresses.admin_url}/console",
         "worker": addresses.worker_url,
         "metrics": " ".join(filter(None, metrics)),
         "key": addresses.admin_key_file,

@@ -39,8 +39,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def own(folder: Path, archives: Any) -> Iterator[Deployment]:
-    """A deployment whose only release is slow: 2 places, 2 in the waiting room."""
-    with deployed(folder, archives, UNDERSTUDY_WAITING_ROOM="2") as running:
+    """A deployment whose only release is slow: 2 places, 2 in the waiting room; no console."""
+    settings = {"UNDERSTUDY_WAITING_ROOM": "2", "UNDERSTUDY_CONSOLE": "false"}
+    with deployed(folder, archives, **settings) as running:
         running.deploy("slow", **BUSY)
         running.set_route(slow=100)
         yield running
@@ -66,10 +67,10 @@ def serve(*options: str, **environment: str) -> "subprocess.CompletedProcess[str
         "serving.supervisor.controller_process",
     ],
 )
-def test_serving_starts_without_torch(modules: str) -> None:
+def test_serving_starts_with_nothing_that_it_may_never_need(modules: str) -> None:
     program = (
         f"import sys, {modules}; "
-        "print([name for name in ('torch', 'ultralytics', 'handlers', 'ts', 'cv2')"
+        "print([name for name in ('torch', 'ultralytics', 'handlers', 'ts', 'cv2', 'nicegui')"
         " if name in sys.modules])"
     )
 
@@ -100,6 +101,13 @@ def test_a_setting_beyond_its_limit_is_named() -> None:
     assert done.returncode == 2
     said = "error: waiting_room (UNDERSTUDY_WAITING_ROOM): Input should be greater"
     assert done.stderr.startswith(said)
+
+
+def test_a_console_that_is_switched_off_is_not_there(own: Deployment, folder: Path) -> None:
+    answer = httpx.get(f"{own.addresses.admin_url}/console")
+
+    assert answer.status_code == 404
+    assert "console" not in (folder / "log").read_text()
 
 
 def test_the_output_names_the_key_s_file_and_never_the_key(own: Deployment, folder: Path) -> None:
