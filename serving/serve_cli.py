@@ -139,7 +139,8 @@ def _run(settings: Settings) -> None:
     from serving.app import serve as serve_until_stopped  # noqa: PLC0415
     from serving.logs.lines import set_up_log  # noqa: PLC0415
 
-    set_up_log("supervisor", form=settings.log_format, level=settings.log_level)
+    name = "worker" if settings.part is Part.WORKER else "supervisor"
+    set_up_log(name, form=settings.log_format, level=settings.log_level)
     announce = partial(_announce, console=settings.console)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve_until_stopped(settings, announce))

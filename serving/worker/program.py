@@ -1,5 +1,6 @@
 """`understudy serve worker`: one TorchServe, and the door through which a controller fills it."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 
@@ -71,6 +72,6 @@ def _addresses(settings: Settings, port: int, torchserve: TorchServe) -> Address
         worker_url=f"http://{authority(settings.host, port)}",
         torchserve_metrics_url=torchserve.metrics_url,
         torchserve_metrics_urls=(torchserve.metrics_url,),
-        pid=torchserve.pid or 0,
+        pid=os.getpid(),
         processes={"torchserve": torchserve.pid} if torchserve.pid else {},
     )
