@@ -34,7 +34,8 @@ def pushgateway(folder: Path) -> Iterator[str]:
     Yields:
         Its address.
     """
-    with _running("prometheus-pushgateway", (), folder) as address:
+    # Debian's keeps what was pushed in a file of the system's, unless told otherwise.
+    with _running("prometheus-pushgateway", ("--persistence.file=",), folder) as address:
         yield address
 
 
