@@ -171,6 +171,13 @@ def write_files(config: TorchServeConfig, ports: Ports) -> None:
     shutil.copyfile(Path(__file__).with_name("lazy_torch.py"), start / "sitecustomize.py")
 
 
+def decline_telemetry(home: Path) -> None:
+    """Tell OpenVINO, which reports to its makers unless a file of its user's home says no, no."""
+    folder = home / "intel"
+    folder.mkdir()
+    (folder / "openvino_telemetry").write_text("0")
+
+
 def command(config: TorchServeConfig, temporary: Path) -> list[str]:
     """Return what starts TorchServe's Java server, after `write_files`.
 
@@ -211,6 +218,7 @@ def environment(config: TorchServeConfig, temporary: Path) -> dict[str, str]:
         "PYTHONPATH": str(_worker_start(config)),
         "PYTHONNOUSERSITE": "1",
         "PYTHONUNBUFFERED": "1",
+        "ORT_DISABLE_TELEMETRY": "1",
         "UNDERSTUDY_CHOICES": str(config.choices.folder),
     }
     return inherited | own | dict(config.worker_environment)

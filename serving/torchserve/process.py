@@ -23,6 +23,7 @@ from serving.torchserve.config import (
     Ports,
     TorchServeConfig,
     command,
+    decline_telemetry,
     environment,
     write_files,
 )
@@ -134,6 +135,7 @@ class TorchServe:
         # A worker's socket lies in it, and the path of a Unix socket may have no more than 107
         # characters: the state folder's may be too long. The guard removes it.
         temporary = Path(tempfile.mkdtemp(prefix="understudy-"))
+        decline_telemetry(temporary)  # it is their home
         folder = self.config.folder
         (folder / tokens.FILE_NAME).unlink(missing_ok=True)
         write_files(self.config, self._ports)

@@ -92,7 +92,9 @@ def test_a_worker_starts_torchserve_and_stops(images: ImageBuilder) -> None:
         UNCHANGED
         + """
         echo "user $(id -u)"
-        python3 -c 'import cv2, onnxruntime, openvino, simplejpeg, torch; print("engines")'
+        # They leave notes in a home; TorchServe's workers have one of their own below /tmp.
+        HOME=/tmp python3 -c \
+          'import cv2, onnxruntime, openvino, simplejpeg, torch; print("engines")'
         mkdir -p $HOME/.understudy && head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \\n' >/tmp/key
         export UNDERSTUDY_WORKER_KEY_FILE=/tmp/key UNDERSTUDY_STOP_TIMEOUT_S=1
         tini -- understudy serve worker >/tmp/log 2>&1 &

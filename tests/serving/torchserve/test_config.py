@@ -1,8 +1,17 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from serving.torchserve.config import Listen, Ports, TorchServeConfig, environment, properties
+from serving.torchserve.config import (
+    Listen,
+    Ports,
+    TorchServeConfig,
+    decline_telemetry,
+    environment,
+    properties,
+)
 
 PORTS = Ports(inference=1, management=2, metrics=3, grpc_inference=4, grpc_management=5)
 
@@ -47,3 +56,15 @@ def test_workers_see_the_gpus_that_there_are_and_no_secret(
     assert seen["NVIDIA_VISIBLE_DEVICES"] == "GPU-1,GPU-2"
     assert seen["CUDA_VISIBLE_DEVICES"] == "1"
     assert not {"UNDERSTUDY_STORE_URL", "UNDERSTUDY_WORKER_KEY_FILE"} & set(seen)
+
+
+def test_what_workers_import_reports_to_nobody(tmp_path: Path) -> None:
+    decline_telemetry(tmp_path)
+    seen = environment(TorchServeConfig(archives=tmp_path, folder=tmp_path), tmp_path)
+    assert seen["HOME"] == str(tmp_path)
+
+    command = [sys.executable, "-c", "import onnxruntime, openvino"]
+    subprocess.run(command, env=seen, check=True)
+
+    # Either would leave an identity of this machine there.
+    assert [one.name for one in tmp_path.rglob("*") if one.is_file()] == ["openvino_telemetry"]
