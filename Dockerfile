@@ -43,7 +43,8 @@ RUN PIP_CONSTRAINT=requirements.lock pip install --no-cache-dir --no-compile --n
  && find . -name '*.so' -not -path './*.libs/*' -exec strip --strip-unneeded {} + \
  && cd / \
  && python3 -c 'import serving.app, serving.health, serving.worker.program, understudy.cli, \
-      serving.supervisor.controller_process, serving.supervisor.gateway_process'
+      serving.console.rooms, serving.supervisor.controller_process, \
+      serving.supervisor.gateway_process'
 
 FROM system AS gateway
 COPY --from=gateway-packages /opt/understudy /opt/understudy
@@ -64,7 +65,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 
 FROM vision AS worker
-RUN PIP_CONSTRAINT=requirements.lock pip install --no-cache-dir '.[serving,tracing,worker]'
+RUN PIP_CONSTRAINT=requirements.lock pip install --no-cache-dir '.[serving,tracing,worker]' \
+ && pip uninstall --yes openvino-telemetry
 COPY proto proto
 COPY handlers handlers
 COPY distill_jobs distill_jobs
@@ -76,7 +78,7 @@ WORKDIR /home/understudy
 # Which GPUs there are is NVIDIA_VISIBLE_DEVICES' to say, at the start and not here: a default of
 # "all" would hand them to containers that asked for none.
 ENV UNDERSTUDY_HOST=0.0.0.0 UNDERSTUDY_READY_FILE=/tmp/understudy-ready.json \
-    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility ORT_DISABLE_TELEMETRY=1
 # As the gateway's; and the controller's way to a worker, and frames' way to TorchServe.
 EXPOSE 8080 8081 8083 8084 8085 8090
 VOLUME ["/home/understudy/.understudy", "/home/understudy/model_store"]
@@ -85,7 +87,8 @@ ENTRYPOINT ["tini", "--", "understudy"]
 CMD ["serve", "worker"]
 
 FROM vision AS distill
-RUN PIP_CONSTRAINT=requirements.lock pip install --no-cache-dir '.[distill,explore,mlflow]'
+RUN PIP_CONSTRAINT=requirements.lock pip install --no-cache-dir '.[distill,explore,mlflow]' \
+ && pip uninstall --yes openvino-telemetry
 COPY proto proto
 COPY handlers handlers
 COPY distill_jobs distill_jobs
@@ -94,7 +97,8 @@ COPY understudy understudy
 RUN PIP_CONSTRAINT=requirements.lock pip install --no-cache-dir --no-deps --force-reinstall .
 USER 10001
 WORKDIR /home/understudy
-ENV YOLO_OFFLINE=1 YOLO_AUTOINSTALL=false NVIDIA_DRIVER_CAPABILITIES=compute,utility
+ENV YOLO_OFFLINE=1 YOLO_AUTOINSTALL=false ORT_DISABLE_TELEMETRY=1 \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
 # TensorBoard, JupyterLab.
 EXPOSE 6006 8888
 VOLUME ["/home/understudy/.understudy", "/home/understudy/model_store", "/home/understudy/runs"]
