@@ -119,7 +119,7 @@ def options(
     ]
     return {
         "animation": False,
-        "grid": {"left": 8, "right": 12, "top": 12, "bottom": 4, "containLabel": True},
+        "grid": {"left": 8, "right": 22, "top": 12, "bottom": 4, "containLabel": True},
         "tooltip": {
             "trigger": "axis",
             "axisPointer": {"type": "line", "lineStyle": {"color": _QUIET}},
