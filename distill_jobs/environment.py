@@ -12,14 +12,16 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
 def offline() -> None:
-    """Keep ultralytics from the network and from the user's home; call before importing it.
+    """Keep ultralytics and ONNX Runtime from the network and from the user's home.
 
-    Idempotent. Sets `YOLO_OFFLINE` and `YOLO_AUTOINSTALL`, and gives this process a settings
-    folder of its own, removed when the process ends (ultralytics writes there at import, and its
-    stored settings could otherwise turn experiment trackers on).
+    Call before importing either; idempotent. Sets `YOLO_OFFLINE`, `YOLO_AUTOINSTALL` and
+    `ORT_DISABLE_TELEMETRY`, and gives this process a settings folder of its own, removed when the
+    process ends (ultralytics writes there at import, and its stored settings could otherwise turn
+    experiment trackers on).
     """
     os.environ["YOLO_OFFLINE"] = "1"
     os.environ["YOLO_AUTOINSTALL"] = "false"
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     # Its console output; a run turns the logger up again and sends it to the run's log.
     os.environ["YOLO_VERBOSE"] = "false"
     if "YOLO_CONFIG_DIR" not in os.environ:

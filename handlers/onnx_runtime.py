@@ -1,5 +1,6 @@
 """ONNX Runtime as an engine of variants."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ class OnnxRuntime:
         threads: int | None,
         gpu_id: int | None = None,
     ) -> None:
+        # Else it leaves an identity of the machine in the home folder, and reports to its makers.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         onnxruntime = import_engine("onnxruntime", "onnxruntime-gpu or onnxruntime")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; at the default it warns of each graph rewrite

@@ -13,6 +13,7 @@ def test_offline_forbids_network_and_installs(monkeypatch):
 
     assert os.environ["YOLO_OFFLINE"] == "1"
     assert os.environ["YOLO_AUTOINSTALL"] == "false"
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
     assert os.environ["YOLO_CONFIG_DIR"]
 
 

@@ -146,8 +146,12 @@ def test_a_worker_that_is_set_up_wrong_does_not_start(
         ("openvino-fp32", {"onnxruntime", "openvino_telemetry", "torch"}),
     ],
 )
-def test_a_worker_imports_its_one_runtime_and_nothing_of_ours(
-    extracted: Path, clean_environment: dict[str, str], variant: str, forbidden: set[str]
+def test_a_worker_imports_its_one_runtime_and_nothing_of_ours_and_leaves_nothing_at_home(
+    extracted: Path,
+    clean_environment: dict[str, str],
+    tmp_path: Path,
+    variant: str,
+    forbidden: set[str],
 ) -> None:
     script = """
 import json, sys
@@ -158,18 +162,22 @@ answers = Pipeline.load(Path(sys.argv[1]), sys.argv[2]).detect([Frame(sys.stdin.
 assert answers[0].class_ids.tolist() == [0]
 print(json.dumps(sorted(sys.modules)))
 """
+    telling = {"ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"}
+    environment = {name: it for name, it in clean_environment.items() if name not in telling}
     never = {"ultralytics", "google.protobuf", "serving", "distill_jobs", "proto", "understudy"}
 
     run = subprocess.run(
         [sys.executable, "-c", script, extracted, variant],
         input=RED,
-        env=clean_environment | {"PYTHONPATH": str(extracted)},
+        env=environment | {"PYTHONPATH": str(extracted), "HOME": str(tmp_path)},
         cwd=extracted,
         capture_output=True,
         timeout=120,
         check=True,
     )
 
+    # An engine that reports to its makers keeps who we are there.
+    assert [one for one in tmp_path.rglob("*") if one.is_file()] == []
     imported = set(json.loads(run.stdout))
     assert "handlers.boxes" in imported
     assert imported.isdisjoint(never | forbidden)
