@@ -22,7 +22,7 @@ def report(
         str, typer.Option(help="Where it begins: 7d or 12h before its end, or a time (UTC).")
     ] = "7d",
     until: Annotated[
-        str | None, typer.Option(help="Where it ends: a time, or 1d before now. [now]")
+        str | None, typer.Option(help="Where it ends: a time, or 1d before now. \\[now]")
     ] = None,
     out: Annotated[Path, typer.Option(help="The page to write; replaced where it is.")] = _DEFAULT,
     url: Url = DEFAULT_URL,

@@ -20,7 +20,8 @@ def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
     part: Annotated[
         Part | None,
         typer.Argument(
-            help="One part of a deployment on several machines: gateway, controller, worker. [all]",
+            help="One part of a deployment on several machines: gateway, controller or worker. "
+            "\\[all]",
             show_default=False,
         ),
     ] = None,
@@ -69,18 +70,18 @@ def serve(  # noqa: PLR0917 - Typer reads the options from the parameters
         Path | None,
         typer.Option(
             help="Keep frames here on which a route's arms disagree: images of people, perhaps; "
-            "limits are in UNDERSTUDY_HARVEST_... [off]"
+            "limits are in UNDERSTUDY_HARVEST_... \\[off]"
         ),
     ] = None,
     log_format: Annotated[
         LogFormat | None,
         typer.Option(
             help="How the log on standard error looks; auto: for people in a terminal, else JSON "
-            "lines. [auto]"
+            "lines. \\[auto]"
         ),
     ] = None,
     log_level: Annotated[
-        LogLevel | None, typer.Option(help="The least that the log says. [info]")
+        LogLevel | None, typer.Option(help="The least that the log says. \\[info]")
     ] = None,
     ready_file: Annotated[
         Path | None,
