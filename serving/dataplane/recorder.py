@@ -11,6 +11,7 @@ import structlog
 
 from serving.dataplane.tallies import CameraTally, Tally, TallyKey
 from serving.store.observations import WINDOW_S, AgreementSums, Window
+from serving.store.uncut import uncut
 from serving.store.values import ReleaseKey
 
 log = structlog.get_logger(__name__)
@@ -156,7 +157,8 @@ class Recorder:
         self._turn(even_now=everything)
         async with self._writing:
             try:
-                await self._write()
+                # Cut off after a commit, it would not know of it and write the same windows again.
+                await uncut(self._write())
             except Exception:
                 log.exception("windows not written; they follow with the next")
 

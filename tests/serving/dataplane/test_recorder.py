@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +9,7 @@ from serving import errors
 from serving.dataplane.recorder import CAMERAS_OWN, MOST_CAMERAS, Recorder
 from serving.store.observations import AgreementSums, ClassAgreement, Window
 from serving.store.store import Store
+from serving.store.uncut import uncut
 from serving.store.values import ReleaseKey
 
 KEY = ReleaseKey(model="student", version="1.0")
@@ -41,6 +43,22 @@ class Shelf:
         if self.broken:
             raise ConnectionError
         self.seen.update(seen)
+
+
+class SlowShelf(Shelf):
+    """Takes windows when told to; as the store does, it commits before it obeys a cancellation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def add_windows(self, windows: Sequence[Window]) -> None:
+        await uncut(self._added(windows))
+
+    async def _added(self, windows: Sequence[Window]) -> None:
+        self.asked.set()
+        await self.go_on.wait()
+        self.windows.extend(windows)
 
 
 def answered(recorder: Recorder, code: str = "ok", camera_id: str = "gate-7", **more: Any) -> None:
@@ -149,6 +167,27 @@ async def test_a_store_that_fails_gets_the_last_minute_later_and_the_rest_is_cou
     assert sum(dropped) == 3
     starts = [window.start.timestamp() for window in shelf.windows]
     assert starts == [1_800_000_000 + 5 * place for place in range(3, 15)]
+    assert "gate-7" in shelf.seen
+
+
+async def test_a_gateway_that_stops_while_windows_are_written_writes_each_once() -> None:
+    shelf, clock = SlowShelf(), Clock()
+    recorder = Recorder(shelf, "gateway-1", clock=clock)
+    answered(recorder)
+    clock.now += 5
+    answered(recorder)
+
+    following = asyncio.create_task(recorder.flush())
+    await shelf.asked.wait()
+    following.cancel()
+    await asyncio.sleep(0)
+    shelf.go_on.set()
+    await asyncio.wait([following])
+    await recorder.flush(everything=True)
+
+    assert following.cancelled()
+    starts = [window.start.timestamp() for window in shelf.windows]
+    assert starts == [1_800_000_000, 1_800_000_005]
     assert "gate-7" in shelf.seen
 
 
