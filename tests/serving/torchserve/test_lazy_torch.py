@@ -19,44 +19,47 @@ KEY = ReleaseKey(model="student", version="8.0")
 PROGRAM = Path(serving.torchserve.__file__).with_name("lazy_torch.py")
 
 
-def run(folder: Path, script: str) -> str:
-    """Run a script in a Python that runs the module first, as workers do; returns its output."""
+def run(folder: Path, script: str, name: str = "model_service_worker.py") -> list[str]:
+    """Run a script in a Python that runs the program first, as workers do; returns its lines."""
     shutil.copyfile(PROGRAM, folder / "sitecustomize.py")
+    (folder / name).write_text(script)
     done = subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, folder / name],
         env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return done.stdout.splitlines()
 
 
-@pytest.mark.parametrize(
-    "use",
-    [
-        "import torch; print(torch.ones(2).sum().item())",
-        "from torch import ones; print(ones(2).sum().item())",
-        "import torch.nn.functional as f; import torch; print(f.relu(torch.ones(2)).sum().item())",
-        # Who asked before anybody used it holds a name for it that goes on to work.
-        "import torch as early; import torch.jit; print(early.ones(2).sum().item())",
-    ],
-)
-def test_whoever_uses_torch_has_it(tmp_path: Path, use: str) -> None:
-    assert run(tmp_path, use) == "2.0"
-
-
-def test_torchserve_s_worker_does_not_use_it(tmp_path: Path) -> None:
+def test_torchserve_s_worker_does_not_use_it_until_a_reply_is_a_tensor(tmp_path: Path) -> None:
     script = """
-import importlib.util, inspect, sys
+import sys
 import ts.model_service_worker
 from ts.protocol import otf_message_handler
-inspect.getmodule(otf_message_handler.retrieve_msg)  # looks at every module that there is
-print(importlib.util.find_spec("torch").name, "torch._C" in sys.modules)
+print("torch" in sys.modules)
 print(isinstance(b"", otf_message_handler.torch.Tensor), "torch._C" in sys.modules)
+import torch
+print(isinstance(torch.ones(1), otf_message_handler.torch.Tensor))
 """
-    assert run(tmp_path, script).splitlines() == ["torch False", "False True"]
+    assert run(tmp_path, script) == ["False", "False True", "True"]
+
+
+def test_whoever_imports_torch_has_torch_itself(tmp_path: Path) -> None:
+    script = """
+import torch.nn as nn
+import torch, sys
+print(torch is sys.modules["torch"], torch.nn is nn, torch.ones(2).sum().item())
+"""
+    assert run(tmp_path, script) == ["True True 2.0"]
+
+
+def test_other_programs_of_a_worker_do_not_load_torchserve(tmp_path: Path) -> None:
+    script = "import sys; print([name for name in sys.modules if name.split('.')[0] == 'ts'])"
+
+    assert run(tmp_path, script, "trial.py") == ["[]"]
 
 
 @pytest.mark.slow
