@@ -1,5 +1,7 @@
 """What Prometheus reads of faults: who stood in, who is cut off, what was tried again."""
 
+from collections.abc import Container
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -12,9 +14,13 @@ class FaultMetrics:
 
     Args:
         registry: Of the process.
+        gone: Releases, as model and version, of which nothing is counted any more.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, gone: Container[tuple[str, str]] = frozenset()
+    ) -> None:
+        self._gone = gone
         self.fallbacks = Counter(
             "understudy_fallbacks",
             "Frames handed over to the fallback arm, by the arm that was to answer and why not",
@@ -62,7 +68,8 @@ class FaultMetrics:
             key: To which release.
             reason: The code of what went wrong.
         """
-        self.retries.labels(key.model, key.version, reason).inc()
+        if (key.model, key.version) not in self._gone:
+            self.retries.labels(key.model, key.version, reason).inc()
 
     def count_expired(self, key: ReleaseKey, where: str) -> None:
         """Count a frame that nobody waited for any more.
@@ -71,4 +78,16 @@ class FaultMetrics:
             key: Who was to answer it.
             where: "gateway" or "worker".
         """
-        self.expired.labels(key.model, key.version, where).inc()
+        if (key.model, key.version) not in self._gone:
+            self.expired.labels(key.model, key.version, where).inc()
+
+    def show_breaker(self, backend: str, key: ReleaseKey, state: int) -> None:
+        """Show where a breaker stands.
+
+        Args:
+            backend: Its backend's name.
+            key: Its release.
+            state: The gauge's number.
+        """
+        if (key.model, key.version) not in self._gone:
+            self.breaker_state.labels(backend, key.model, key.version).set(state)

@@ -38,6 +38,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._gone: set[tuple[str, str]] = set()
         self.request_seconds = Histogram(
             "understudy_request_seconds",
             "From a checked frame to its answer, waiting included",
@@ -98,8 +99,8 @@ class Metrics:
         self.route_revision = Gauge(
             "understudy_route_revision", "Newest route revision applied", registry=self.registry
         )
-        self.faults = FaultMetrics(self.registry)
-        self.shadow = ShadowMetrics(self.registry)
+        self.faults = FaultMetrics(self.registry, self._gone)
+        self.shadow = ShadowMetrics(self.registry, self._gone)
         self.detections = DetectionMetrics(self.registry)
         show_build(self.registry)
 
@@ -123,7 +124,8 @@ class Metrics:
             code: What it ended in; "ok" is an answer.
             seconds: From the checked frame to its end.
         """
-        self.request_seconds.labels(*arm, code).observe(seconds)
+        if (arm.model, arm.version) not in self._gone:
+            self.request_seconds.labels(*arm, code).observe(seconds)
 
     def count_answer(self, api: str, error: BaseException | None) -> None:
         """Count one answer.
@@ -162,12 +164,20 @@ class Metrics:
             self.stage_seconds.labels(*arm, stage).observe(taken_ms / 1000)
 
     def forget(self, key: ReleaseKey) -> None:
-        """Remove every series of a release."""
+        """Remove every series of a release, and count nothing more of it until it is recalled.
+
+        A frame that another arm answered is told later than its own arm's release may go.
+        """
+        self._gone.add((key.model, key.version))
         self.shadow.forget(key)
         self.detections.forget(key)
         labels = {"model": key.model, "version": key.version}
         for metric in self._by_release():
             metric.remove_by_labels(labels)
+
+    def recall(self, keys: Iterable[ReleaseKey]) -> None:
+        """Count releases again that were forgotten."""
+        self._gone.difference_update((key.model, key.version) for key in keys)
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -1,6 +1,6 @@
 """What Prometheus reads of the shadow: how often two arms were compared and how far they agreed."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -19,9 +19,13 @@ class ShadowMetrics:
 
     Args:
         registry: Of the gateway.
+        gone: Releases, as model and version, of which nothing is counted any more.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, gone: Container[tuple[str, str]] = frozenset()
+    ) -> None:
+        self._gone = gone
         self._frames = Counter(
             "understudy_shadow_frames",
             "Frames meant for a second arm too: compared, dropped for want of room, or failed",
@@ -87,13 +91,17 @@ class ShadowMetrics:
             sums: Of this one frame; class ids are the shadow arm's.
             class_names: Of the shadow arm's release.
         """
-        pair = (*arm, primary.model, primary.version)
+        # While the shadow was at it, the primary's release may have gone.
+        if (primary.model, primary.version) not in self._gone:
+            self._show_pair((*arm, primary.model, primary.version), sums)
+        for number, found in sums.classes.items():
+            self._count_class((*arm, class_label(class_names, number)), found)
+
+    def _show_pair(self, pair: tuple[str, ...], sums: AgreementSums) -> None:
         self._f1.labels(*pair).observe(sums.f1)
         self._count_difference.labels(*pair).observe(sums.count_difference)
         if sums.matched:
             self._iou.labels(*pair).observe(sums.iou / sums.matched)
-        for number, found in sums.classes.items():
-            self._count_class((*arm, class_label(class_names, number)), found)
 
     def _count_class(self, labels: tuple[str, ...], found: ClassAgreement) -> None:
         for side in ("matched", "primary", "shadow"):

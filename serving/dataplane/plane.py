@@ -169,11 +169,11 @@ class DataPlane:
     def _show_breaker(self, endpoint: Endpoint, state: BreakerState) -> None:
         key = endpoint.key
         self._seen.add(key)
-        gauge = self._metrics.faults.breaker_state
-        gauge.labels(endpoint.backend, key.model, key.version).set(state)
+        self._metrics.faults.show_breaker(endpoint.backend, key, state)
 
     def _applied(self, table: RouteTable) -> None:
         self._heartbeat.soon()
+        self._metrics.recall(key for key in table.releases if not self._is_gone(table, key))
         self._endpoints.apply(table)
         self._metrics.show_routes(table.revision, table.routes.values())
         for key in [key for key in self._seen if self._is_gone(table, key)]:
@@ -185,5 +185,6 @@ class DataPlane:
 
     def _is_gone(self, table: RouteTable, key: ReleaseKey) -> bool:
         release = table.releases.get(key)
-        unused = not table.names(key) and self._in_flight.of(key) == 0
-        return unused and (release is None or release.state in _GONE)
+        if release is not None and release.state not in _GONE:
+            return False
+        return not table.names(key) and self._in_flight.of(key) == 0
