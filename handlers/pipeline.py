@@ -1,6 +1,5 @@
 """From encoded frames to detections, a batch at a time: the path that serving and parity share."""
 
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from handlers.errors import BadFrame, BadModelOutput
 from handlers.fitting import Fit
 from handlers.frames import Detections, Frame
 from handlers.images import decode_to_fit
+from handlers.machine import Machine
 from handlers.runtimes import Runtime, load_runtime
 
 __all__ = ["BadFrame", "Detections", "Frame", "Pipeline"]
@@ -48,7 +48,7 @@ class Pipeline:
     def __init__(self, card: Card, runtime: Runtime, threads: int | None = 1) -> None:
         self.card = card
         self._runtime = runtime
-        threads = threads or os.cpu_count() or 1
+        threads = threads or Machine.here().cores
         # The decoders release Python's lock; the runtime's threads rest meanwhile.
         self._decoders = ThreadPoolExecutor(threads, "decode") if threads > 1 else None
         self._thresholds = np.array(card.post_processing.operating_thresholds, np.float32)

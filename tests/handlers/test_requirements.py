@@ -90,6 +90,22 @@ def test_the_processor_is_read_from_what_linux_says(tmp_path: Path) -> None:
     assert here.cores > 0
 
 
+@pytest.mark.parametrize(
+    ("text", "cores"),
+    [("100000 100000", 1), ("50000 100000", 1), ("6400000 100000", None), ("max 100000", None)],
+)
+def test_a_containers_limit_on_time_counts(tmp_path: Path, text: str, cores: int | None) -> None:
+    quota = tmp_path / "cpu.max"
+    whole = Machine.here(quota=quota)  # it is absent
+
+    quota.write_text(text)
+    limited = Machine.here(quota=quota)
+
+    assert not whole.is_limited
+    assert limited.cores == (cores or whole.cores)
+    assert limited.is_limited == (limited.cores < whole.cores)
+
+
 def test_a_processor_that_cannot_be_asked_can_do_nothing_special(tmp_path: Path) -> None:
     assert Machine.here(tmp_path / "absent").cpu_flags == frozenset()
 

@@ -1,15 +1,17 @@
 """How many threads a worker takes: its deployment's word, the environment's, or its share."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from handlers.choice_memory import ChoiceMemory
 from handlers.errors import BadSetting
+from handlers.machine import Machine
 from handlers.threads import threads_of
 
-CORES = len(os.sched_getaffinity(0))
+CORES = 8
+WHOLE = Machine("x86_64", "", frozenset(), CORES)
+LIMITED = Machine("x86_64", "", frozenset(), 4, is_limited=True)
 
 
 @pytest.fixture(autouse=True)
@@ -26,18 +28,25 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_engine_chooses_where_nobody_asks(folder: Path) -> None:
-    assert threads_of("card", None) is None
-    assert threads_of("card", ChoiceMemory(folder)) is None
+    assert threads_of("card", None, WHOLE) is None
+    assert threads_of("card", ChoiceMemory(folder), WHOLE) is None
     (folder / "workers-card").write_text("1")
-    assert threads_of("card", ChoiceMemory(folder)) is None
+    assert threads_of("card", ChoiceMemory(folder), WHOLE) is None
+
+
+def test_a_containers_limit_counts_for_one_worker_and_for_several(folder: Path) -> None:
+    assert threads_of("card", ChoiceMemory(folder), LIMITED) == 4
+
+    (folder / "workers-card").write_text("2")
+    assert threads_of("card", ChoiceMemory(folder), LIMITED) == 2
 
 
 def test_several_workers_share_the_cores_and_each_has_one(folder: Path) -> None:
     (folder / "workers-card").write_text("2")
-    assert threads_of("card", ChoiceMemory(folder)) == max(1, CORES // 2)
+    assert threads_of("card", ChoiceMemory(folder), WHOLE) == CORES // 2
 
     (folder / "workers-card").write_text(str(CORES + 1))
-    assert threads_of("card", ChoiceMemory(folder)) == 1
+    assert threads_of("card", ChoiceMemory(folder), WHOLE) == 1
 
 
 def test_the_environment_goes_before_a_share_and_a_deployment_before_both(
