@@ -21,7 +21,7 @@ from serving.dataplane.traffic import Traffic
 from serving.dataplane.watcher import RouteWatcher
 from serving.errors import Overloaded, PermissionDenied, UnderstudyError, UpstreamError
 from serving.logs.frame_note import FrameNote, note_arm, noted
-from serving.store.values import Arm, Route, Scope
+from serving.store.values import Arm, Release, Route, Scope
 from serving.torchserve.inference import WorkerReply
 from serving.tracing.tracing import Tracing, Untraced
 
@@ -136,7 +136,7 @@ class Gateway:
         arm = _choose(route, frame, call)
         release = table.release(arm.release)
         self._sender.count(release.key)
-        note_arm(arm.name, release.key)
+        self._note(arm, release)
         return Part(
             route=route,
             revision=table.revision_of(route.name),
@@ -201,18 +201,25 @@ class Gateway:
             return None
         stand_in, lane = handed
         self._sender.count(stand_in.release.key)
-        note_arm(stand_in.arm.name, stand_in.release.key)
+        self._note(stand_in.arm, stand_in.release)
         failed_after_s = time.monotonic() - started
         try:
             response = await self._play(stand_in, frame, started, lane)
         except (UpstreamError, Overloaded) as failed:
             self._traffic.failed(stand_in, frame, failed, time.monotonic() - started)
+            # What follows is again the frame's own arm's: the error that its caller gets is.
+            self._note(part.arm, part.release)
             return None
         except BaseException:
             self._traffic.failed(part, frame, error, failed_after_s)
             raise
         self._traffic.failed(part, frame, error, failed_after_s)
         return response
+
+    def _note(self, arm: Arm, release: Release) -> None:
+        """Have log and trace name who is to answer."""
+        note_arm(arm.name, release.key)
+        self._tracing.cast(arm.name, release.key)
 
     def _show_shadow(self, part: Part, frame: Frame, sent: Sent) -> None:
         if self._shadow is None or part.kind != "primary" or not self._fence.is_open():

@@ -102,6 +102,12 @@ class OpenTelemetryTracing:
             self._always.start_span(name, start_time=began_ns).end(at_ns)
             at_ns = began_ns
 
+    def cast(self, arm: str, key: ReleaseKey) -> None:
+        """See `Tracing`."""
+        span = trace.get_current_span()
+        if span.is_recording():
+            span.set_attributes(_attributes(arm=arm, model=key.model, version=key.version))
+
     def answered(self, response: wire.DetectResponse) -> None:
         """See `Tracing`."""
         span = trace.get_current_span()

@@ -33,6 +33,9 @@ class Tracing(Protocol):
     def replied(self, reply: WorkerReply) -> None:
         """The worker that is being called has answered; its own times are in the reply."""
 
+    def cast(self, arm: str, key: ReleaseKey) -> None:
+        """An arm is to answer the frame; the one that is told last is whose end the frame's is."""
+
     def answered(self, response: wire.DetectResponse) -> None:
         """The frame has an answer."""
 
@@ -67,6 +70,9 @@ class Untraced:
         return self._NOTHING
 
     def replied(self, reply: WorkerReply) -> None:
+        """Do nothing."""
+
+    def cast(self, arm: str, key: ReleaseKey) -> None:
         """Do nothing."""
 
     def answered(self, response: wire.DetectResponse) -> None:

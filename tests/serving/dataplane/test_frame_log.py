@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from scripted_backends import Scene, open_scene
+from scripted_backends import STUDENT, TEACHER, Scene, open_scene
 from structlog.testing import capture_logs
 
 from proto.wire.v1 import detection_pb2 as wire
 from serving.dataplane.frame_log import FrameLog
 from serving.errors import InvalidField, WorkerDied, WorkerFailed
 from serving.logs.frame_note import add_frame
+from serving.store.values import Fallback
 
 RESPONSE = wire.DetectResponse(
     answered_by=wire.AnsweredBy(arm="student", model="student", version="1.0"),
@@ -59,6 +60,20 @@ async def test_so_does_that_of_a_frame_that_fails(scene: Scene) -> None:
     (line,) = lines
     assert (line["event"], line["log_level"]) == ("frame_failed", "warning")
     assert (line["code"], line["why"]) == ("worker_failed", "it raised")
+    assert named(line) == ("r", "gate-7", "student", "student", "1.0")
+
+
+async def test_one_whose_stand_in_fails_too_is_told_of_its_own_arm(scene: Scene) -> None:
+    backend = scene.backends["backend-0"]
+    await scene.route(student=100, fallback=Fallback(arm="teacher", budget=1.0))
+    await scene.detect()
+    backend.standing |= {STUDENT: WorkerFailed("it raised"), TEACHER: WorkerFailed("it too")}
+    with capture_logs(processors=[add_frame]) as lines, pytest.raises(WorkerFailed):
+        await scene.detect()
+
+    assert backend.asked[-2:] == [STUDENT, TEACHER]
+    (line,) = lines
+    assert (line["event"], line["why"]) == ("frame_failed", "it raised")
     assert named(line) == ("r", "gate-7", "student", "student", "1.0")
 
 

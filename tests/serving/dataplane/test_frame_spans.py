@@ -17,7 +17,7 @@ from proto.wire.v1 import detection_pb2 as wire
 from serving.api.listening import bind
 from serving.dataplane.calls import Call
 from serving.errors import InvalidField, WorkerDied, WorkerFailed
-from serving.store.values import Scope, Shadow
+from serving.store.values import Fallback, Scope, Shadow
 from serving.torchserve.inference import InferenceClient
 from serving.torchserve.tokens import Token
 from serving.tracing.opened import opened
@@ -185,7 +185,34 @@ async def test_a_failure_is_told_by_its_code_alone(
         Status.STATUS_CODE_ERROR,
         "worker_failed",
     )
+    assert attributes(detect) == {
+        "understudy.request_id": "r",
+        "understudy.camera": "gate-7",
+        "understudy.arm": "teacher",
+        "understudy.model": "teacher",
+        "understudy.version": "1.0",
+        "understudy.code": "worker_failed",
+        "error.type": "worker_failed",
+    }
     assert "it raised" not in str(spans)
+
+
+async def test_a_failure_of_both_arms_is_the_frames_own_arms(
+    play: Callable[..., Awaitable[list[Span]]], collector: Collector
+) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.route(student=100, fallback=Fallback(arm="teacher", budget=1.0))
+        await scene.detect()
+        for backend in scene.backends.values():
+            backend.standing |= {key: WorkerFailed("it raised") for key in (STUDENT, TEACHER)}
+        with pytest.raises(WorkerFailed):
+            await scene.detect()
+
+    await play(act)
+    _, failed = collector.spans("detect")
+    assert attributes(failed)["understudy.model"] == "student"
+    asked = [attributes(one)["understudy.model"] for one in collector.spans("torchserve")]
+    assert asked == ["student", "student", "teacher"]
 
 
 async def test_a_cameras_own_mistake_is_no_failure_of_the_gateways(

@@ -1,7 +1,7 @@
 """The series of a release go with it, and stay away: whatever is told of it later."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -32,13 +32,13 @@ async def put_student(scene: Scene, state: ReleaseState) -> None:
 
 
 def series(scene: Scene) -> list[str]:
-    return [line for line in scene.metrics.text().decode().splitlines() if 'model="student"' in line]
+    lines = scene.metrics.text().decode().splitlines()
+    return [line for line in lines if 'model="student"' in line]
 
 
-async def asked(scene: Scene, times: int) -> None:
-    """Wait until the backend was asked so often."""
+async def until(reached: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while len(scene.backends["backend-0"].asked) < times:
+        while not reached():  # noqa: ASYNC110 - neither backend nor gateway tells
             await asyncio.sleep(0)
 
 
@@ -51,7 +51,7 @@ async def test_a_release_that_is_retired_while_another_answers_for_it(scene: Sce
     backend.standing[STUDENT] = WorkerFailed("it raised")
     backend.hold[TEACHER] = asyncio.Event()
     under_way = asyncio.create_task(scene.detect(timeout_s=20))
-    await asked(scene, 3)
+    await until(lambda: len(backend.asked) == 3)
     await retire_student(scene)
     backend.hold[TEACHER].set()
 
@@ -82,12 +82,10 @@ async def test_the_primary_of_a_comparison_that_ends_later(scene: Scene) -> None
     await scene.route(student=100, shadow=Shadow(arm="teacher", rate=1.0))
     backend.hold[TEACHER] = asyncio.Event()
     await scene.detect()
-    await asked(scene, 2)
+    await until(lambda: len(backend.asked) == 2)
     await retire_student(scene)
     backend.hold[TEACHER].set()
-    async with asyncio.timeout(10):
-        while scene.in_flight(TEACHER):
-            await asyncio.sleep(0)
+    await until(lambda: not scene.in_flight(TEACHER))
 
     assert b'outcome="compared",route="default",version="1.0"} 1.0' in scene.metrics.text()
     assert series(scene) == []
