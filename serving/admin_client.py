@@ -1,6 +1,7 @@
 """The admin API as the command line sees it: one call, and errors that say how to mend them."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,26 @@ class AdminClient:
         url: Where it listens.
         key: An API key; None where the server asks for none.
         transport: Another way to reach it.
+
+    Raises:
+        AdminError: The address cannot be read.
     """
 
     def __init__(
         self, url: str, key: str | None, *, transport: httpx.BaseTransport | None = None
     ) -> None:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        self._url = url
+        self._url = shown_url(url)
+        try:
+            base_url = httpx.URL(f"{url.rstrip('/')}/admin/v1")
+        except httpx.InvalidURL:
+            # What httpx says of it may be a piece of a password.
+            raise AdminError(
+                f"the address of {self._url} cannot be read: it is http(s)://HOST:PORT, and what "
+                "is special in a password is written %XX"
+            ) from None
         self._http = httpx.Client(
-            base_url=f"{url.rstrip('/')}/admin/v1",
+            base_url=base_url,
             headers=headers,
             timeout=_TIMEOUT_S,
             transport=transport,
@@ -85,9 +97,32 @@ class AdminClient:
         raise AdminError(_explain(reply))
 
 
-def find_key(state_dir: Path) -> str | None:
-    """Return the key to use: UNDERSTUDY_KEY, else the admin key of a server on this machine."""
-    if key := os.environ.get(KEY_VARIABLE):
+def shown_url(url: str) -> str:
+    """Return an address as it may be told: without user and password, path and query."""
+    scheme, slashes, rest = url.rpartition("//") if "//" in url else ("", "", url)
+    # Up to the last "@": a password may hold what should have been written %XX.
+    return scheme + slashes + re.split(r"[/?#]", rest.rpartition("@")[2], maxsplit=1)[0]
+
+
+def find_key(url: str, state_dir: Path) -> str | None:
+    """Return the key to use: UNDERSTUDY_KEY, else the admin key of a server on this machine.
+
+    Args:
+        url: Where the call goes. Where it has a password, that is what the call presents.
+        state_dir: Of this machine's server.
+
+    Raises:
+        AdminError: There is a password and UNDERSTUDY_KEY too, and a call presents one alone.
+    """
+    key = os.environ.get(KEY_VARIABLE)
+    if "@" in url:
+        if key:
+            raise AdminError(
+                f"the address of {shown_url(url)} has a password, and {KEY_VARIABLE} is set: a "
+                "call presents only one of them; leave out the other"
+            )
+        return None
+    if key:
         return key
     try:
         return (state_dir / ADMIN_KEY_FILE).read_text().strip()

@@ -26,7 +26,7 @@ Url = Annotated[
 def admin_session(url: str) -> Iterator[AdminClient]:
     """Open the admin API, and end the command with one red message when it refuses."""
     try:
-        with AdminClient(url, find_key(_settings().state_dir)) as client:
+        with AdminClient(url, find_key(url, _settings().state_dir)) as client:
             yield client
     except AdminError as error:
         tell_error(error.message)

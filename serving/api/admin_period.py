@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime, Field
 
-from serving.api.admin_models import Message, ReleaseInfo, RouteInfo
+from serving.api.admin_models import Message, RouteInfo
 from serving.api.admin_rollouts import RolloutInfo
 from serving.api.auth import requires
 from serving.errors import InvalidField
@@ -59,8 +59,8 @@ class HappenedInfo(Message):
         description="of routes, oldest first; what held at the beginning is of before it"
     )
     rollouts: tuple[RolloutInfo, ...]
-    releases: tuple[ReleaseInfo, ...]
     audit: tuple[AuditEntry, ...] = Field(description=f"the newest {_MOST_ENTRIES}, newest first")
+    audit_complete: bool = Field(description="false: older entries of the time are left out")
 
     @classmethod
     def of(cls, happened: Happened) -> Self:
@@ -68,8 +68,8 @@ class HappenedInfo(Message):
         return cls(
             revisions=tuple(map(RouteInfo.of, happened.revisions)),
             rollouts=tuple(map(RolloutInfo.of, happened.rollouts)),
-            releases=tuple(map(ReleaseInfo.of, happened.releases)),
-            audit=happened.audit,
+            audit=happened.audit[:_MOST_ENTRIES],
+            audit_complete=len(happened.audit) <= _MOST_ENTRIES,
         )
 
 
@@ -91,6 +91,7 @@ def period_router(store: Store, authenticator: Authenticator) -> APIRouter:
         step_s: Annotated[int, Query(ge=5, le=3600)] = 3600,
     ) -> list[TrafficStep]:
         """Traffic by step, route, arm, release and kind; at most two days a call."""
+        since, until = _utc("since", since), _utc("until", until)
         _check(since, until, step_s)
         found = []
         for start in _starts(since, until, step_s):
@@ -103,14 +104,24 @@ def period_router(store: Store, authenticator: Authenticator) -> APIRouter:
     async def happened(
         _: Annotated[ApiKey, Depends(operator)], since: Since, until: Until
     ) -> HappenedInfo:
-        """Route changes, rollouts, releases and the audit log of a time."""
+        """Route changes, rollouts and the audit log of a time."""
         return HappenedInfo.of(
             await store.happened(
-                since=since.astimezone(UTC), until=until.astimezone(UTC), audit_limit=_MOST_ENTRIES
+                since=_utc("since", since),
+                until=_utc("until", until),
+                # One more tells whether that is all.
+                audit_limit=_MOST_ENTRIES + 1,
             )
         )
 
     return router
+
+
+def _utc(field: str, at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise InvalidField(field, f"{field}: {at.isoformat()} is no time in UTC") from None
 
 
 def _check(since: datetime, until: datetime, step_s: int) -> None:
@@ -128,7 +139,7 @@ def _check(since: datetime, until: datetime, step_s: int) -> None:
 
 
 def _starts(since: datetime, until: datetime, step_s: int) -> Iterable[datetime]:
-    start = since.astimezone(UTC)
+    start = since
     while start < until:
         yield start
         start += timedelta(seconds=step_s)

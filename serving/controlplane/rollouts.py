@@ -16,7 +16,7 @@ from serving.errors import (
     UnknownArm,
     UnknownRoute,
 )
-from serving.store.observations import WINDOW_S
+from serving.store.observations import WINDOW_S, WINDOWS_KEPT
 from serving.store.rollouts_values import Rollout, RolloutPlan, RolloutState
 from serving.store.store import Store
 from serving.store.values import MAX_WEIGHT, Route, RouteRevision
@@ -24,7 +24,6 @@ from serving.store.values import MAX_WEIGHT, Route, RouteRevision
 _log = structlog.get_logger(__name__)
 
 _FORGET_EVERY_S = 3600.0
-_WINDOWS_KEPT = timedelta(days=30)
 _CAMERAS_KEPT = timedelta(days=1)
 _STRANGE_CAMERAS_KEPT = timedelta(days=30)
 
@@ -144,7 +143,7 @@ class Rollouts:
     async def _forget(self) -> None:
         now = await self._clock()
         await self._store.forget_windows(
-            before=now - _WINDOWS_KEPT, cameras_before=now - _CAMERAS_KEPT
+            before=now - WINDOWS_KEPT, cameras_before=now - _CAMERAS_KEPT
         )
         await self._store.forget_strange_cameras(before=now - _STRANGE_CAMERAS_KEPT)
 

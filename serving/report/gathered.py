@@ -34,16 +34,16 @@ class Gathered:
         traffic: Of it.
         revisions: Of routes, oldest first; each route's first may be of before the period.
         rollouts: That were under way, oldest first.
-        releases: All that there are.
         audit: Newest first.
+        audit_complete: Whether no older entry of the period was left out.
     """
 
     period: Period
     traffic: Traffic
     revisions: Sequence[Mapping[str, Any]]
     rollouts: Sequence[Mapping[str, Any]]
-    releases: Sequence[Mapping[str, Any]]
     audit: Sequence[Mapping[str, Any]]
+    audit_complete: bool
 
     def changes(self) -> list[Mapping[str, Any]]:
         """Return the route changes within the period, oldest first."""
@@ -72,6 +72,6 @@ def gather(admin: Asks, period: Period, told: Callable[[float], None]) -> Gather
         traffic=traffic,
         revisions=happened["revisions"],
         rollouts=happened["rollouts"],
-        releases=happened["releases"],
         audit=happened["audit"],
+        audit_complete=happened["audit_complete"],
     )

@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from serving.admin_client import shown_url
 from serving.console import words
 from serving.report.gathered import Gathered
 from serving.report.route_part import SIDE_HEADS, RoutePart, route_part
 from serving.report.time_chart import Mark
 from serving.rollout_tables import number
+from serving.store.observations import WINDOWS_KEPT
 
 # A page is read by people.
 _MOST_ROWS = 200
@@ -28,6 +30,8 @@ _DEPLOYS = {
 }
 # Told in sections of their own, or of no operator's doing.
 _TOLD = (*_DEPLOYS, "route.set", "leader.won")
+# Their subject is a camera, and a page that is mailed names none.
+_OF_CAMERAS = "camera."
 _ROLLBACKS = ("rollback to revision", "rolls back:")
 
 
@@ -79,7 +83,7 @@ def render(gathered: Gathered, *, url: str, at: datetime) -> str:
 
     Args:
         gathered: What it tells.
-        url: Of the server that was asked.
+        url: Of the server that was asked; what in it is secret stays here.
         at: When, UTC.
     """
     environment = Environment(
@@ -93,7 +97,7 @@ def render(gathered: Gathered, *, url: str, at: datetime) -> str:
         "period": gathered.period,
         "lasted": _lasted(gathered.period.seconds),
         "step": _lasted(gathered.period.step_s),
-        "url": url,
+        "url": shown_url(url),
         "at": at,
         "tiles": _tiles(gathered),
         "side_heads": SIDE_HEADS,
@@ -102,6 +106,8 @@ def render(gathered: Gathered, *, url: str, at: datetime) -> str:
         "changes": _changes(gathered),
         "deployments": _audited(gathered, "Release", _DEPLOYS),
         "others": _others(gathered),
+        "notes": _notes(gathered, at),
+        "camera_entries": sum(one["action"].startswith(_OF_CAMERAS) for one in gathered.audit),
     }
     return environment.get_template("report.html.j2").render(values)
 
@@ -152,8 +158,8 @@ def _tiles(gathered: Gathered) -> list[Tile]:
     return [
         Tile("frames", f"{everything.frames:,}"),
         Tile("answered", words.percent(answered, digits=2)),
-        Tile("p50", words.milliseconds(everything.quantile_s(0.5))),
-        Tile("p99", words.milliseconds(everything.quantile_s(0.99))),
+        Tile("p50", words.milliseconds(everything.answer_quantile_s(0.5))),
+        Tile("p99", words.milliseconds(everything.answer_quantile_s(0.99))),
         Tile("shadow agrees (F1)", words.percent(everything.agreement)),
         Tile("route changes", str(len(changes))),
         Tile("of them rollbacks", str(rollbacks), "bad" if rollbacks else ""),
@@ -255,8 +261,30 @@ def _audited(gathered: Gathered, subject: str, actions: Mapping[str, str]) -> Li
 
 
 def _others(gathered: Gathered) -> Listed:
-    actions = {one["action"]: one["action"] for one in gathered.audit if one["action"] not in _TOLD}
+    actions = {
+        one["action"]: one["action"]
+        for one in gathered.audit
+        if one["action"] not in _TOLD and not one["action"].startswith(_OF_CAMERAS)
+    }
     return _audited(gathered, "Of", actions)
+
+
+def _notes(gathered: Gathered, at: datetime) -> list[str]:
+    """Return what the page does not have, so that nobody takes it for what was not."""
+    notes = []
+    kept = at.astimezone(UTC) - WINDOWS_KEPT
+    if gathered.period.since < kept:
+        notes.append(
+            f"Traffic is kept for {WINDOWS_KEPT.days} days: the page has none of before "
+            f"{kept:%Y-%m-%d %H:%M}."
+        )
+    if not gathered.audit_complete:
+        notes.append(
+            f"More was done than the {len(gathered.audit):,} newest entries of the audit log, "
+            f"which the page goes by: deployments and all else of before "
+            f"{_when(gathered.audit[-1]['at'])} are neither shown nor counted."
+        )
+    return notes
 
 
 def _listed(heads: Sequence[str], rows: Sequence[Row]) -> Listed:

@@ -1,15 +1,17 @@
 """From when to when, and in which steps."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import typer
 
 from serving.rollout_arguments import seconds_of
+from serving.store.observations import WINDOW_S
 
-# The store keeps windows for so long.
-LONGEST_S = 31 * 86_400
+# The longest month.
+_LONGEST_S = 31 * 86_400
 _SHORTEST_S = 60
 # As many as a chart can show.
 _MOST_STEPS = 180
@@ -24,7 +26,7 @@ class Period:
 
     Attributes:
         since: UTC, a whole multiple of the step.
-        until: UTC, not included.
+        until: UTC, not included: the end of a window, so that a rate is of whole ones.
         step_s: Of its charts, in seconds.
     """
 
@@ -44,7 +46,7 @@ class Period:
 
     def step_of(self, at: datetime) -> datetime:
         """Return the beginning of the step that a moment lies in."""
-        return datetime.fromtimestamp(at.timestamp() // self.step_s * self.step_s, UTC)
+        return _whole(at, self.step_s)
 
     def parts(self, longest_s: int) -> Iterator[tuple[datetime, datetime]]:
         """Yield the period in parts of at most so many seconds, a multiple of the step."""
@@ -64,28 +66,32 @@ def read_period(since: str, until: str | None, now: datetime) -> Period:
         now: UTC.
 
     Raises:
-        typer.BadParameter: It does not read so, is empty, or longer than windows are kept.
+        typer.BadParameter: It does not read so, is empty, or longer than a month.
     """
-    end = now if until is None else min(_moment(until, now, "--until"), now)
+    # The last window that every gateway has had the time to write.
+    latest = now - timedelta(seconds=WINDOW_S)
+    end = latest if until is None else min(_moment(until, now, "--until"), latest)
+    end = _whole(end, WINDOW_S)
     begin = _moment(since, end, "--since")
     span_s = (end - begin).total_seconds()
-    if not _SHORTEST_S <= span_s <= LONGEST_S:
+    if not _SHORTEST_S <= span_s <= _LONGEST_S:
         raise typer.BadParameter(
             f"{since}: {span_s:g} s before the end; a report is of {_SHORTEST_S} s to "
-            f"{LONGEST_S // 86_400} days, for which windows are kept",
+            f"{_LONGEST_S // 86_400} days",
             param_hint="--since",
         )
     step_s = next((one for one in _STEPS_S if span_s / one <= _MOST_STEPS), _STEPS_S[-1])
-    aligned = datetime.fromtimestamp(begin.timestamp() // step_s * step_s, UTC)
-    return Period(aligned, end, step_s)
+    return Period(_whole(begin, step_s), end, step_s)
+
+
+def _whole(at: datetime, step_s: float) -> datetime:
+    """Return the beginning of the step that a moment lies in; steps begin at the epoch's."""
+    return datetime.fromtimestamp(at.timestamp() // step_s * step_s, UTC)
 
 
 def _moment(text: str, before: datetime, option: str) -> datetime:
-    try:
+    with suppress(ValueError, OverflowError):
         at = datetime.fromisoformat(text)
-    except ValueError:
-        pass
-    else:
         return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     try:
         return before - timedelta(seconds=seconds_of(text, option))

@@ -71,7 +71,9 @@ class RoutePart:
         keys: Of the charts' lines.
         charts: In their order.
         rows: One for each arm and release.
-        codes: What failed frames ended in, each with its count.
+        codes: What frames ended in that their arm did not answer, each with its count.
+        stood_in: How many of them another arm answered.
+        undrawn: Arms and releases for which the charts have no style left.
         now: Its arms at the period's end.
     """
 
@@ -80,6 +82,8 @@ class RoutePart:
     charts: Sequence[Chart]
     rows: Sequence[SideRow]
     codes: Sequence[tuple[str, str]]
+    stood_in: int
+    undrawn: int
     now: str
 
 
@@ -92,7 +96,8 @@ def route_part(gathered: Gathered, route: str, marks: Sequence[Mark]) -> RoutePa
         for side, points in _weights(revisions, gathered.period).items()
         if side in sides or any(weight for _, weight in points)
     }
-    shown = [*sides, *sorted(set(weights) - set(sides))][:MOST_LINES]
+    found = [*sides, *sorted(set(weights) - set(sides))]
+    shown = found[:MOST_LINES]
     styles = {side: style for style, side in enumerate(shown)}
     charts = _charts(gathered, styles, marks)
     lines = [
@@ -108,6 +113,8 @@ def route_part(gathered: Gathered, route: str, marks: Sequence[Mark]) -> RoutePa
         charts=charts,
         rows=[_row(side, gathered.traffic.totals[side], styles.get(side)) for side in sides],
         codes=_codes(gathered, sides),
+        stood_in=sum(gathered.traffic.totals[side].stood_in["ok"] for side in sides),
+        undrawn=len(found) - len(shown),
         now=", ".join(_arm(arm) for arm in revisions[-1]["arms"]) if revisions else "",
     )
 
@@ -159,7 +166,7 @@ def _rate(gathered: Gathered, styles: Mapping[Side, int], marks: Sequence[Mark])
         points = [
             (_middle(at, period), (sums.codes.total() + sums.stood_in.total()) / lasted_s)
             for at, sums in sorted(course.items())
-            # The last step may have just begun.
+            # The last step may be a part of one; it is of whole windows, as the period is.
             if (lasted_s := min(period.step_s, (period.until - at).total_seconds())) > 0
             and sums.codes.total() + sums.stood_in.total()
         ]

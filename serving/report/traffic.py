@@ -26,7 +26,8 @@ class Sums:
     Attributes:
         codes: Frames that the split gave it by the code they ended in there.
         stood_in: Frames of other arms that it was handed, likewise.
-        latency: Of the answered ones, by bucket of `serving.histogram`.
+        latency: Of the answered ones of the split, by bucket of `serving.histogram`.
+        stood_in_latency: Of the answered ones of other arms, where they lost time first.
         compared: Frames that it answered in the shadow of another arm.
         f1: Sum over those frames.
         matched: Pairs of boxes in them.
@@ -38,6 +39,7 @@ class Sums:
     codes: Counter[str] = field(default_factory=Counter)
     stood_in: Counter[str] = field(default_factory=Counter)
     latency: Counter[int] = field(default_factory=Counter)
+    stood_in_latency: Counter[int] = field(default_factory=Counter)
     compared: int = 0
     f1: float = 0.0
     matched: int = 0
@@ -52,10 +54,11 @@ class Sums:
             if agreement is not None:
                 self._compare(agreement)
             return
-        counted = self.codes if step["kind"] == "primary" else self.stood_in
-        counted.update(step["codes"])
+        mine = step["kind"] == "primary"
+        (self.codes if mine else self.stood_in).update(step["codes"])
+        latency = self.latency if mine else self.stood_in_latency
         for bucket, count in step["latency"].items():
-            self.latency[int(bucket)] += count
+            latency[int(bucket)] += count
 
     def _compare(self, agreement: Mapping[str, Any]) -> None:
         self.compared += agreement["frames"]
@@ -91,8 +94,12 @@ class Sums:
         return self.f1 / self.compared if self.compared else None
 
     def quantile_s(self, share: float) -> float | None:
-        """Return the latency that a share of its answers does not exceed, in seconds."""
+        """Return the latency that a share of the answers to its own frames stays within, in s."""
         return quantile_s(self.latency, share)
+
+    def answer_quantile_s(self, share: float) -> float | None:
+        """Return likewise of all its answers, those to other arms' frames too, in seconds."""
+        return quantile_s(self.latency + self.stood_in_latency, share)
 
 
 @dataclass

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from serving.store import audit, releases, rollouts, routes
+from serving.store import audit, rollouts, routes
 from serving.store.rollouts_values import Rollout
-from serving.store.values import AuditEntry, Frozen, Release, RouteRevision
+from serving.store.values import AuditEntry, Frozen, RouteRevision
 
 
 class Happened(Frozen):
@@ -15,13 +15,11 @@ class Happened(Frozen):
     Attributes:
         revisions: Of all routes, the oldest first; what held at its beginning is of before it.
         rollouts: That were under way, the oldest first.
-        releases: All that there are.
         audit: Entries, the newest first.
     """
 
     revisions: tuple[RouteRevision, ...]
     rollouts: tuple[Rollout, ...]
-    releases: tuple[Release, ...]
     audit: tuple[AuditEntry, ...]
 
 
@@ -39,6 +37,5 @@ async def between(
     return Happened(
         revisions=tuple(await routes.between(connection, since=since, until=until)),
         rollouts=tuple(await rollouts.between(connection, since=since, until=until)),
-        releases=tuple(await releases.every(connection)),
         audit=tuple(await audit.between(connection, since=since, until=until, limit=audit_limit)),
     )

@@ -1,6 +1,6 @@
 """What gateways tell of traffic: windows of five seconds, and the cameras they saw."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from pydantic import Field
@@ -8,6 +8,7 @@ from pydantic import Field
 from serving.store.values import Frozen, ReleaseKey
 
 WINDOW_S = 5.0
+WINDOWS_KEPT = timedelta(days=30)
 
 # A camera is silent for so many of the periods in which one frame is expected...
 SILENT_PERIODS = 5

@@ -32,6 +32,8 @@ TEACHER, FIRST, SECOND = (
 )
 # What nobody may smuggle into the page.
 SCRIPT = "<script>alert('x')</script><img src=x onerror=alert(1)>"
+# Nor whose frames they are.
+CAMERA = "gate-7-mrs-smith"
 # Hours after the beginning, the student's release and weight, who and why.
 MOVES = [
     (-200, FIRST, 0, "ann", "the student on trial"),
@@ -49,6 +51,8 @@ AUDIT = [
     (70, "ben", "release.failed", "student-1.1", "golden frame 2: no box at (10, 12)"),
     (88, SCRIPT, "release.deploy", "student-1.1", "2 workers, batch 8"),
     (100, "ann", "key.create", "0123456789ab", f"{SCRIPT}, scope detect"),
+    (101, "ann", "camera.put", CAMERA, "group north"),
+    (102, "ann", "camera.forget", CAMERA, ""),
 ]
 
 

@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,19 @@ import pytest
 import pytest_asyncio
 import typer
 from click.testing import Result
-from planted_week import BEGIN, END, FIRST, SCRIPT, SECOND, TEACHER, Server, plant, served
+from planted_week import (
+    BEGIN,
+    CAMERA,
+    END,
+    FIRST,
+    SCRIPT,
+    SECOND,
+    TEACHER,
+    Server,
+    plant,
+    served,
+)
+from report_seen import Page
 from typer.testing import CliRunner
 
 from serving.report_cli import report
@@ -22,38 +33,6 @@ from serving.store.values import Scope
 app = typer.Typer(rich_markup_mode="rich")
 app.command()(report)
 WEEK = ("--since", BEGIN.isoformat(), "--until", END.isoformat())
-
-
-class Page(HTMLParser):
-    """What a browser sees of a page: its elements, and its text by row and paragraph.
-
-    Args:
-        text: Of the file.
-    """
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.rows: list[list[str]] = []
-        self.words: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag == "tr":
-            self.rows.append([])
-        if tag in {"td", "th"}:
-            self.rows[-1].append("")
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-        if self.rows and self.rows[-1] and self.lasttag in {"td", "th"}:
-            self.rows[-1][-1] += data.strip()
-
-    def row(self, *begins: str) -> list[str]:
-        """The first row with these cells at its beginning, empty ones left out."""
-        full = [[cell for cell in row if cell] for row in self.rows]
-        return next(row for row in full if tuple(row[: len(begins)]) == begins)
 
 
 @pytest_asyncio.fixture
@@ -67,12 +46,12 @@ async def server(store: Store) -> AsyncIterator[Server]:
 def command(server: Server, tmp_path: Path) -> Callable[..., Any]:
     """Runs the command beside the loop that answers it; its page is report.html."""
 
-    async def run(*arguments: str, scope: Scope = Scope.OPERATE) -> Result:
+    async def run(*arguments: str, scope: Scope = Scope.OPERATE, key: str | None = None) -> Result:
         known = {
             "COLUMNS": "80",
             "TERM": "dumb",
             "UNDERSTUDY_ADMIN_URL": server.url,
-            "UNDERSTUDY_KEY": server.keys[scope],
+            "UNDERSTUDY_KEY": server.keys[scope] if key is None else key,
             "UNDERSTUDY_STATE_DIR": str(tmp_path),
         }
         out = ("--out", str(tmp_path / "report.html"))
@@ -163,6 +142,33 @@ async def test_charts_have_each_side_and_each_event(page: Page) -> None:
     assert kinds.count("mark change") == 6 * 5
 
 
+async def test_it_names_no_camera_and_tells_no_password(command: Any, tmp_path: Path) -> None:
+    ran = await command(*WEEK)
+    assert ran.exit_code == 0, ran.stderr
+    text = (tmp_path / "report.html").read_text()
+    assert CAMERA not in text
+    assert "Cameras were described or forgotten 2 times; this page names none." in text
+
+
+async def test_a_password_in_the_address_stays_there(
+    command: Any, server: Server, tmp_path: Path
+) -> None:
+    url = server.url.replace("//", "//ops:hunter2@")
+    twice = await command(*WEEK, "--url", url)
+    told = " ".join(twice.stderr.split())
+    assert twice.exit_code == 1
+    assert "has a password, and UNDERSTUDY_KEY is set" in told
+
+    refused = await command(*WEEK, "--url", url, key="")
+    assert refused.exit_code == 1
+    away = await command(*WEEK, "--url", "http://ops:hunter2@127.0.0.1:9", key="")
+    assert "no server answers at http://127.0.0.1:9 " in " ".join(away.stderr.split())
+    unread = await command(*WEEK, "--url", "http://ops:hunter2/@127.0.0.1:9", key="")
+    assert "the address of http://127.0.0.1:9 cannot be read" in " ".join(unread.stderr.split())
+    for ran in (twice, refused, away, unread):
+        assert "hunter2" not in ran.output
+
+
 async def test_a_shorter_time_holds_its_part_alone(command: Any, tmp_path: Path) -> None:
     ran = await command("--since", "24h", "--until", END.isoformat())
     assert ran.exit_code == 0, ran.stderr
@@ -179,7 +185,8 @@ async def test_an_empty_time_says_so(command: Any, tmp_path: Path) -> None:
     ran = await command("--since", "1h", "--until", before)
     assert ran.exit_code == 0, ran.stderr
     text = (tmp_path / "report.html").read_text()
-    assert "No route was set and no frame was sent in this period." in text
+    assert "Traffic is kept for 30 days" not in text
+    assert "No route was set, and of no frame is anything known in this period." in text
 
 
 @pytest.mark.parametrize(
@@ -189,6 +196,7 @@ async def test_an_empty_time_says_so(command: Any, tmp_path: Path) -> None:
         (("--since", "40d"), "a report is of 60 s to 31 days"),
         (("--since", "2026-11-21", "--until", "2026-11-20"), "a report is of 60 s to 31 days"),
         (("--since", "1d", "--until", "soon"), "soon: a time reads"),
+        (("--since", "0001-01-01T00:00+14:00"), "0001-01-01T00:00+14:00: a time reads"),
     ],
 )
 async def test_what_is_no_time_is_refused_with_how_to_write_one(
@@ -231,3 +239,5 @@ async def test_the_api_takes_two_days_a_call_and_names_the_limit(server: Server)
     assert many["field"] == "step_s"
     backwards = await asked(END, BEGIN, 3600)
     assert backwards["field"] == "until"
+    none = await asked(datetime.fromisoformat("0001-01-01T00:00+14:00"), END, 3600)
+    assert (none["field"], none["code"]) == ("since", "invalid_field")
