@@ -7,11 +7,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
 from serving.errors import ConfigurationError
 from serving.tracing.tracing import Tracing, Untraced
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 _log = structlog.get_logger(__name__)
 
@@ -44,14 +49,14 @@ async def opened(
         yield Untraced()
         return
     try:
-        _check(os.environ)
+        sdk = _checked_sdk(share, process, instance)
     except ConfigurationError as error:
         if wanted:
             raise
         _log.warning("not_traced", why=error.message)
         yield Untraced()
         return
-    async with _traced(share, process, instance) as tracing:
+    async with _traced(sdk) as tracing:
         yield tracing
 
 
@@ -85,6 +90,17 @@ def _check(environment: Mapping[str, str]) -> None:
         )
 
 
+def _checked_sdk(share: float, process: str, instance: str) -> "_Sdk":
+    _check(os.environ)
+    try:
+        return _sdk(share, process, instance)
+    except Exception as error:
+        raise ConfigurationError(
+            f"tracing: OpenTelemetry cannot use its OTEL_ variables: {error}; set them right, "
+            "or OTEL_SDK_DISABLED=true serves without"
+        ) from error
+
+
 def _is_installed() -> bool:
     try:
         return find_spec(_EXPORTER) is not None
@@ -93,12 +109,40 @@ def _is_installed() -> bool:
 
 
 @asynccontextmanager
-async def _traced(share: float, process: str, instance: str) -> AsyncIterator[Tracing]:
+async def _traced(sdk: "_Sdk") -> AsyncIterator[Tracing]:
+    from serving.tracing.open_telemetry import OpenTelemetryTracing, add_trace  # noqa: PLC0415
+
+    providers = (sdk.sampled, sdk.always)
+    for provider in providers:
+        provider.add_span_processor(sdk.sending)
+    processors = structlog.get_config()["processors"]
+    structlog.configure(processors=[add_trace, *processors])
+    _log.info("tracing", sampler=sdk.sampled.sampler.get_description())
+    try:
+        yield OpenTelemetryTracing(*(one.get_tracer("understudy") for one in providers))
+    finally:
+        structlog.configure(processors=processors)
+        # A daemon: nobody waits for a collector that is away.
+        last = threading.Thread(target=sdk.sending.shutdown, daemon=True)
+        last.start()
+        await asyncio.to_thread(last.join, _LAST_SPANS_S)
+
+
+class _Sdk(NamedTuple):
+    """What is used of OpenTelemetry's SDK: who samples, who takes every span, who sends them."""
+
+    sampled: "TracerProvider"
+    always: "TracerProvider"
+    sending: "BatchSpanProcessor"
+
+
+def _sdk(share: float, process: str, instance: str) -> _Sdk:
+    """Return the SDK as its own variables say, and we where they say nothing."""
     # Here, so that serving without needs none of them.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
         OTLPSpanExporter,
     )
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
     from opentelemetry.sdk.trace.sampling import (  # noqa: PLC0415
@@ -107,31 +151,19 @@ async def _traced(share: float, process: str, instance: str) -> AsyncIterator[Tr
         TraceIdRatioBased,
     )
 
-    from serving.tracing.open_telemetry import OpenTelemetryTracing, add_trace  # noqa: PLC0415
-
+    # Two variables may name the service; what is passed to `create` would beat both.
+    named = OTELResourceDetector().detect().attributes.get("service.name")
     ours = {
-        "service.name": os.environ.get("OTEL_SERVICE_NAME", "understudy"),
+        "service.name": str(named or "understudy"),
         "service.version": version("understudy"),
         "service.instance.id": instance,
         "understudy.process": process,
     }
     resource = Resource.create(ours)
     sampler = None if os.environ.get(_SAMPLER) else ParentBased(TraceIdRatioBased(share))
-    sending = BatchSpanProcessor(OTLPSpanExporter())
     sampled, always = (
         TracerProvider(sampler=one, resource=resource, shutdown_on_exit=False)
         for one in (sampler, ALWAYS_ON)
     )
-    for provider in (sampled, always):
-        provider.add_span_processor(sending)
-    processors = structlog.get_config()["processors"]
-    structlog.configure(processors=[add_trace, *processors])
-    _log.info("tracing", sampler=sampled.sampler.get_description())
-    try:
-        yield OpenTelemetryTracing(*(one.get_tracer("understudy") for one in (sampled, always)))
-    finally:
-        structlog.configure(processors=processors)
-        # A daemon: nobody waits for a collector that is away.
-        last = threading.Thread(target=sending.shutdown, daemon=True)
-        last.start()
-        await asyncio.to_thread(last.join, _LAST_SPANS_S)
+    # Last, since it starts a thread.
+    return _Sdk(sampled, always, BatchSpanProcessor(OTLPSpanExporter()))

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import structlog
+from otlp_receiver import otlp_receiver
 from structlog.testing import capture_logs
 
 from proto.wire.v1 import detection_pb2 as wire
@@ -47,15 +48,60 @@ async def test_a_protocol_that_is_not_spoken_is_refused_by_name(
             pass
 
 
+WRONG = [
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+    ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "5000"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
 async def test_what_only_the_environment_asked_for_keeps_nobody_from_serving(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    for name, value in (ENDPOINT | {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}).items():
-        monkeypatch.setenv(name, value)
+    for each, said in (ENDPOINT | {name: value}).items():
+        monkeypatch.setenv(each, said)
     with capture_logs() as lines:
         async with opened(None, share=1, process="gateway-1", instance="g1") as tracing:
             assert isinstance(tracing, Untraced)
     assert [line["event"] for line in lines] == ["not_traced"]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+async def test_what_the_setting_asked_for_and_cannot_be_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=r"^tracing: "):
+        async with opened(True, share=1, process="gateway-1", instance="g1"):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        ({}, "understudy"),
+        ({"OTEL_SERVICE_NAME": "eyes"}, "eyes"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=gates,site=north"}, "gates"),
+        (
+            {"OTEL_RESOURCE_ATTRIBUTES": "service.name=gates", "OTEL_SERVICE_NAME": "eyes"},
+            "eyes",
+        ),
+    ],
+)
+async def test_opentelemetrys_variables_name_the_service(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], name: str
+) -> None:
+    with otlp_receiver() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        for each, said in environment.items():
+            monkeypatch.setenv(each, said)
+        async with opened(None, share=1, process="gateway-1", instance="g1") as tracing:
+            with tracing.frame(Call("r", Scope.DETECT), wire.DetectRequest()):
+                pass
+
+    resource = collector.resources["g1"]
+    assert resource["service.name"] == name
+    assert resource.get("site") == ("north" if "site" in str(environment) else None)
 
 
 _WITHOUT = """
