@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import structlog
 
@@ -61,6 +62,55 @@ def test_an_exception_is_one_field_of_its_line(log: Any) -> None:
     (line,) = log.lines()
     assert line["exception"].startswith("Traceback (most recent call last):\n")
     assert line["exception"].endswith("invalid literal for int() with base 10: 'no'")
+
+
+def test_a_long_traceback_keeps_its_last_line_and_its_first(log: Any) -> None:
+    def fails(depth: int) -> None:
+        try:
+            if depth:
+                fails(depth - 1)
+        finally:
+            raise ValueError(f"reason {depth}")
+
+    try:
+        fails(200)
+    except ValueError:
+        structlog.get_logger().exception("internal error")
+
+    (line,) = log.lines()
+    assert "characters left out" in line["exception"]
+    assert "ValueError: reason 0\n" in line["exception"]
+    assert line["exception"].endswith("ValueError: reason 200")
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise ValueError("no")
+
+
+def test_nothing_that_is_said_raises_into_who_says_it(log: Any) -> None:
+    itself: list[Any] = []
+    itself.append(itself)
+    structlog.get_logger().warning(
+        "said",
+        name=os.fsdecode(b"gate\xff.jpg"),
+        large=2**70,
+        numpy=np.float64(0.5),
+        none=float("nan"),
+        itself=itself,
+        keyed={Unspeakable(): 1},
+    )
+
+    (line,) = log.lines()
+    told = {name: line[name] for name in ("name", "large", "numpy", "none", "itself", "keyed")}
+    assert told == {
+        "name": "gate?.jpg",
+        "large": str(2**70),
+        "numpy": 0.5,
+        "none": None,
+        "itself": "<list>",
+        "keyed": "<dict>",
+    }
 
 
 def test_libraries_speak_the_same_way_and_only_of_what_matters(log: Any) -> None:
