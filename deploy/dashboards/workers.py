@@ -17,7 +17,8 @@ _WORKERS = Row(
             "short",
             (
                 Query(
-                    f"sum by (model, version) (understudy_release_ready_workers{{{RELEASE}}})",
+                    f"sum by (model, version) (max by ({_WHERE}) "
+                    f"(understudy_release_ready_workers{{{RELEASE}}}))",
                     f"{RELEASE_LEGEND} ready",
                 ),
                 Query(
@@ -34,7 +35,7 @@ _WORKERS = Row(
             "short",
             (
                 Query(
-                    f"sum by ({_WHERE}, state) (understudy_workers{{{RELEASE}}})",
+                    f"max by ({_WHERE}, state) (understudy_workers{{{RELEASE}}})",
                     f"{_WHERE_LEGEND} {{{{state}}}}",
                 ),
             ),
@@ -46,7 +47,7 @@ _WORKERS = Row(
             "short",
             (
                 Query(
-                    f"sum by ({_WHERE}) "
+                    f"max by ({_WHERE}) "
                     f"(increase(understudy_worker_restarts_total{{{RELEASE}}}[15m]))",
                     _WHERE_LEGEND,
                 ),
@@ -55,11 +56,12 @@ _WORKERS = Row(
         ),
         Panel(
             "Memory of the workers",
-            "Resident memory of a release's workers on a backend, together.",
+            "Resident memory of a release's workers on a backend, together; not of a backend on "
+            "another machine.",
             "bytes",
             (
                 Query(
-                    f"sum by ({_WHERE}) (understudy_worker_memory_bytes{{{RELEASE}}})",
+                    f"max by ({_WHERE}) (understudy_worker_memory_bytes{{{RELEASE}}})",
                     _WHERE_LEGEND,
                 ),
             ),
@@ -230,9 +232,10 @@ _OURS = Row(
         ),
         Panel(
             "Age of the state",
-            "Since the controller last read the store, which the series of state go by.",
+            "Since the controller that is worst off last read the store; beyond 30 s it is silent "
+            "about the state.",
             "s",
-            (Query("time() - max(understudy_state_read_timestamp_seconds)", "age"),),
+            (Query("time() - min(understudy_state_read_timestamp_seconds)", "age"),),
             Kind.NUMBER,
             width=4,
             limits={30: "orange", 60: "red"},

@@ -49,10 +49,15 @@ class CameraSeries:
             silent[group] += one.is_silent(now)
         named = [group for group, _ in known.most_common(MOST_GROUPS)]
         shown = ((self._known, known), (self._expected, expected), (self._silent, silent))
+        self.clear()
         for gauge, counts in shown:
-            gauge.clear()
             for group in named:
                 gauge.labels(group).set(counts[group])
             if len(known) > len(named):
                 rest = counts.total() - sum(counts[group] for group in named)
                 gauge.labels(_OTHER).inc(rest)
+
+    def clear(self) -> None:
+        """Show none."""
+        for gauge in (self._known, self._expected, self._silent):
+            gauge.clear()

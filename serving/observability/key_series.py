@@ -29,13 +29,18 @@ class KeySeries:
     def show(self, keys: Iterable[ApiKey], now: datetime) -> None:
         """Show the keys as they are at a time of the store's clock, UTC."""
         good = [key for key in keys if key.revoked is None and not _has_ended(key, now)]
-        self._next_expiry.clear()
+        self.clear()
         for scope in Scope:
             mine = [key for key in good if key.scope is scope]
             self._keys.labels(scope.value).set(len(mine))
             ends = [key.expires.timestamp() for key in mine if key.expires is not None]
             if ends:
                 self._next_expiry.labels(scope.value).set(min(ends))
+
+    def clear(self) -> None:
+        """Show none."""
+        self._keys.clear()
+        self._next_expiry.clear()
 
 
 def _has_ended(key: ApiKey, now: datetime) -> bool:

@@ -60,8 +60,7 @@ class ReleaseSeries:
             placements: Ready workers by backend and release.
             now: UTC, by the store's clock.
         """
-        for gauge in (self._state, self._since, self._info, self._wanted, self._ready):
-            gauge.clear()
+        self.clear()
         shown = [release for release in releases if _is_shown(release, now)]
         for release in shown:
             self._show(release)
@@ -69,6 +68,11 @@ class ReleaseSeries:
             for release in shown:
                 labels = (backend, release.key.model, release.key.version)
                 self._ready.labels(*labels).set(running.get(release.key, 0))
+
+    def clear(self) -> None:
+        """Show none."""
+        for gauge in (self._state, self._since, self._info, self._wanted, self._ready):
+            gauge.clear()
 
     def _show(self, release: Release) -> None:
         labels = (release.key.model, release.key.version)

@@ -54,11 +54,10 @@ class RolloutSeries:
         """Show the newest rollout of each route, and no others.
 
         Args:
-            rollouts: Newest first.
+            rollouts: Each route's newest before its others.
             known: The releases that have series.
         """
-        for one in self._all():
-            one.clear()
+        self.clear()
         newest: dict[str, Rollout] = {}
         for rollout in rollouts:
             newest.setdefault(rollout.route, rollout)
@@ -67,9 +66,11 @@ class RolloutSeries:
             if arm is not None and arm.release in known:
                 self._show(rollout, ArmLabels.of(rollout.route, arm.name, arm.release))
 
-    def _all(self) -> tuple[Gauge, ...]:
-        whole = (self._state, self._stage, self._updated)
-        return (*whole, self._breached, self._estimate, self._limit, self._p_value, self._cameras)
+    def clear(self) -> None:
+        """Show none."""
+        looks = (self._breached, self._estimate, self._limit, self._p_value, self._cameras)
+        for gauge in (self._state, self._stage, self._updated, *looks):
+            gauge.clear()
 
     def _show(self, rollout: Rollout, arm: ArmLabels) -> None:
         for state in RolloutState:

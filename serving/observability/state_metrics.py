@@ -1,8 +1,9 @@
 """What Prometheus reads of the controller's process: the store's state, the workers, the disks."""
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Protocol
@@ -25,6 +26,9 @@ _log = structlog.get_logger(__name__)
 # Prometheus asks every 15 s, as a rule.
 PERIOD_S = 5.0
 _PATIENCE_S = 10.0
+# From then on this process is silent about the store: another controller may know better.
+STALE_S = 30.0
+_GONE = {ReleaseState.RETIRED, ReleaseState.FAILED}
 
 
 class Controlling(Protocol):
@@ -44,18 +48,29 @@ class StateMetrics:
     Args:
         store: Not fenced: who does not lead may look.
         places: What the deployment writes to.
+        elsewhere: Names of the backends on other machines.
+        clock: Returns seconds that only grow.
     """
 
-    def __init__(self, store: Store, places: Places) -> None:
+    def __init__(
+        self,
+        store: Store,
+        places: Places,
+        elsewhere: Collection[str] = (),
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._places = places
+        self._clock = clock
+        self._fresh_at = clock()
         registry = self.registry = CollectorRegistry()
         self._releases = ReleaseSeries(registry)
         self._rollouts = RolloutSeries(registry)
         self._cameras = CameraSeries(registry)
         self._keys = KeySeries(registry)
         self._disks = DiskSeries(registry)
-        self.workers = WorkerSeries(registry)
+        self.workers = WorkerSeries(registry, elsewhere)
         self._gateways = Gauge(
             "understudy_gateways", "Gateways that the store knows", registry=registry
         )
@@ -75,7 +90,7 @@ class StateMetrics:
             ("of",),
             registry=registry,
         )
-        for part in ("state", "workers"):
+        for part in ("state", "workers", "disks"):
             self._failed.labels(part)
         show_build(registry)
 
@@ -84,17 +99,35 @@ class StateMetrics:
         return generate_latest(self.registry)
 
     async def read(self) -> None:
-        """Read the store and the disks once."""
+        """Read the store once."""
         now, store = await self._store.now(), self._store
         releases = await store.releases()
         self._releases.show(releases, await store.placements(), now)
         known = {one.key for one in releases if one.state is not ReleaseState.RETIRED}
-        self._rollouts.show(await store.rollouts(), known)
+        self.workers.keep({one.key for one in releases if one.state not in _GONE})
+        # The newest of all routes are so many; one that is under way is its route's newest.
+        rollouts = [*await store.rollouts_under_way(), *await store.rollouts()]
+        self._rollouts.show(rollouts, known)
         self._cameras.show(await store.camera_sightings(), now)
         self._keys.show(await store.keys(), now)
         self._gateways.set(len(await store.gateways()))
-        self._disks.show(await asyncio.to_thread(used, self._places))
         self._read_at.set(time.time())
+        self._fresh_at = self._clock()
+
+    def forget_stale(self) -> None:
+        """Drop what was read of the store when that was too long ago.
+
+        Rules take the highest or lowest over the controllers: a state of before, which one that is
+        cut off would tell for ever, must not speak against what another reads now.
+        """
+        if self._clock() - self._fresh_at > STALE_S:
+            for series in (self._releases, self._rollouts, self._cameras, self._keys):
+                series.clear()
+            self._gateways.set(math.nan)
+
+    async def measure(self) -> None:
+        """Look at the disks once."""
+        self._disks.show(await asyncio.to_thread(used, self._places))
 
     async def look(self, controller: Controlling) -> None:
         """Ask the backends what they run once."""
@@ -111,6 +144,7 @@ class StateMetrics:
         looks = (
             self._again(self.read, "state"),
             self._again(partial(self.look, controller), "workers"),
+            self._again(self.measure, "disks"),
         )
         tasks = [asyncio.create_task(one) for one in looks]
         try:
@@ -128,4 +162,5 @@ class StateMetrics:
             except Exception as error:  # noqa: BLE001 - the loop must live: the store may come back
                 self._failed.labels(part).inc()
                 _log.warning("state_not_read", of=part, error=str(error) or type(error).__name__)
+                self.forget_stale()
             await asyncio.sleep(PERIOD_S)

@@ -14,7 +14,7 @@ Running = Mapping[str, Sequence[Registration] | None]
 
 
 def resident_bytes(pid: int) -> int:
-    """Return a process's memory; 0 where it has gone, or is on another machine."""
+    """Return the memory of a process of this machine; 0 where it has gone."""
     try:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
@@ -28,11 +28,16 @@ class WorkerSeries:
 
     Args:
         registry: Of the process.
+        elsewhere: Names of the backends on other machines: their process ids mean nothing here.
+            TorchServe's own figure would need its system metrics, which are off.
         memory: Returns a process's memory, in bytes.
     """
 
     def __init__(
-        self, registry: CollectorRegistry, memory: Callable[[int], int] = resident_bytes
+        self,
+        registry: CollectorRegistry,
+        elsewhere: Collection[str] = (),
+        memory: Callable[[int], int] = resident_bytes,
     ) -> None:
         where = ("backend", *RELEASE)
         self._up = Gauge(
@@ -49,7 +54,7 @@ class WorkerSeries:
         )
         self._memory = Gauge(
             "understudy_worker_memory_bytes",
-            "Resident memory of the release's workers together",
+            "Resident memory of the release's workers together, where they are on this machine",
             where,
             registry=registry,
         )
@@ -65,6 +70,7 @@ class WorkerSeries:
             where,
             registry=registry,
         )
+        self._elsewhere = frozenset(elsewhere)
         self._memory_of = memory
         self._pids: dict[tuple[str, ReleaseKey], dict[str, int]] = {}
 
@@ -74,15 +80,26 @@ class WorkerSeries:
         self._load_seconds.labels(backend, key.model, key.version).set(seconds)
 
     def show(self, running: Running) -> None:
-        """Show what runs now, and nothing else but for what a backend that is down ran last."""
+        """Show what runs now; restarts and load times are kept until `keep` drops them."""
         for gauge in (self._up, self._workers, self._memory):
             gauge.clear()
         for backend, registrations in running.items():
             self._up.labels(backend).set(registrations is not None)
             for one in registrations or ():
                 self._show(backend, one)
-            if registrations is not None:
-                self._forget_all_but(backend, {one.key for one in registrations})
+            self._expect_anew(backend, {one.key for one in registrations or ()})
+
+    def keep(self, releases: Collection[ReleaseKey]) -> None:
+        """Forget the restarts and load times of all but these releases.
+
+        They are the store's: a TorchServe that was started anew runs none of them for a while, and
+        has not unlearnt how often their workers ended.
+        """
+        for backend, key in [one for one in self._pids if one[1] not in releases]:
+            del self._pids[backend, key]
+            labels = {"backend": backend, "model": key.model, "version": key.version}
+            for metric in (self._restarts, self._load_seconds):
+                metric.remove_by_labels(labels)
 
     def _show(self, backend: str, one: Registration) -> None:
         labels = (backend, one.key.model, one.key.version)
@@ -90,16 +107,15 @@ class WorkerSeries:
         for state, count in (("ready", one.ready_workers), ("starting", starting)):
             self._workers.labels(*labels, state).set(count)
         pids = {worker.id: worker.pid for worker in one.workers if worker.pid}
-        self._memory.labels(*labels).set(sum(self._memory_of(pid) for pid in pids.values()))
+        if backend not in self._elsewhere:
+            self._memory.labels(*labels).set(sum(self._memory_of(pid) for pid in pids.values()))
         known = self._pids.setdefault((backend, one.key), {})
         anew = sum(known.get(worker, pid) != pid for worker, pid in pids.items())
         self._restarts.labels(*labels).inc(anew)
         known.update(pids)
 
-    def _forget_all_but(self, backend: str, kept: Collection[ReleaseKey]) -> None:
-        gone = [(at, key) for at, key in self._pids if at == backend and key not in kept]
-        for at, key in gone:
-            del self._pids[at, key]
-            labels = {"backend": at, "model": key.model, "version": key.version}
-            for metric in (self._restarts, self._load_seconds):
-                metric.remove_by_labels(labels)
+    def _expect_anew(self, backend: str, running: Collection[ReleaseKey]) -> None:
+        """Count no worker as started again that is loaded after its whole backend was not."""
+        for at, key in self._pids:
+            if at == backend and key not in running:
+                self._pids[at, key] = {}

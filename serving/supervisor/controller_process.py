@@ -50,7 +50,7 @@ async def controller_process(wiring: Wiring, superior: Superior) -> AsyncIterato
     """
     async with (
         connected(wiring) as connections,
-        nullcontext(StateMetrics(connections.store, _places(wiring.settings))) as state,
+        nullcontext(_state_metrics(wiring, connections)) as state,
         metrics_server(state.text) as metrics_url,
         _controller(wiring, connections, state.workers.loaded) as controller,
         state.followed(controller),
@@ -79,6 +79,11 @@ def _yield_to_frames() -> None:
         for thread in Path("/proc/self/task").iterdir():
             with suppress(ProcessLookupError):
                 os.setpriority(os.PRIO_PROCESS, int(thread.name), _NICENESS)
+
+
+def _state_metrics(wiring: Wiring, connections: Connections) -> StateMetrics:
+    elsewhere = [one.name for one in connections.backends if one.host is not None]
+    return StateMetrics(connections.store, _places(wiring.settings), elsewhere)
 
 
 def _places(settings: Settings) -> Places:

@@ -1,3 +1,4 @@
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from serving.observability.worker_series import WorkerSeries
@@ -18,7 +19,7 @@ def runs(key: ReleaseKey, *pids: int, ready: bool = True) -> Registration:
 
 def opened() -> tuple[WorkerSeries, CollectorRegistry]:
     registry = CollectorRegistry()
-    return WorkerSeries(registry, memory=lambda pid: 1000 + pid), registry
+    return WorkerSeries(registry, {"far"}, memory=lambda pid: 1000 + pid), registry
 
 
 def test_a_worker_with_another_process_was_started_again() -> None:
@@ -61,6 +62,36 @@ def test_a_backend_that_is_down_is_told_and_its_restarts_are_kept() -> None:
     assert registry.get_sample_value("understudy_worker_restarts_total", OF_OLD) == 1
 
 
+@pytest.mark.parametrize("between", [None, []], ids=["down", "not refilled"])
+def test_a_backend_that_was_started_again_is_no_restart_of_its_workers(
+    between: list[Registration] | None,
+) -> None:
+    series, registry = opened()
+    series.loaded("torchserve-1", OLD, 4.2)
+    for pids in ((1, 2), (1, 3)):
+        series.show({"torchserve-1": [runs(OLD, *pids)]})
+
+    series.show({"torchserve-1": between})
+    series.keep({OLD})
+    series.show({"torchserve-1": [runs(OLD, 11, 12)]})
+
+    value = registry.get_sample_value
+    assert value("understudy_worker_restarts_total", OF_OLD) == 1
+    assert value("understudy_model_load_seconds", OF_OLD) == 4.2
+    series.show({"torchserve-1": [runs(OLD, 11, 13)]})
+    assert value("understudy_worker_restarts_total", OF_OLD) == 2
+
+
+def test_of_workers_on_another_machine_no_memory_is_told() -> None:
+    series, registry = opened()
+
+    series.show({"far": [runs(OLD, 1)]})
+
+    far = OF_OLD | {"backend": "far"}
+    assert registry.get_sample_value("understudy_workers", far | {"state": "ready"}) == 1
+    assert registry.get_sample_value("understudy_worker_memory_bytes", far) is None
+
+
 def test_a_release_that_is_gone_leaves_no_series() -> None:
     series, registry = opened()
     for key in (OLD, NEW):
@@ -69,6 +100,7 @@ def test_a_release_that_is_gone_leaves_no_series() -> None:
     assert registry.get_sample_value("understudy_model_load_seconds", OF_OLD) == 4.2
 
     series.show({"torchserve-1": [runs(NEW, 2)]})
+    series.keep({NEW})
 
     text = generate_latest(registry).decode()
     assert 'version="1.0"' not in text
