@@ -8,12 +8,10 @@ themselves.
 from typing import NoReturn
 
 import grpc
-import structlog
 
 from proto.wire.v1 import detection_pb2 as wire
 from serving import errors
-
-log = structlog.get_logger(__name__)
+from serving.api.internal_errors import say_internal_error
 
 REQUEST_ID_KEY = "x-request-id"
 ERROR_KEY = "understudy-error-bin"
@@ -70,7 +68,7 @@ def status_of(error: Exception) -> grpc.StatusCode:
 def wire_error(error: Exception, request_id: str) -> wire.Error:
     """Return the error as a message; one that is not ours is logged and told only "internal"."""
     if not isinstance(error, errors.UnderstudyError):
-        log.error("internal error", request_id=request_id, exc_info=error)
+        say_internal_error(error, request_id=request_id)
     info = errors.describe(error)
     return wire.Error(code=info.code, message=info.message, field=info.field)
 

@@ -8,16 +8,14 @@ import math
 from http import HTTPStatus
 
 import orjson
-import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from serving import errors
 from serving.api.complaints import complaint
+from serving.api.internal_errors import say_internal_error
 from serving.api.request_ids import REQUEST_ID_HEADER, request_id_of
-
-log = structlog.get_logger(__name__)
 
 
 class UnsupportedMediaType(errors.RequestError):
@@ -80,7 +78,7 @@ async def error_answer(request: Request, error: Exception) -> Response:
     info = errors.describe(error)
     request_id = request_id_of(request)
     if not isinstance(error, errors.UnderstudyError):
-        log.error("internal error", request_id=request_id, path=request.url.path, exc_info=error)
+        say_internal_error(error, request_id=request_id, path=request.url.path)
     return _answer(request_id, status_of(error), info, headers_of(error))
 
 

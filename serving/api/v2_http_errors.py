@@ -3,18 +3,17 @@
 from collections.abc import Awaitable, Callable
 
 import orjson
-import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from serving import errors
 from serving.api.http_errors import headers_of, status_of
+from serving.api.internal_errors import say_internal_error
 from serving.api.request_ids import REQUEST_ID_HEADER, request_id_of
 
 # nginx's word for a client that left; nobody reads it but our own log.
 CLIENT_CLOSED_REQUEST = 499
-log = structlog.get_logger(__name__)
 Answers = Callable[[Request], Awaitable[Response]]
 
 
@@ -37,7 +36,7 @@ def answered(answers: Answers) -> Answers:
 def _failed(request: Request, error: Exception) -> Response:
     request_id = request_id_of(request)
     if not isinstance(error, errors.UnderstudyError):
-        log.error("internal error", request_id=request_id, path=request.url.path, exc_info=error)
+        say_internal_error(error, request_id=request_id, path=request.url.path)
     return Response(
         orjson.dumps({"error": errors.describe(error).message}),
         status_of(error),

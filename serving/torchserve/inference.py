@@ -22,11 +22,14 @@ from serving.errors import (
     WorkerDied,
     WorkerFailed,
 )
+from serving.logs.quota import LineQuota
 from serving.store.values import ReleaseKey
 from serving.torchserve.management import is_token_refused
 from serving.torchserve.tokens import Credential
 
 _log = structlog.get_logger(__name__)
+# One a process: whichever client was asked, they share its log.
+_WORKER_FAILED = LineQuota("worker_failed")
 
 REPLY_VERSION = 1
 # TorchServe's own queue is full only when the gateway's limits are wrong for a moment.
@@ -246,7 +249,8 @@ def _by_torchserve(key: ReleaseKey, status: int, said: dict[str, Any]) -> Unders
     if said.get("type") == "ServiceUnavailableException":
         return Overloaded(f"{key} has no free worker", retry_after_s=_RETRY_AFTER_S)
     # What TorchServe says is for the operator, not for whoever sent the frame.
-    _log.warning("worker_failed", release=str(key), status=status, said=said.get("message", ""))
+    if _WORKER_FAILED.allows():
+        _log.warning("worker_failed", release=str(key), status=status, said=said.get("message", ""))
     if said.get("message") == _DIED:
         return WorkerDied(f"a worker of {key} died under the frame")
     return WorkerFailed(f"a worker of {key} failed with {status}; the server's log says more")

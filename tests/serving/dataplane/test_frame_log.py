@@ -1,6 +1,6 @@
 """Which frames get a line of the log, and what it says."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 from proto.wire.v1 import detection_pb2 as wire
 from serving.dataplane.frame_log import FrameLog
 from serving.errors import InvalidField, WorkerDied, WorkerFailed
-from serving.logs.frame_note import add_frame
+from serving.logs.frame_note import FrameNote, add_frame, noted
+from serving.logs.quota import LineQuota
 from serving.store.values import Fallback
 
 RESPONSE = wire.DetectResponse(
@@ -24,10 +25,22 @@ RESPONSE = wire.DetectResponse(
 class Clock:
     """Seconds that a test moves."""
 
-    now = 0.0
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.due: list[tuple[float, Callable[[], None]]] = []
 
     def __call__(self) -> float:
         return self.now
+
+    def later(self, delay_s: float, call: Callable[[], None]) -> None:
+        self.due.append((self.now + delay_s, call))
+
+    def pass_s(self, seconds: float) -> None:
+        self.now += seconds
+        for at, call in self.due:
+            if at <= self.now:
+                call()
+        self.due = [one for one in self.due if one[0] > self.now]
 
 
 @pytest_asyncio.fixture
@@ -108,12 +121,28 @@ def test_a_share_of_the_answers_gets_a_line() -> None:
 
 def test_an_outage_does_not_fill_the_log_and_what_was_left_out_is_told() -> None:
     clock = Clock()
-    log = FrameLog(clock=clock)
-    with capture_logs() as lines:
+    quota = LineQuota("frame_failed", clock=clock, later=clock.later)
+    log = FrameLog(failed=quota)
+    with capture_logs(processors=[add_frame]) as lines:
         for _ in range(500):
-            log.failed(WorkerDied("it died"), 0.1)
-        clock.now = 1.0
+            with noted(FrameNote("r", "gate-7", "")):
+                log.failed(WorkerDied("it died"), 0.1)
+        log.answered(RESPONSE, 1.1)
+        clock.pass_s(1.0)
         log.failed(WorkerDied("it died"), 0.1)
 
-    assert len(lines) == 11
-    assert [line.get("left_out") for line in lines] == [None] * 10 + [490]
+    told = [line["event"] for line in lines]
+    assert told == [*["frame_failed"] * 10, "frame_slow", "lines_left_out", "frame_failed"]
+    assert (lines[11]["of"], lines[11]["left_out"]) == ("frame_failed", 490)
+    assert "camera" not in lines[11]
+
+
+def test_slow_answers_hide_no_failure() -> None:
+    log = FrameLog()
+    with capture_logs() as lines:
+        for _ in range(100):
+            log.answered(RESPONSE, 1.1)
+        log.failed(WorkerDied("it died"), 0.1)
+
+    assert lines[-1]["event"] == "frame_failed"
+    assert len(lines) < 100
