@@ -67,7 +67,8 @@ def test_a_refused_student_leaves_the_store_empty_and_the_names_free(
     _undo(folder, "release-teacher")
     result = resume(folder.path, reporter=Silent())
 
-    names = ["big-1.0.mar", "big-1.0.mar.sig", "small-1.0.mar", "small-1.0.mar.sig"]
+    suffixes = (".mar", ".mar.sig", ".report.html", ".training.html")
+    names = [f"{name}{suffix}" for name in ("big-1.0", "small-1.0") for suffix in suffixes]
     assert stored(tmp_path / "store") == names
     assert result.teacher.archive == tmp_path / "store" / "big-1.0.mar"
     assert result.teacher.archive_bytes == result.teacher.archive.stat().st_size
