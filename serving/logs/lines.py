@@ -12,6 +12,7 @@ from structlog.typing import EventDict, Processor
 from serving.logs.frame_note import add_frame
 from serving.logs.redaction import redact
 from serving.logs.styles import LogFormat, LogLevel
+from serving.logs.uncaught import say_uncaught
 
 _FIRST = ("timestamp", "level", "event", "process")
 
@@ -23,7 +24,7 @@ def set_up_log(
     level: LogLevel = LogLevel.INFO,
     output: TextIO | None = None,
 ) -> None:
-    """Have this process's log, and what libraries say, written in one way.
+    """Have this process's log, what libraries say and what ends it, written in one way.
 
     Args:
         process: Named in every line: "gateway-1".
@@ -55,6 +56,7 @@ def set_up_log(
     )
     logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
+    say_uncaught()
 
 
 class _Libraries(logging.Handler):

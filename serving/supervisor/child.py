@@ -27,6 +27,8 @@ def main() -> int:
     # Our output is the report; whatever prints goes where the log goes.
     report = os.dup(1)
     os.dup2(2, 1)
+    # Until the wiring says how: it holds passwords, and may itself be what is wrong.
+    set_up_log("child")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(report))
 

@@ -51,7 +51,8 @@ class Wiring(BaseModel):
         grpc_port: Held by the supervisor, shared by the gateways.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # An error would quote it, shortened so that no password in it is known for one.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     role: Role
     name: str
