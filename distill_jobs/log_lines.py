@@ -16,8 +16,8 @@ from structlog.typing import EventDict
 from distill_jobs.progress import Reporter, RichReporter
 
 FORMAT_VARIABLE = "UNDERSTUDY_LOG_FORMAT"
-# Notes may name a server; its password is nobody's to read.
-_PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s/@]+(?=@)")
+# Notes may name a server; its password, which may hold "/" and "@", is nobody's to read.
+_PASSWORD = re.compile(r"(://[^\s:/]{0,128}:)\S{1,512}(?=@)")
 
 
 def job_reporter() -> AbstractContextManager[Reporter]:

@@ -53,7 +53,7 @@ def test_a_failure_names_its_stage_and_a_note_hides_a_password() -> None:
 
     def fails() -> None:
         with LineReporter(output) as reporter:
-            reporter.note("tracked at https://me:pa55word@mlflow.local/ now")
+            reporter.note("tracked at https://me:pa/55@word@mlflow.local/ now")
             reporter.stage("train", 2)
             reporter.advance()
             raise MemoryError
