@@ -1,7 +1,8 @@
 """The operator's commands: deploy, route, key. They speak to the admin API and to nothing else."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -77,7 +78,7 @@ def deploy(  # noqa: PLR0917 - Typer reads the options from the parameters
     with admin_session(url) as admin, console.status(f"loading and warming {archive.name} ..."):
         release = admin.call("POST", "/releases", {"path": _for_server(archive)} | options)
         route = present_route(admin, "default")
-        doubts = read.doubts(release["release"], release["sha256"], _machine(admin, read))
+        doubts = read.doubts(release["release"], release["sha256"], *_machine(admin, read, options))
     console.print(cli_tables.releases([release]))
     for doubt in doubts:
         console.print("[yellow]warning:[/yellow]", end=" ")
@@ -95,11 +96,20 @@ def _read(settings: Path) -> DeploySettings:
         raise typer.Exit(2) from error
 
 
-def _machine(admin: AdminClient, settings: DeploySettings) -> Machine | None:
-    """Return what the server runs on, where the settings are about a machine at all."""
+def _machine(
+    admin: AdminClient, settings: DeploySettings, options: Mapping[str, Any]
+) -> tuple[Machine | None, int]:
+    """Return what workers run on, where that is known and matters, and how many backends share it.
+
+    One, where somebody has given the number of workers beside the settings.
+    """
     if settings.machine is None:
-        return None
-    return Machine.model_validate(admin.call("GET", "/status")["machine"])
+        return None, 1
+    status = admin.call("GET", "/status")
+    if not all(one.get("here", True) for one in status["backends"]):
+        return None, 1
+    backends = len(status["backends"]) if options["workers"] == settings.deploy.workers else 1
+    return Machine.model_validate(status["machine"]), backends
 
 
 def _for_server(archive: Path) -> str:

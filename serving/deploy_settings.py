@@ -123,13 +123,16 @@ class DeploySettings(_Section):
             message = f"settings: {file} cannot be written: {error.strerror}"
             raise ConfigurationError(message) from error
 
-    def doubts(self, release: str, sha256: str, machine: Machine | None) -> list[str]:
+    def doubts(
+        self, release: str, sha256: str, machine: Machine | None, backends: int = 1
+    ) -> list[str]:
         """Return why what was measured may not hold for a deployment, a sentence each.
 
         Args:
             release: That was deployed.
             sha256: Of its archive.
-            machine: It runs on; None: not known.
+            machine: Its workers run on; None: not known.
+            backends: How many TorchServes of that machine run it, each with these workers.
         """
         doubts = []
         if self.tuned is not None and (self.tuned.release, self.tuned.sha256) != (release, sha256):
@@ -142,4 +145,10 @@ class DeploySettings(_Section):
                     f"they were tuned on another kind of machine ({'; '.join(others)}): run "
                     "`understudy tune` on this one"
                 )
+        if self.tuned is not None and backends > 1:
+            doubts.append(
+                f"they were tuned for one backend, and {backends} share this machine, each with "
+                f"{self.deploy.workers} workers: give --workers "
+                f"{max(1, self.deploy.workers // backends)}"
+            )
         return doubts

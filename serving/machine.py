@@ -5,10 +5,12 @@ import platform
 from pathlib import Path
 from typing import Self
 
+import psutil
 from pydantic import BaseModel, ConfigDict
 
 _CPUINFO = Path("/proc/cpuinfo")
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_CGROUP = Path("/sys/fs/cgroup")
+_QUOTA = _CGROUP / "cpu.max"
 _GPUS = Path("/proc/driver/nvidia/gpus")
 
 
@@ -78,14 +80,31 @@ def quota_cores(file: Path) -> int | None:
     return -(-quota // period)
 
 
-def _first(file: Path, name: str) -> str:
+def free_memory_bytes(cgroup: Path = _CGROUP) -> int:
+    """Return how much memory is free, in a container no more than its limit leaves.
+
+    Args:
+        cgroup: cgroup v2's folder.
+    """
+    free = psutil.virtual_memory().available
+    try:
+        limit = int((cgroup / "memory.max").read_text(encoding="ascii"))
+        used = int((cgroup / "memory.current").read_text(encoding="ascii"))
+        # What was read of files gives way at once.
+        cached = int(_first(cgroup / "memory.stat", "inactive_file", " ") or 0)
+    except (OSError, ValueError):  # no limit ("max"), or no cgroup v2
+        return free
+    return max(0, min(free, limit - used + cached))
+
+
+def _first(file: Path, name: str, separator: str = ":") -> str:
     """Return a value of a file of "name: value" lines; "" where it has none."""
     try:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
     for line in text.splitlines():
-        key, _, value = line.partition(":")
+        key, _, value = line.partition(separator)
         if key.strip() == name:
             return value.strip()
     return ""

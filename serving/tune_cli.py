@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +13,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from serving.errors import UnderstudyError
+from serving.errors import ConfigurationError, UnderstudyError
 from serving.rollout_arguments import seconds_of
 from serving.settings import Settings, explain
 from serving.telling import tell_error
@@ -83,6 +85,8 @@ def tune(  # noqa: PLR0917 - Typer reads the options from the parameters
         cores=cores,
         oversubscribe=oversubscribe,
     )
+    target = output or Path()
+    _must_be_writable(target)
     # The server's own news would run through the progress bar.
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
@@ -97,7 +101,7 @@ def tune(  # noqa: PLR0917 - Typer reads the options from the parameters
     except (KeyboardInterrupt, asyncio.CancelledError):
         _tell(session, console, None)
         raise typer.Exit(130) from None
-    _tell(session, console, output or Path())
+    _tell(session, console, target)
     if session.findings.best(p99_ms) is None:
         raise typer.Exit(1)
 
@@ -130,12 +134,18 @@ def _tell(session: Any, console: Console, output: Path | None) -> None:
     if session.busy_cores > _BUSY_CORES:
         console.print("[yellow]warning:[/yellow]", end=" ")
         _say(console, shown.was_busy(session.busy_cores))
-    deploy = f"understudy deploy {plan.archive}"
+    deploy = f"understudy deploy {shlex.quote(str(plan.archive))}"
     if output is None:
         so_far = f"the best so far:\n  {deploy} {shown.as_options(best)}" if best else "no way yet"
         _say(console, f"Interrupted; {so_far}")
     elif best is not None:
-        _say(console, f"\n  {deploy} --settings {_written(session, best, deploy, output)}")
+        try:
+            file = _written(session, best, deploy, output)
+        except ConfigurationError as error:
+            _say(console, f"\n  {deploy} {shown.as_options(best)}")
+            tell_error(error.message)
+            raise typer.Exit(1) from error
+        _say(console, f"\n  {deploy} --settings {shlex.quote(str(file))}")
 
 
 def _written(session: Any, best: Any, deploy: str, output: Path) -> Path:
@@ -150,8 +160,20 @@ def _written(session: Any, best: Any, deploy: str, output: Path) -> Path:
         busy_cores=session.busy_cores,
     )
     file = output / f"{session.archive.key}.deploy.yaml" if output.is_dir() else output
-    settings.write(file, f"Of `understudy tune`, for `{deploy} --settings {file}`.")
+    command = f"{deploy} --settings {shlex.quote(str(file))}"
+    settings.write(file, f"Of `understudy tune`, for `{command}`.")
     return file
+
+
+def _must_be_writable(output: Path) -> None:
+    """Refuse what could not be written once the search is over."""
+    folder = output if output.is_dir() else output.parent
+    if not folder.is_dir():
+        raise typer.BadParameter(f"{folder}: no such folder", param_hint="--output")
+    if not os.access(folder, os.W_OK):
+        raise typer.BadParameter(
+            f"{folder.absolute()}: may not be written to; give another", param_hint="--output"
+        )
 
 
 def _say(console: Console, text: str) -> None:

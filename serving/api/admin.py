@@ -225,7 +225,7 @@ def _status(controller: Controller, store: Store, operator: Caller) -> APIRouter
             routes=tuple(RouteInfo.of(one) for one in routes.values()),
             releases=tuple(ReleaseInfo.of(one) for one in await store.releases()),
             backends=tuple(
-                BackendInfo(name=name, answers=several is not None)
+                BackendInfo(name=name, answers=several is not None, here=controller.is_here(name))
                 for name, several in found.items()
             ),
             running=running if any(several is not None for several in found.values()) else None,

@@ -258,6 +258,7 @@ class BackendInfo(Message):
 
     name: str
     answers: bool
+    here: bool = Field(default=True, description="whether on the controller's machine")
 
 
 class StatusInfo(Message):

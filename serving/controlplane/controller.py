@@ -266,6 +266,10 @@ class Controller:
         found = await asyncio.gather(*(_running(backend) for backend in self._backends))
         return {backend.name: one for backend, one in zip(self._backends, found, strict=True)}
 
+    def is_here(self, backend: str) -> bool:
+        """Whether a backend runs on this machine."""
+        return all(one.host is None for one in self._backends if one.name == backend)
+
     async def drained(self) -> None:
         """Wait until every drain of this moment has ended."""
         if self._term is not None:

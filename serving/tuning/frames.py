@@ -43,21 +43,21 @@ async def golden_frames(archive: Archive) -> Frames:
     return Frames(tuple(images), names, are_golden=True, told=f"{len(images)} golden frames")
 
 
-def frames_of(folder: Path) -> Frames:
+def frames_of(folder: Path, most_bytes: int = _MOST_BYTES) -> Frames:
     """Read a folder's images; of many, as many as memory should hold, evenly spread.
+
+    Args:
+        folder: Other files in it are passed over.
+        most_bytes: About as much is held; one image is at least.
 
     Raises:
         ConfigurationError: It cannot be read or has none.
     """
     try:
         found = sorted(one for one in folder.iterdir() if one.suffix.lower() in _SUFFIXES)
-        every = -(-len(found) // _MOST_FRAMES) or 1
-        chosen, held = [], 0
-        for path in found[::every]:
-            held += path.stat().st_size
-            if held > _MOST_BYTES:
-                break
-            chosen.append((path.name, path.read_bytes()))
+        held = sum(path.stat().st_size for path in found)
+        every = max(-(-len(found) // _MOST_FRAMES), -(-held // most_bytes)) or 1
+        chosen = [(path.name, path.read_bytes()) for path in found[::every]]
     except OSError as error:
         raise ConfigurationError(f"frames: {folder} cannot be read: {error.strerror}") from error
     if not chosen:

@@ -2,10 +2,11 @@
 
 Cameras do not wait for one another's answers, so how long a frame takes is measured at an offered
 rate: frames arrive at random moments (the draw of a Poisson process, which many cameras of their
-own phases come near; MLPerf's server scenario does the same), the same moments for everyone who is
-compared, and each frame's time runs from its arrival, whoever was asked before it. Callers that ask
-again once they are answered (a closed loop) would send less to whoever is slow and hide the wait;
-they tell how much a release answers at most.
+own phases come near; MLPerf's server scenario does the same), and each frame's time runs from its
+arrival, whoever was asked before it. A draw is numbered: a look at one rate meets as many frames as
+another at that rate, and the same ones under the same number. Callers that ask again once they are
+answered (a closed loop) would send less to whoever is slow and hide the wait; they tell how much a
+release answers at most.
 
 As the gateway does, no more frames than places are outstanding at once; the others wait here.
 """
@@ -39,6 +40,7 @@ class Measured:
         p99_ms: Likewise.
         answered: Frames.
         seconds: It took.
+        waits_ms: Of each frame, as the two above.
         replies: Place of the frame in the list, and the answer.
     """
 
@@ -47,6 +49,7 @@ class Measured:
     p99_ms: float
     answered: int
     seconds: float
+    waits_ms: Sequence[float] = ()
     replies: Sequence[tuple[int, WorkerReply]] = ()
 
 
@@ -94,19 +97,24 @@ async def saturated(
 
 
 async def offered(
-    ask: Ask, frames: int, *, places: int, rate: float, seconds: float, patience_s: float
+    ask: Ask,
+    frames: int,
+    *,
+    places: int,
+    moments_s: Sequence[float],
+    seconds: float,
+    patience_s: float,
 ) -> Measured:
-    """Send frames at random moments, the same ones each time but for their scale.
+    """Send frames at given moments.
 
     Args:
         ask: Of the release.
         frames: How many there are, asked in turn.
         places: Outstanding at once; further frames wait.
-        rate: Mean, in frames a second.
+        moments_s: When they arrive, from the beginning, in order; see `arrivals_s`.
         seconds: For how long they arrive.
         patience_s: Frames that have waited so long after the last arrival count as never answered.
     """
-    moments = arrivals_s(rate, seconds)
     gate = asyncio.Semaphore(places)
     answers: list[_Answer] = []
     began_s = time.perf_counter()
@@ -123,25 +131,38 @@ async def offered(
             _first_error(),
             asyncio.TaskGroup() as group,
         ):
-            for number, moment_s in enumerate(moments):
+            for number, moment_s in enumerate(moments_s):
                 due_s = began_s + moment_s
                 await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
                 group.create_task(frame(number % frames, due_s))
     spent_s = max(seconds, max((one.at_s for one in answers), default=0.0) - began_s)
-    lost = len(moments) - len(answers)
+    lost = len(moments_s) - len(answers)
     return _measured(answers, len(answers) / spent_s, spent_s, lost=lost)
 
 
-def arrivals_s(rate: float, seconds: float) -> list[float]:
+def arrivals_s(rate: float, seconds: float, draw: int = 0) -> list[float]:
     """Return when frames arrive, in seconds from the beginning, in order; one at least.
 
+    Exactly as many as the rate says: a Poisson process, given how many come, spreads them evenly at
+    random. Drawn freely, some looks would meet a tenth more frames than others.
+
     Args:
-        rate: Mean, in frames a second.
+        rate: In frames a second.
         seconds: No frame arrives later.
+        draw: Which moments; the same ones each time.
     """
-    gaps = np.random.default_rng(_SEED).exponential(1 / rate, max(1, round(2 * rate * seconds)))
-    moments = np.cumsum(gaps) - gaps[0]
-    return [float(one) for one in moments if one < seconds]
+    count = max(1, round(rate * seconds))
+    moments_s = np.random.default_rng([_SEED, draw]).uniform(0, seconds, count)
+    return [float(one) for one in np.sort(moments_s)]
+
+
+def pooled(several: Sequence[Measured]) -> Measured:
+    """Return what came of several loads as if of one; none of them may be empty."""
+    waits_ms = [wait for one in several for wait in one.waits_ms]
+    answered = sum(one.answered for one in several)
+    seconds = sum(one.seconds for one in several)
+    p50_ms, p99_ms = _quantiles(waits_ms)
+    return Measured(answered / seconds, p50_ms, p99_ms, answered, seconds, waits_ms)
 
 
 @asynccontextmanager
@@ -157,6 +178,12 @@ def _measured(
     answers: Sequence[_Answer], frames_per_s: float, seconds: float, *, lost: int
 ) -> Measured:
     waited_ms = [1000 * one.waited_s for one in answers] + [float("inf")] * lost
-    p50_ms, p99_ms = (float(np.percentile(waited_ms, share, method="higher")) for share in (50, 99))
+    p50_ms, p99_ms = _quantiles(waited_ms)
     replies = [(one.place, one.reply) for one in answers]
-    return Measured(frames_per_s, p50_ms, p99_ms, len(answers), seconds, replies)
+    return Measured(frames_per_s, p50_ms, p99_ms, len(answers), seconds, waited_ms, replies)
+
+
+def _quantiles(waits_ms: Sequence[float]) -> tuple[float, float]:
+    """Return p50 and p99."""
+    p50, p99 = (float(np.percentile(waits_ms, share, method="higher")) for share in (50, 99))
+    return p50, p99

@@ -42,7 +42,12 @@ class Outlook:
         """About how many seconds are left: of what is to be done, and of the budget."""
         each_s = self.spent_s / self._done if self._done else _FIRST_GUESS_S
         to_do = sum(_COSTS[stage] * count for stage, count in self._to_do.items())
-        return max(0.0, min(each_s * to_do, self._budget_s - self.spent_s))
+        return max(0.0, min(each_s * to_do, self.budget_left_s))
+
+    @property
+    def budget_left_s(self) -> float:
+        """Seconds of the budget that are left."""
+        return max(0.0, self._budget_s - self.spent_s)
 
     @property
     def is_over(self) -> bool:

@@ -14,7 +14,13 @@ from serving.controlplane.archives import Archive
 from serving.controlplane.registering import register
 from serving.controlplane.wanted import Wanted, staged
 from serving.controlplane.warming import warm
-from serving.errors import ConfigurationError, DeployFailed, RequestError, UpstreamError
+from serving.errors import (
+    BackendUnavailable,
+    ConfigurationError,
+    DeployFailed,
+    RequestError,
+    UpstreamError,
+)
 from serving.torchserve.backend import Backend
 from serving.torchserve.config import TorchServeConfig
 from serving.torchserve.inference import InferenceClient, WorkerReply
@@ -27,11 +33,12 @@ from serving.tuning.load import Measured
 _TIMEOUT_S = 60.0
 _SETTLE_S = 0.5
 _LEAVE_S = 10.0
+_COMES_BACK_S = 60.0
 
 
 @asynccontextmanager
 async def private_server(
-    folder: Path, archive: Archive, frames: Frames, *, patience_s: float
+    folder: Path, archive: Archive, frames: Frames, *, patience_s: float, load_timeout_s: float
 ) -> AsyncIterator["PrivateServer"]:
     """Start a TorchServe; it and all below it end with the block, however that ends.
 
@@ -40,6 +47,7 @@ async def private_server(
         archive: What is tried; TorchServe loads from its folder.
         frames: What is sent.
         patience_s: Frames that wait longer than this after the last has come are given up.
+        load_timeout_s: A way whose workers are not up after so long is out.
 
     Raises:
         ConfigurationError: It does not start.
@@ -47,19 +55,27 @@ async def private_server(
     config = TorchServeConfig(archives=archive.path.parent, folder=folder / "torchserve")
     async with (
         TorchServe(config) as server,
-        ManagementClient(server.management_url, server.management_token) as management,
+        ManagementClient(
+            server.management_url, server.management_token, load_timeout_s=load_timeout_s
+        ) as management,
         InferenceClient(server.inference_url, server.inference_token) as inference,
     ):
         backend = Backend("tune", inference, management, config.choices)
-        yield PrivateServer(backend, archive, frames, patience_s)
+        yield PrivateServer(server, backend, archive, frames, patience_s)
 
 
 class PrivateServer:
     """Runs one way to deploy at a time; see `serving.tuning.stand.Stand`."""
 
     def __init__(
-        self, backend: Backend, archive: Archive, frames: Frames, patience_s: float
+        self,
+        server: TorchServe,
+        backend: Backend,
+        archive: Archive,
+        frames: Frames,
+        patience_s: float,
     ) -> None:
+        self._server = server
         self._backend = backend
         self._archive = archive
         self._frames = frames
@@ -70,15 +86,17 @@ class PrivateServer:
         """Run a way, once it has answered the golden frames rightly.
 
         Raises:
+            BackendUnavailable: TorchServe itself has gone; the next way finds it started again.
             UpstreamError: It does not run here; in the worker's own words.
             DeployFailed: It answers otherwise than the card allows.
             ConfigurationError: One of the user's frames is no image.
         """
+        await self._is_up()
         try:
             release = staged(self._archive, wanted, None)
             await register(self._backend, self._archive, release)
             await warm(self._archive, release, self._backend.inference)
-            places = 2 * wanted.workers * wanted.batch_size
+            places = min(2 * wanted.workers * wanted.batch_size, TorchServeConfig.job_queue_size)
             ran = RunningRelease(
                 self._backend, self._archive, self._frames, wanted, places, self._patience_s
             )
@@ -86,11 +104,29 @@ class PrivateServer:
             yield ran
         except asyncio.CancelledError:
             raise  # the whole server is about to go
+        except BackendUnavailable:
+            await asyncio.sleep(_SETTLE_S)  # until its end is seen, so that `_is_up` can wait
+            await self._remove()  # nothing, where it was started again
+            raise
         except BaseException:
             await self._remove()
             raise
         else:
             await self._remove()
+
+    async def _is_up(self) -> None:
+        """Wait for TorchServe, which is started again when it dies.
+
+        Raises:
+            BackendUnavailable: It does not come back.
+        """
+        try:
+            async with asyncio.timeout(_COMES_BACK_S):
+                await self._server.up.wait()
+        except TimeoutError:
+            raise BackendUnavailable(
+                f"TorchServe ended and was not back within {_COMES_BACK_S:g} s"
+            ) from None
 
     async def _remove(self) -> None:
         """Unregister what runs and wait for its workers: they would take the next one's cores."""
@@ -160,7 +196,7 @@ class RunningRelease:
             )
         )
 
-    async def offered(self, rate: float, seconds: float) -> Measured:
+    async def offered(self, rate: float, seconds: float, draw: int = 0) -> Measured:
         """Return what it answers of an offered load; see `Running`."""
         await self._ask(0)  # behind whatever an earlier load has left in TorchServe's queue
         return self._right(
@@ -168,7 +204,7 @@ class RunningRelease:
                 self._ask,
                 len(self.frames.images),
                 places=self.places,
-                rate=rate,
+                moments_s=load.arrivals_s(rate, seconds, draw),
                 seconds=seconds,
                 patience_s=self.patience_s,
             )

@@ -1,11 +1,13 @@
 """The search: what each variant answers at most, then which layout and batch, then at which rate.
 
 Three rounds are cheap and coarse, all places taken all the time: variants, each on one worker of
-all cores; layouts, of the variants that came near the best; batches, of the layouts that did. Most
-ways are out by then, some by arithmetic alone (a full batch that takes longer than the target; a
-wait that costs more than the batch it fills saves). The few that are left climb: they are offered
-growing shares of what they answer at most, until their p99 is beyond the target. The best point is
-measured once more, for longer, and gives way where it does not hold.
+all cores; layouts, of the variants that promise about as much as the best; batches, of the layouts
+that do. What a way promises within the target follows from what it answers at most and from how
+long it takes alone. Most ways are out by then, some by arithmetic alone (a full batch that takes
+longer than the target; a wait that costs more than the batch it fills saves). The few that are left
+climb, and after them one of each other layout, while there is time: they are offered growing shares
+of what they answer at most, until their p99 is beyond the target. The highest point is measured
+once more, for longer and on other arrivals, and gives way where it does not hold.
 """
 
 import time
@@ -16,15 +18,15 @@ from serving.controlplane.wanted import Wanted
 from serving.errors import ConfigurationError
 from serving.tuning.findings import Findings, Tried
 from serving.tuning.outlook import Outlook
-from serving.tuning.space import FIRST_BATCH, Layout, Space
+from serving.tuning.space import FIRST_BATCH, SMALLER_BATCH, Layout, Space
 from serving.tuning.stand import Stand
 from serving.tuning.trying import CLIMBS_BY, Hearer, Trying
 
-_NEAR, _NEAR_ENOUGH = 0.8, 0.9
+_NEAR, _NEAR_ENOUGH, _PERHAPS = 0.8, 0.9, 0.5
 _GAIN = 1.03
-_VARIANTS_ON, _LAYOUTS_ON, _CLIMBERS = 2, 2, 4
+_VARIANTS_ON, _LAYOUTS_ON, _CLIMBERS = 2, 3, 4
 # Of the budget: by then a round begins nothing more.
-_VARIANTS_BY, _LAYOUTS_BY, _BATCHES_BY = 0.3, 0.45, 0.6
+_VARIANTS_BY, _LAYOUTS_BY, _BATCHES_BY = 0.25, 0.4, 0.5
 
 Clock = Callable[[], float]
 
@@ -79,7 +81,7 @@ class Search:
             if (
                 number == 0
                 or not self._outlook.is_past(_VARIANTS_BY)
-                or not self._findings.near(1.0)
+                or not self._findings.usable()
             ):
                 await self._trying.probe(way, "variants")
         if not self._findings.usable():
@@ -89,17 +91,23 @@ class Search:
             raise ConfigurationError(f"no variant answers rightly on this machine: {faults}")
 
     async def _layouts(self) -> None:
-        names = [one.wanted.variant for one in self._findings.near(_NEAR)[:_VARIANTS_ON]]
+        names = [one.wanted.variant for one in self._near(_NEAR)[:_VARIANTS_ON]]
         ways = [_way(name, layout) for layout in self._space.layouts[1:] for name in names]
         await self._round(ways, "layouts", _LAYOUTS_BY)
 
     async def _batches(self) -> None:
         """Climb from the first batch up while that pays, and look whether batches pay at all."""
-        ways = [one.wanted for one in self._findings.near(_NEAR_ENOUGH)[:_LAYOUTS_ON]]
-        alone = dict.fromkeys([*ways, self._soonest().wanted])
-        await self._round([replace(way, batch_size=1) for way in alone], "batches", _BATCHES_BY)
+        ways = [one.wanted for one in self._near(_NEAR)[:_LAYOUTS_ON]]
+        await self._round([replace(way, batch_size=1) for way in ways], "batches", _BATCHES_BY)
         for way in ways:
             answered = self._findings.frames_per_s(way)
+            if self._is_too_slow_full(way, answered):
+                smaller = replace(way, batch_size=SMALLER_BATCH)
+                if not (
+                    self._is_too_slow_full(smaller, answered) or self._outlook.is_past(_BATCHES_BY)
+                ):
+                    await self._trying.probe(smaller, "batches")
+                continue
             if answered < _GAIN * self._findings.frames_per_s(replace(way, batch_size=1)):
                 continue  # larger ones only make frames wait for one another
             for size in (one for one in self._space.batch_sizes if one > way.batch_size):
@@ -125,11 +133,15 @@ class Search:
                 await self._trying.climb(patient)
 
     async def _confirm(self) -> None:
-        """Measure the best point for longer, until one holds."""
-        best = self._findings.best(self._p99_ms)
-        while best is not None and not best.confirmed and not self._outlook.is_over:
-            await self._trying.confirm(best)
-            best = self._findings.best(self._p99_ms)
+        """Measure the highest point for longer, until one holds."""
+        looked: list[tuple[Wanted, float]] = []
+        highest = self._findings.highest(self._p99_ms)
+        while highest is not None and not highest.confirmed and not self._outlook.is_over:
+            if (highest.wanted, highest.rate) in looked:
+                break  # it came through, with too few frames to call it confirmed
+            looked.append((highest.wanted, highest.rate))
+            await self._trying.confirm(highest)
+            highest = self._findings.highest(self._p99_ms)
 
     async def _round(self, ways: Sequence[Wanted], stage: str, by: float) -> None:
         self._outlook.plan(**{stage: len(ways)})
@@ -143,16 +155,18 @@ class Search:
         return 1000 * way.workers * way.batch_size / frames_per_s > self._p99_ms
 
     def _climbers(self) -> list[Tried]:
-        """Return who is measured under load: the best, and whoever answers a few frames soonest."""
-        near, soonest = self._findings.near(_NEAR_ENOUGH)[:_CLIMBERS], self._soonest()
-        return near if soonest in near else [*near[: _CLIMBERS - 1], soonest]
+        """Return who is measured under load: who promises most, then one of each other layout."""
+        near = self._near(_NEAR_ENOUGH)[:_CLIMBERS]
+        seen = {_shape(one.wanted) for one in near}
+        others = []
+        for one in self._near(_PERHAPS):
+            if _shape(one.wanted) not in seen:
+                seen.add(_shape(one.wanted))
+                others.append(one)
+        return near + others
 
-    def _soonest(self) -> Tried:
-        """Return who is through with a full batch in the shortest time."""
-        return min(
-            self._findings.usable(),
-            key=lambda one: one.wanted.workers * one.wanted.batch_size / one.frames_per_s,
-        )
+    def _near(self, share: float) -> list[Tried]:
+        return self._findings.near(share, self._p99_ms)
 
     def _waiting_ways(self) -> list[Wanted]:
         """Return the best way with waits for its batches, as far as a fuller batch saves more."""
@@ -167,6 +181,10 @@ class Search:
         saved_ms = 1000 * frames * (1 / one_by_one - 1 / together)
         delays = [one for one in self._space.batch_delays_ms if one < saved_ms]
         return [replace(best.wanted, batch_delay_ms=delay) for delay in delays[-2:]]
+
+
+def _shape(way: Wanted) -> tuple[str, int, int | None]:
+    return way.variant, way.workers, way.threads
 
 
 def _way(variant: str, layout: Layout) -> Wanted:

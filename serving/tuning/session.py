@@ -11,7 +11,7 @@ import psutil
 
 from serving.controlplane.archives import Archive, ArchiveStore
 from serving.controlplane.wanted import must_be_listed
-from serving.machine import Machine
+from serving.machine import Machine, free_memory_bytes
 from serving.tuning.findings import Findings
 from serving.tuning.frames import Frames, frames_of, golden_frames
 from serving.tuning.private_server import private_server
@@ -22,6 +22,8 @@ from serving.tuning.trying import Hearer
 # Of what is free: the rest is for TorchServe itself and for whoever else is there.
 _MEMORY_SHARE = 0.7
 _LOOK_S = 1.0
+# A worker that hangs must not take the whole search.
+_LEAST_LOAD_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class Session:
         """
         task = asyncio.current_task()
         if task is not None:  # a Ctrl-C is the runner's to handle
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+            for number in (signal.SIGTERM, signal.SIGHUP):  # the latter: its terminal was closed
+                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         with tempfile.TemporaryDirectory(prefix="understudy-tune-") as name:
             await self._search(Path(name), hearer)
 
@@ -98,7 +101,13 @@ class Session:
         self.busy_cores = used / 100 * (psutil.cpu_count() or 1)
         hearer.doing("starting TorchServe", plan.budget_s)
         patience_s = 2 * plan.p99_ms / 1000
-        async with private_server(folder, archive, frames, patience_s=patience_s) as stand:
+        async with private_server(
+            folder,
+            archive,
+            frames,
+            patience_s=patience_s,
+            load_timeout_s=max(_LEAST_LOAD_S, plan.budget_s / 2),
+        ) as stand:
             search = Search(
                 stand,
                 Space(tuple(one for one in listed if one in (plan.variants or listed)), self._ways),
@@ -112,7 +121,7 @@ class Session:
     @property
     def _ways(self) -> tuple[Layout, ...]:
         here = Machine.here().cores
-        free_bytes = int(_MEMORY_SHARE * psutil.virtual_memory().available)
+        free_bytes = int(_MEMORY_SHARE * free_memory_bytes())
         cores = min(self.plan.cores or here, here)
         return layouts(cores, free_bytes, oversubscribe=self.plan.oversubscribe)
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 # The batch that variants and layouts are compared with.
 FIRST_BATCH = 4
+# Where a full one of those takes longer than the target.
+SMALLER_BATCH = 2
 _MOST_WORKERS = 64
 # Of one's own, of a worker that needs torch, 360 MiB; of others a third (decision 61).
 WORKER_BYTES = 400 * 1024**2

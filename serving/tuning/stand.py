@@ -18,8 +18,8 @@ class Running(Protocol):
         """
         ...
 
-    async def offered(self, rate: float, seconds: float) -> Measured:
-        """Return what it answers of so many frames a second at random moments.
+    async def offered(self, rate: float, seconds: float, draw: int = 0) -> Measured:
+        """Return what it answers of so many frames a second at a draw's random moments.
 
         Raises:
             UnderstudyError: It failed, or answers wrongly under load.

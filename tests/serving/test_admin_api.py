@@ -131,7 +131,7 @@ async def test_from_deploy_to_rollback(server: AdminServer) -> None:
         assert [one["release"] for one in status["running"]] == ["student-1.0"]
         assert status["running"][0]["ready_workers"] == 1
         assert status["running"][0]["backend"] == "backend-0"
-        assert status["backends"] == [{"name": "backend-0", "answers": True}]
+        assert status["backends"] == [{"name": "backend-0", "answers": True, "here": True}]
         assert status["leads"]
         assert status["revision"] == 5
         actions = [one["action"] for one in (await operator.get("/audit")).json()["entries"]]

@@ -7,7 +7,7 @@ import pytest
 
 from serving.deploy_settings import DeployOptions, DeploySettings, Tuned
 from serving.errors import ConfigurationError
-from serving.machine import Machine, quota_cores
+from serving.machine import Machine, free_memory_bytes, quota_cores
 
 HERE = Machine(cpu="EPYC", architecture="x86_64", cores=2)
 OPTIONS = DeployOptions(workers=2, threads=1, batch_size=4, variant="openvino-int8")
@@ -85,6 +85,29 @@ def test_another_archive_and_another_machine_are_doubted() -> None:
     bigger = Machine(cpu="EPYC", architecture="x86_64", cores=64, gpus=("H100",))
     (moved,) = SETTINGS.doubts("student-1.0", "ab" * 32, bigger)
     assert "another kind of machine (cores 64, there 2; gpus H100, there none)" in moved
+
+
+def test_more_backends_than_one_are_doubted() -> None:
+    (doubt,) = SETTINGS.doubts("student-1.0", "ab" * 32, HERE, backends=2)
+
+    assert "tuned for one backend, and 2 share this machine" in doubt
+    assert doubt.endswith("give --workers 1")
+
+
+def test_a_containers_limit_on_memory_counts(tmp_path: Path) -> None:
+    whole = free_memory_bytes(tmp_path)  # it has no such files
+    for name, text in (
+        ("memory.max", "1000000"),
+        ("memory.current", "700000"),
+        ("memory.stat", "anon 1\ninactive_file 200000\n"),
+    ):
+        (tmp_path / name).write_text(text)
+
+    assert whole > 1_000_000
+    assert free_memory_bytes(tmp_path) == 500_000
+
+    (tmp_path / "memory.max").write_text("max")
+    assert free_memory_bytes(tmp_path) > 1_000_000
 
 
 def test_this_machine_is_told() -> None:

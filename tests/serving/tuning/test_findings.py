@@ -42,6 +42,36 @@ def test_a_longer_look_at_a_load_replaces_the_shorter_one() -> None:
     assert findings.best(100) is None
 
 
+def test_a_confirmed_point_goes_before_one_that_is_higher_by_luck() -> None:
+    sure, lucky, higher = point(20, 90, confirmed=True), point(21, 90, TWO), point(30, 90, TWO)
+
+    assert found(sure, lucky).best(100) == sure
+    assert found(sure, lucky).highest(100) == lucky
+    assert found(sure, higher).best(100) == higher
+
+
+def test_what_a_longer_look_refutes_is_refuted_for_all_higher_rates_of_that_way() -> None:
+    refuted = point(20, 120, confirmed=True)
+
+    assert found(refuted, point(22, 90)).best(100) is None
+    assert found(refuted, point(18, 90), point(22, 95, TWO)).best(100) == point(22, 95, TWO)
+
+
+def test_of_equal_rates_the_shorter_p99_is_the_best() -> None:
+    assert found(point(20, 95), point(20, 60, TWO)).best(100) == point(20, 60, TWO)
+
+
+def test_who_cannot_answer_one_frame_in_time_promises_nothing() -> None:
+    # One frame at a time, 250 ms each, four workers.
+    slow = Tried(Wanted(workers=4, threads=1, batch_size=1, variant="a-fp32"), 16.0)
+    quick = Tried(Wanted(workers=1, threads=4, batch_size=1, variant="a-fp32"), 14.0)
+
+    assert slow.promise(200) == 0
+    assert 0 < quick.promise(200) < 14
+    assert Findings([slow, quick]).near(0.8, 200) == [quick]
+    assert Findings([slow, quick]).near(0.8, 10) == [quick]
+
+
 def test_what_is_rejected_takes_its_points_along() -> None:
     findings = found(point(5, 20), point(20, 90, TWO))
 
@@ -50,7 +80,7 @@ def test_what_is_rejected_takes_its_points_along() -> None:
     assert findings.points == [point(5, 20)]
     assert [one.wanted for one in findings.usable()] == [ONE]
     assert findings.frames_per_s(TWO) == 0
-    assert findings.near(0.1) == [findings.tried[0]]
+    assert findings.near(0.1, 200) == [findings.tried[0]]
 
 
 def test_rates_are_told_apart_by_the_target() -> None:

@@ -37,12 +37,13 @@ async def search(
     *,
     p99_ms: float = 200.0,
     budget_s: float = 600.0,
-    listed: tuple[str, ...] | None = None,
+    cores: int = CORES,
+    kills: int = 0,
 ) -> tuple[Findings, SimulatedStand, Heard]:
-    """Search with the variants that the card lists: all models unless told."""
-    simulated, findings, heard = SimulatedStand(models), Findings(), Heard()
+    """Search, with all models as the card's variants."""
+    simulated, findings, heard = SimulatedStand(models, kills), Findings(), Heard()
     stand: Stand = simulated
-    space = Space(listed or tuple(models), layouts(CORES, 64 * 1024**3))
+    space = Space(tuple(models), layouts(cores, 64 * 1024**3))
     looking = Search(
         stand,
         space,
@@ -89,13 +90,44 @@ async def test_one_that_goes_wrong_under_load_leaves_no_point_behind() -> None:
     assert {one.wanted.variant for one in findings.points} == {"right-fp32"}
 
 
-async def test_what_the_card_does_not_list_is_never_tried() -> None:
-    models = {"gated-fp32": Model(20), "ungated-int8": Model(1)}
+async def test_whoever_kills_the_server_is_out_and_nobody_else() -> None:
+    findings, stand, heard = await search({"fast-int8": Model(100)}, kills=4)
 
-    findings, stand, _ = await search(models, listed=("gated-fp32",))
+    best = findings.best(200)
+    assert best is not None
+    assert {one.wanted.workers for one in findings.tried if one.why_not} == {4}
+    # Once more: the first time it may have been somebody else's fault.
+    assert [one.workers for one in stand.ran].count(4) == 2
+    assert "did not answer PUT /models; once more" in heard.news[0]
 
-    assert {one.variant for one in stand.ran} == {"gated-fp32"}
-    assert findings.best(200) is not None
+
+@pytest.mark.parametrize(("cores", "frame_ms"), [(1, 15), (1, 30), (2, 30), (2, 50), (4, 60)])
+async def test_what_is_confirmed_holds_in_the_long_run_and_is_near_the_most(
+    cores: int, frame_ms: float
+) -> None:
+    findings, stand, _ = await search({"fast-int8": Model(frame_ms)}, cores=cores)
+
+    best, model = findings.best(200), stand.models["fast-int8"]
+    assert best is not None
+    assert best.confirmed
+    assert model.long_run_p99_ms(best.wanted, 0.95 * best.rate) <= 200
+    assert model.long_run_p99_ms(best.wanted, 1.2 * best.rate) > 200
+
+
+async def test_what_lies_between_one_worker_and_a_worker_a_core_can_win() -> None:
+    findings, _, _ = await search({"slow-fp32": Model(200, serial=0.04)}, cores=16, p99_ms=100)
+
+    best = findings.best(100)
+    assert best is not None
+    assert 1 < best.wanted.workers < 16
+    # The widest run holds 26.9 frames a second; a worker a core takes twice the target for one.
+    assert best.rate > 30
+
+
+async def test_a_batch_of_two_is_tried_where_four_take_too_long() -> None:
+    _, stand, _ = await search({"gpu-fp16": Model(100, batch_gain=0.4)}, cores=1, p99_ms=250)
+
+    assert {one.batch_size for one in stand.ran} == {1, 2, 4}
 
 
 async def test_where_none_answers_rightly_each_reason_is_told() -> None:
@@ -109,7 +141,7 @@ async def test_larger_batches_are_tried_where_they_pay_and_the_target_lets() -> 
     assert best is not None
     assert best.wanted.batch_size > 4
 
-    _, stand, _ = await search({"gpu-fp16": Model(200, batch_gain=0.5)}, p99_ms=250)
+    _, stand, _ = await search({"gpu-fp16": Model(200, batch_gain=0.5)}, cores=1, p99_ms=500)
     assert max(one.batch_size for one in stand.ran) == 4
 
     _, stand, _ = await search({"cpu-fp32": Model(10)})
@@ -132,20 +164,21 @@ async def test_a_target_that_nothing_holds_leaves_the_front_but_no_best() -> Non
 
 
 async def test_what_a_longer_look_refutes_gives_way_to_what_holds() -> None:
-    lucky, _, _ = await search({"fast-int8": Model(20)}, p99_ms=250)
-    sober, stand, _ = await search({"fast-int8": Model(20, long_tail=2.0)}, p99_ms=250)
+    findings, stand, _ = await search({"fast-int8": Model(15)}, cores=1)
 
-    best, at_first = sober.best(250), lucky.best(250)
+    best = findings.best(200)
     assert best is not None
-    assert at_first is not None
     assert best.confirmed
-    assert best.rate < at_first.rate
-    assert (best.wanted, at_first.rate) in stand.offers
+    refuted = [one for one in findings.points if one.confirmed and not one.holds(200)]
+    assert refuted
+    assert all(one.rate > best.rate for one in refuted if one.wanted == best.wanted)
+    draws = {draw for way, rate, draw in stand.offers if (way, rate) == (best.wanted, best.rate)}
+    assert draws >= {1, 2, 3}
 
 
 async def test_lower_rates_are_tried_until_the_target_is_held() -> None:
-    # One frame on four threads takes 100 ms alone: half of the load is too much already.
-    findings, _, _ = await search({"slow-fp32": Model(340)}, p99_ms=140)
+    # One frame on four threads takes 65 ms alone: half of the load is too much already.
+    findings, _, _ = await search({"slow-fp32": Model(200)}, p99_ms=140)
 
     best = findings.best(140)
     assert best is not None
@@ -165,7 +198,7 @@ async def test_the_budget_is_kept_but_for_what_was_begun(budget_s: float) -> Non
     assert all(0 <= left_s <= budget_s for left_s in heard.left_s)
 
 
-async def test_no_load_is_offered_twice_but_to_confirm_it() -> None:
+async def test_no_load_is_offered_twice_with_the_same_arrivals() -> None:
     _, stand, _ = await search({"fast-int8": Model(20)})
 
-    assert len(stand.offers) - len(set(stand.offers)) == 1
+    assert len(stand.offers) == len(set(stand.offers))

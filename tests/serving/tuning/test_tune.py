@@ -12,8 +12,7 @@ from typing import Any
 import psutil
 import pytest
 import typer
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from proto.wire.v1 import card_pb2
 from serving.deploy_settings import DeploySettings
@@ -40,6 +39,14 @@ def plant(card: card_pb2.Card) -> None:
     wrong.name, wrong.precision, wrong.file = "onnxruntime-int8", "int8", "wrong.onnx"
 
 
+def plant_ungated(card: card_pb2.Card) -> None:
+    """List a variant that promises no answers: it was held against nothing."""
+    ungated = card.variants.add()
+    ungated.CopyFrom(card.variants[0])
+    ungated.name, ungated.precision, ungated.file = "onnxruntime-fp16", "fp16", "ungated.onnx"
+    ungated.ClearField("tolerance")
+
+
 @pytest.fixture
 def planted(archives: Any, tmp_path: Path) -> Path:
     """A slow archive that is right, with a fast file that is wrong and one that passed no gate."""
@@ -59,7 +66,6 @@ def test_a_wrong_variant_is_discarded_and_what_holds_the_target_is_written(
     assert done.exit_code == 0, done.output
     said = " ".join(done.stdout.split())
     assert "onnxruntime-int8 reached F1 0.000 against the card's answers" in said
-    assert "ungated" not in said
     assert "<--" in said
     file = tmp_path / "student-1.0.deploy.yaml"
     assert f"understudy deploy {planted} --settings {file}" in said
@@ -72,6 +78,16 @@ def test_a_wrong_variant_is_discarded_and_what_holds_the_target_is_written(
     assert 0 < settings.tuned.p99_ms <= 2000
 
 
+def test_a_variant_that_passed_no_gate_is_never_run(archives: Any, tmp_path: Path) -> None:
+    files = {"ungated.onnx": archives.weights()}
+    path = archives.build(tmp_path / "store", files=files, change_card=plant_ungated)
+
+    refused = run(str(path), "--trusted-key", str(archives.public_key), home=tmp_path)
+
+    assert refused.exit_code == 1
+    assert "tolerance of onnxruntime-fp16: min_f1" in " ".join(refused.stderr.split())
+
+
 def test_what_cannot_be_tuned_is_refused_by_name(
     planted: Path, archives: Any, tmp_path: Path
 ) -> None:
@@ -80,6 +96,7 @@ def test_what_cannot_be_tuned_is_refused_by_name(
 
     for arguments, told in (
         ((str(planted), "--variant", "openvino-int8", *trusted), "has no 'openvino-int8'"),
+        ((str(planted), "--variant", "onnxruntime-fp16", *trusted), "has no 'onnxruntime-fp16'"),
         ((str(planted), "--frames", str(tmp_path / "empty"), *trusted), "has no JPEG, PNG or WebP"),
         ((str(tmp_path / "absent-1.0.mar"), *trusted), "no file"),
         ((str(planted),), "signing-key.pub.pem"),
@@ -87,6 +104,10 @@ def test_what_cannot_be_tuned_is_refused_by_name(
         refused = run(*arguments, home=tmp_path)
         assert refused.exit_code == 1
         assert told in " ".join(refused.stderr.split())
+
+    absent = run(str(planted), *trusted, "--output", str(tmp_path / "absent/x.yaml"), home=tmp_path)
+    assert absent.exit_code == 2
+    assert "no such folder" in " ".join(absent.stderr.replace("│", " ").split())
 
     short = run(str(planted), "--budget", "5s", home=tmp_path)
     assert short.exit_code == 2
@@ -110,7 +131,7 @@ def test_frames_that_are_no_images_are_named(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_it_tells_what_it_has_and_leaves_nothing(
     planted: Path, archives: Any, tmp_path: Path, number: int
 ) -> None:

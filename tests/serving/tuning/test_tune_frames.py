@@ -30,6 +30,14 @@ def test_of_many_some_are_taken_from_everywhere(tmp_path: Path) -> None:
     assert (names[0], names[-1]) == ("0000.jpg", "0996.jpg")
 
 
+def test_of_large_ones_fewer_are_taken_and_from_everywhere_too(tmp_path: Path) -> None:
+    for number in range(100):
+        (tmp_path / f"{number:04}.jpg").write_bytes(bytes(1000))
+
+    assert frames_of(tmp_path, most_bytes=10_000).names[::9] == ("0000.jpg", "0090.jpg")
+    assert len(frames_of(tmp_path, most_bytes=500).names) == 1
+
+
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="absent cannot be read: No such file"):
         frames_of(tmp_path / "absent")
