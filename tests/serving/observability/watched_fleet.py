@@ -269,7 +269,7 @@ class Trouble:
 
     def moved(self) -> None:
         """Change a route: it was read before, or nobody would see that it changes."""
-        self._route("slow", {"slow": 100})
+        self._route("slow", {"slow": 90, "teacher": 10})
 
     def _tells(self, told: str, which: Callable[[str], bool] = bool) -> None:
         def does() -> bool:
