@@ -43,6 +43,8 @@ class LineReporter:
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 _as_json,
             ],
+            # Its own, whatever level others have set for theirs.
+            wrapper_class=structlog.make_filtering_bound_logger(0),
         )
         self._clock = clock
         self._stage = ""

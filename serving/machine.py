@@ -5,7 +5,6 @@ import platform
 from pathlib import Path
 from typing import Self
 
-import psutil
 from pydantic import BaseModel, ConfigDict
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -86,6 +85,8 @@ def free_memory_bytes(cgroup: Path = _CGROUP) -> int:
     Args:
         cgroup: cgroup v2's folder.
     """
+    import psutil  # noqa: PLC0415 - of serving's packages; the command line needs none of them
+
     free = psutil.virtual_memory().available
     try:
         limit = int((cgroup / "memory.max").read_text(encoding="ascii"))

@@ -27,19 +27,24 @@ async def test_a_way_finds_torchserve_again_after_it_died_under_another(
     archive = await asyncio.to_thread(store.take, path)
     frames = await golden_frames(archive)
 
+    others = servers()
     async with private_server(tmp_path, archive, frames, patience_s=5, load_timeout_s=60) as stand:
         with pytest.raises(BackendUnavailable):
-            await killed(stand)
+            await killed(stand, others)
         async with stand.running(WAY) as running:
             measured = await running.offered(20, 1)
 
     assert measured.answered == 20
 
 
-async def killed(stand: PrivateServer) -> None:
+def servers() -> set[psutil.Process]:
+    """Return the TorchServes below this process."""
+    return {one for one in psutil.Process().children(recursive=True) if one.name() == "java"}
+
+
+async def killed(stand: PrivateServer, others: set[psutil.Process]) -> None:
     """End TorchServe while it answers frames of a way."""
     async with stand.running(WAY) as running:
-        below = psutil.Process().children(recursive=True)
-        (java,) = (one for one in below if one.name() == "java")
+        (java,) = servers() - others
         java.kill()
         await running.offered(20, 1)

@@ -130,7 +130,16 @@ def test_frames_that_are_no_images_are_named(
     assert "frames: 2.jpg: " in refused.stderr
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Ctrl-C is heeded by what is started: a suite in a shell's background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_it_tells_what_it_has_and_leaves_nothing(
     planted: Path, archives: Any, tmp_path: Path, number: int
