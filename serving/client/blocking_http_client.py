@@ -1,13 +1,14 @@
 """A blocking client over HTTP; the same messages, errors and retries as over gRPC."""
 
-import time
 from collections.abc import Iterable
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 import httpx
 
 from proto.wire.v1 import detection_pb2 as wire
+from serving.client.asking import ask, replaced_where_lost
 from serving.client.http_calls import (
     PATH,
     PATIENCE_S,
@@ -18,8 +19,8 @@ from serving.client.http_calls import (
     response_of,
 )
 from serving.client.lines import Line, Lines, split
-from serving.client.retries import Attempts, RetryBudget, is_down, is_lost
-from serving.errors import BackendUnavailable, DeadlineExceeded, UnderstudyError
+from serving.client.retries import RetryBudget
+from serving.errors import BackendUnavailable, DeadlineExceeded
 
 
 class BlockingHttpDetectClient:
@@ -65,22 +66,16 @@ class BlockingHttpDetectClient:
         Raises:
             UnderstudyError: What the server told, or `BackendUnavailable` when nobody answers.
         """
-        attempts = Attempts(timeout_s, addresses=len(self._lines), budget=self._retries)
-        while True:
-            with self._lines.line(attempts.tried) as line:
-                try:
-                    response = self._once(line, request, attempts.remaining_s)
-                except UnderstudyError as error:
-                    if is_lost(error):
-                        self._lines.failed(line, shun=is_down(error))
-                    pause_s = attempts.pause_s(error, line.address)
-                else:
-                    attempts.succeeded()
-                    return response
-            time.sleep(pause_s)
+        return ask(self._lines, self._retries, timeout_s, partial(self._once, request))
 
     def _once(
-        self, line: Line[httpx.Client], request: wire.DetectRequest, timeout_s: float
+        self, request: wire.DetectRequest, line: Line[httpx.Client], timeout_s: float
+    ) -> wire.DetectResponse:
+        with replaced_where_lost(self._lines, line):
+            return self._post(request, line, timeout_s)
+
+    def _post(
+        self, request: wire.DetectRequest, line: Line[httpx.Client], timeout_s: float
     ) -> wire.DetectResponse:
         try:
             reply = line.connection.post(

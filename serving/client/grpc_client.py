@@ -10,17 +10,18 @@ too much, after the time that the server names. See `serving.client.retries`.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 import grpc
 
 from proto.wire.v1 import detection_pb2 as wire
+from serving.client.asking import ask, ask_async
 from serving.client.lines import Line, Lines, split
 from serving.client.live import LiveStream, Reconnecting
-from serving.client.retries import Attempts, RetryBudget
+from serving.client.retries import RetryBudget
 from serving.client.wire import (
     failure,
     metadata_of,
@@ -29,7 +30,7 @@ from serving.client.wire import (
     stream_metadata,
     stub,
 )
-from serving.errors import BackendUnavailable, UnderstudyError
+from serving.errors import BackendUnavailable
 
 
 class DetectClient:
@@ -77,17 +78,7 @@ class DetectClient:
         Raises:
             UnderstudyError: What the server told, or `BackendUnavailable` when nobody answers.
         """
-        attempts = Attempts(timeout_s, addresses=len(self._lines), budget=self._retries)
-        while True:
-            with self._lines.line(attempts.tried) as line:
-                try:
-                    response = self._once(line, request, attempts.remaining_s)
-                except UnderstudyError as error:
-                    pause_s = attempts.pause_s(error, line.address)
-                else:
-                    attempts.succeeded()
-                    return response
-            time.sleep(pause_s)
+        return ask(self._lines, self._retries, timeout_s, partial(self._once, request))
 
     def stream(
         self,
@@ -118,7 +109,7 @@ class DetectClient:
                 raise failure(error, line, self._lines) from error
 
     def _once(
-        self, line: Line[grpc.Channel], request: wire.DetectRequest, timeout_s: float
+        self, request: wire.DetectRequest, line: Line[grpc.Channel], timeout_s: float
     ) -> wire.DetectResponse:
         try:
             response: wire.DetectResponse = stub(line.connection).Detect(
@@ -168,17 +159,7 @@ class AsyncDetectClient:
         self, request: wire.DetectRequest, *, timeout_s: float = 10.0
     ) -> wire.DetectResponse:
         """Have one frame answered; asks again and raises as `DetectClient.detect`."""
-        attempts = Attempts(timeout_s, addresses=len(self._lines), budget=self._retries)
-        while True:
-            with self._lines.line(attempts.tried) as line:
-                try:
-                    response = await self._once(line, request, attempts.remaining_s)
-                except UnderstudyError as error:
-                    pause_s = attempts.pause_s(error, line.address)
-                else:
-                    attempts.succeeded()
-                    return response
-            await asyncio.sleep(pause_s)
+        return await ask_async(self._lines, self._retries, timeout_s, partial(self._once, request))
 
     async def stream(
         self,
@@ -242,7 +223,7 @@ class AsyncDetectClient:
         return self._opened
 
     async def _once(
-        self, line: Line[grpc.aio.Channel], request: wire.DetectRequest, timeout_s: float
+        self, request: wire.DetectRequest, line: Line[grpc.aio.Channel], timeout_s: float
     ) -> wire.DetectResponse:
         try:
             response: wire.DetectResponse = await stub(line.connection).Detect(

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 import aiohttp
 
 from proto.wire.v1 import detection_pb2 as wire
+from serving.client.asking import ask_async, replaced_where_lost
 from serving.client.http_calls import (
     PATH,
     PATIENCE_S,
@@ -18,8 +20,8 @@ from serving.client.http_calls import (
     response_of,
 )
 from serving.client.lines import Line, Lines, split
-from serving.client.retries import Attempts, RetryBudget, is_down, is_lost
-from serving.errors import BackendUnavailable, DeadlineExceeded, UnderstudyError
+from serving.client.retries import RetryBudget
+from serving.errors import BackendUnavailable, DeadlineExceeded
 
 
 class HttpDetectClient:
@@ -65,19 +67,7 @@ class HttpDetectClient:
         Raises:
             UnderstudyError: What the server told, or `BackendUnavailable` when nobody answers.
         """
-        attempts = Attempts(timeout_s, addresses=len(self._lines), budget=self._retries)
-        while True:
-            with self._lines.line(attempts.tried) as line:
-                try:
-                    response = await self._once(line, request, attempts.remaining_s)
-                except UnderstudyError as error:
-                    if is_lost(error):
-                        self._lines.failed(line, shun=is_down(error))
-                    pause_s = attempts.pause_s(error, line.address)
-                else:
-                    attempts.succeeded()
-                    return response
-            await asyncio.sleep(pause_s)
+        return await ask_async(self._lines, self._retries, timeout_s, partial(self._once, request))
 
     @property
     def _lines(self) -> Lines[aiohttp.ClientSession]:
@@ -86,7 +76,13 @@ class HttpDetectClient:
         return self._opened
 
     async def _once(
-        self, line: Line[aiohttp.ClientSession], request: wire.DetectRequest, timeout_s: float
+        self, request: wire.DetectRequest, line: Line[aiohttp.ClientSession], timeout_s: float
+    ) -> wire.DetectResponse:
+        with replaced_where_lost(self._lines, line):
+            return await self._post(request, line, timeout_s)
+
+    async def _post(
+        self, request: wire.DetectRequest, line: Line[aiohttp.ClientSession], timeout_s: float
     ) -> wire.DetectResponse:
         try:
             async with line.connection.post(
