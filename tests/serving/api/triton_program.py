@@ -83,7 +83,8 @@ def answers(kind: Any, client: Any, image: bytes) -> dict[str, Any]:
 
 def over_http(address: str, image: bytes) -> dict[str, Any]:
     kind = tritonclient.http
-    with kind.InferenceServerClient(address, concurrency=4, network_timeout=WAIT_S) as client:
+    # One connection more than is asked at once: an answer keeps its own until its body is fetched.
+    with kind.InferenceServerClient(address, concurrency=5, network_timeout=WAIT_S) as client:
         text = image_input(kind, [base64.b64encode(image)], binary_data=False)
         plain = [kind.InferRequestedOutput(name, binary_data=False) for name in OUTPUTS]
         waiting = [
