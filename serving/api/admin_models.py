@@ -236,7 +236,6 @@ class RunningInfo(Message):
     batch_size: int
     workers: int
     ready_workers: int
-    memory_bytes: int = Field(description="resident, as TorchServe last looked; 0 before it has")
     worker_pids: tuple[int, ...] = Field(description="on the machine that TorchServe runs on")
 
     @classmethod
@@ -248,7 +247,6 @@ class RunningInfo(Message):
             batch_size=registration.batch_size,
             workers=len(registration.workers),
             ready_workers=registration.ready_workers,
-            memory_bytes=sum(worker.memory_bytes for worker in registration.workers),
             worker_pids=tuple(worker.pid for worker in registration.workers),
         )
 

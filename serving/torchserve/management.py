@@ -24,13 +24,11 @@ class Worker:
         id: TorchServe's name for it.
         ready: Whether it takes requests.
         pid: Process id; 0 while it starts.
-        memory_bytes: Resident, as TorchServe last saw it; 0 before.
     """
 
     id: str
     ready: bool
     pid: int
-    memory_bytes: int
 
 
 @dataclass(frozen=True)
@@ -300,7 +298,6 @@ def _registration(found: dict[str, Any]) -> Registration:
                 id=worker["id"],
                 ready=worker["status"] == "READY",
                 pid=max(0, worker.get("pid", 0)),
-                memory_bytes=max(0, worker.get("memoryUsage", 0)),
             )
             for worker in found["workers"]
         ),

@@ -11,8 +11,7 @@ OF_OLD = {"backend": "torchserve-1", "model": "yolo", "version": "1.0"}
 
 def runs(key: ReleaseKey, *pids: int, ready: bool = True) -> Registration:
     workers = tuple(
-        Worker(id=str(9000 + place), ready=ready, pid=pid, memory_bytes=0)
-        for place, pid in enumerate(pids)
+        Worker(id=str(9000 + place), ready=ready, pid=pid) for place, pid in enumerate(pids)
     )
     return Registration(key=key, archive="a.mar", batch_size=8, batch_delay_ms=0, workers=workers)
 
