@@ -23,6 +23,12 @@ _NEXT_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _TEM, _SOI, _EOI, _SOS, _APP1 = 0x01, 0xD8, 0xD9, 0xDA, 0xE1
 # Start-of-frame markers; C4, C8 and CC in their midst mean something else.
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# A scan of a few bytes makes the decoder pass over the whole picture again: 18 KB in a thousand of
+# them took 8 s, and a worker is killed after 60. Encoders write about ten.
+MAX_SCANS = 100
+# Each is unpacked, to 8 MB at most, though nobody reads it: 250 of them, 1.9 MB, took 8 s.
+MAX_PACKED_TEXTS = 16
+_PACKED_TEXTS = frozenset({b"zTXt", b"iTXt"})
 
 
 @dataclass(frozen=True)
@@ -90,13 +96,12 @@ def inspect(data: bytes | bytearray) -> Header:
 
 
 def _walk_jpeg(data: bytes | bytearray) -> JpegHeader:
-    frame_at, scanned, at = 0, False, 2
+    frame_at, scans, at = 0, 0, 2
     segments: list[bytes | bytearray] = []
     while (found := _NEXT_MARKER.search(data, at)) is not None:
         marker, at = found[1][0], found.end()
         if marker == _EOI:
-            if not frame_at or not scanned:
-                raise _malformed("the JPEG ends before its frame header or its first scan")
+            _hold_scans(scans if frame_at else 0)
             return _jpeg_header(data, frame_at, segments)
         if marker == _SOI:  # the next picture of a broken stream
             break
@@ -107,9 +112,16 @@ def _walk_jpeg(data: bytes | bytearray) -> JpegHeader:
             frame_at = frame_at or at
         elif marker == _APP1:
             segments.append(data[at + 2 : at + length])
-        scanned = scanned or marker == _SOS
+        scans += marker == _SOS
         at += length
     raise _truncated(data)
+
+
+def _hold_scans(scans: int) -> None:
+    if not scans:
+        raise _malformed("the JPEG ends before its frame header or its first scan")
+    if scans > MAX_SCANS:
+        raise _malformed(f"the JPEG has {scans} scans, and at most {MAX_SCANS} are taken")
 
 
 def _jpeg_header(data: bytes | bytearray, at: int, segments: list[bytes | bytearray]) -> JpegHeader:
@@ -127,10 +139,13 @@ def _jpeg_header(data: bytes | bytearray, at: int, segments: list[bytes | bytear
 def _walk_png(data: bytes | bytearray) -> Header:
     if data[12:16] not in (b"IHDR", data[12:]):
         raise _malformed("the PNG does not begin with its header chunk")
-    at = len(_PNG)
+    at, packed_texts = len(_PNG), 0
     while at + 12 <= len(data):
         kind = data[at + 4 : at + 8]
         at += 12 + _number(data, at, 4)
+        packed_texts += bytes(kind) in _PACKED_TEXTS
+        if packed_texts > MAX_PACKED_TEXTS:
+            raise _malformed(f"the PNG has more than {MAX_PACKED_TEXTS} texts that may be packed")
         if kind == b"IEND" and at <= len(data):
             return Header(_number(data, 16, 4), _number(data, 20, 4))
     raise _truncated(data)

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from typing import Any
 
 import cv2
@@ -81,6 +82,23 @@ def bombs() -> dict[str, bytes]:
         "webp-lossless": bytes(lossless),
         "webp-extended": bytes(extended),
     }
+
+
+def in_scans(count: int) -> bytes:
+    """Return a progressive JPEG whose first scan is there `count` times."""
+    jpeg = in_every_format()["jpeg-progressive"]
+    start = jpeg.index(b"\xff\xda")
+    end = jpeg.index(b"\xff\xc4", start)
+    return jpeg[:start] + count * jpeg[start:end] + b"\xff\xd9"
+
+
+def with_packed_texts(count: int, text_bytes: int = 100) -> bytes:
+    """Return a PNG with texts of zeros, packed."""
+    png = in_every_format()["png"]
+    body = b"zTXtComment\0\0" + zlib.compress(bytes(text_bytes))
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    after_header = 8 + 25
+    return png[:after_header] + count * chunk + png[after_header:]
 
 
 def _save(image: Image.Image, kind: str, **options: Any) -> bytes:

@@ -1,14 +1,23 @@
 import contextlib
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from encoded_images import bombs, in_every_format, in_other_formats, scene
+from encoded_images import (
+    bombs,
+    in_every_format,
+    in_other_formats,
+    in_scans,
+    scene,
+    with_packed_texts,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_detectors import encode
 
+from handlers.headers import MAX_PACKED_TEXTS, MAX_SCANS
 from handlers.images import BadFrame, decode
 
 FORMATS = in_every_format()
@@ -94,6 +103,18 @@ def test_a_bomb_is_refused_from_its_header(name: str) -> None:
 
     assert len(data) < 3000
     assert code_of(data) == "image_too_large"
+
+
+@pytest.mark.parametrize(
+    ("make", "limit"), [(in_scans, MAX_SCANS), (with_packed_texts, MAX_PACKED_TEXTS)]
+)
+def test_a_small_picture_that_takes_minutes_to_decode_is_refused_from_its_structure(
+    make: Callable[[int], bytes], limit: int
+) -> None:
+    assert decode(make(limit)).shape == scene().shape
+    with pytest.raises(BadFrame, match=f"{limit}.*send a JPEG, PNG or WebP image") as caught:
+        decode(make(limit + 1))
+    assert caught.value.code == "not_an_image"
 
 
 def test_the_limit_on_pixels_is_named_and_holds_exactly() -> None:

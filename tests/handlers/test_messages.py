@@ -82,6 +82,14 @@ def test_a_frame_whose_deadline_has_passed_is_not_even_looked_at(
     assert status_of(caught.value) == (504, "Gateway Timeout")
 
 
+def test_a_deadline_of_a_thousand_digits_is_a_number_like_any_other() -> None:
+    digits = "9" * 1000
+
+    assert read_item({"body": b"image"}, {"X-Deadline-Unix-Ms": digits}).image == b"image"
+    with pytest.raises(BadFrame, match="before the worker came to the frame"):
+        read_item({"body": b"image"}, {"X-Deadline-Unix-Ms": f"-{digits}"})
+
+
 def test_a_frame_in_time_is_taken() -> None:
     headers = {"X-Deadline-Unix-Ms": str(int(1000 * time.time()) + 60_000)}
 
