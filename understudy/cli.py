@@ -7,6 +7,7 @@ import typer
 
 from distill_jobs.cli import job_app
 from distill_jobs.release.cli import release_app
+from serving.backup.cli import backup, restore
 from serving.camera_admin_cli import cameras_app
 from serving.cli import deploy, key_app, route_app
 from serving.harvest_cli import harvest_app
@@ -46,6 +47,8 @@ app.add_typer(harvest_app, name="harvest", rich_help_panel="Serve")
 app.command(rich_help_panel="Serve")(report)
 app.command(rich_help_panel="Serve")(camera)
 app.command(rich_help_panel="Serve")(migrate)
+app.command(rich_help_panel="Serve")(backup)
+app.command(rich_help_panel="Serve")(restore)
 
 
 def unwrapped(text: str) -> str:

@@ -13,6 +13,17 @@ from serving.errors import ConfigurationError
 _FOLDER = Path(__file__).parent / "migrations"
 
 
+def revisions() -> list[str]:
+    """Return every schema that this code knows, the first one first."""
+    known = ScriptDirectory(str(_FOLDER)).walk_revisions()
+    return [script.revision for script in known][::-1]
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Return a database's schema; None where it has none yet."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
 def upgrade(connection: Connection, to: str = "head") -> None:
     """Run the migrations that are missing, in the caller's transaction: all of them or none.
 
@@ -26,8 +37,7 @@ def upgrade(connection: Connection, to: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    unknown = set(MigrationContext.configure(connection).get_current_heads()) - known
+    unknown = set(MigrationContext.configure(connection).get_current_heads()) - set(revisions())
     if unknown:
         raise ConfigurationError(
             f"store: the database is at schema {', '.join(sorted(unknown))}, which this version "

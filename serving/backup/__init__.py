@@ -1,0 +1,1 @@
+"""A deployment's state in one file, and back: store, archives, public keys."""
