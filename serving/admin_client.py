@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 
 from serving.keys import ADMIN_KEY_FILE
+from serving.tls.client_tls import CA_VARIABLE, CERT_VARIABLE, ClientTls, context_for
+from serving.tls.client_tls import KEY_VARIABLE as CLIENT_KEY_VARIABLE
 
 URL_VARIABLE = "UNDERSTUDY_ADMIN_URL"
 KEY_VARIABLE = "UNDERSTUDY_KEY"
@@ -34,14 +36,21 @@ class AdminClient:
     Args:
         url: Where it listens.
         key: An API key; None where the server asks for none.
+        tls: Over https, whom to trust and who we are; None: whom this machine trusts.
         transport: Another way to reach it.
 
     Raises:
         AdminError: The address cannot be read.
+        ConfigurationError: A file of `tls` cannot be used.
     """
 
     def __init__(
-        self, url: str, key: str | None, *, transport: httpx.BaseTransport | None = None
+        self,
+        url: str,
+        key: str | None,
+        *,
+        tls: ClientTls | None = None,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._url = shown_url(url)
@@ -58,6 +67,7 @@ class AdminClient:
             headers=headers,
             timeout=_TIMEOUT_S,
             transport=transport,
+            verify=context_for([url], tls),
             trust_env=False,  # a proxy has no business between an operator and this machine
         )
 
@@ -88,10 +98,7 @@ class AdminClient:
         try:
             reply = self._http.request(method, path, json=body, params=query)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise AdminError(
-                f"no server answers at {self._url} ({error}): start one with `understudy serve`, "
-                f"or set {URL_VARIABLE} (--url) to where its admin API listens"
-            ) from error
+            raise AdminError(_unreached(self._url, str(error))) from error
         if reply.is_success:
             return reply.json()
         raise AdminError(_explain(reply))
@@ -128,6 +135,24 @@ def find_key(url: str, state_dir: Path) -> str | None:
         return (state_dir / ADMIN_KEY_FILE).read_text().strip()
     except OSError:
         return None
+
+
+def _unreached(url: str, why: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in why:
+        return (
+            f"the certificate of {url} is not trusted ({why}): set {CA_VARIABLE} to the "
+            "certificate of who signed it, and use a name that it holds"
+        )
+    if "certificate required" in why.lower() or "CERTIFICATE_REQUIRED" in why:
+        return (
+            f"{url} wants a client's certificate ({why}): set {CERT_VARIABLE} and "
+            f"{CLIENT_KEY_VARIABLE} to yours and its key"
+        )
+    hint = "" if url.startswith("https:") else "; where it speaks TLS, begin it with https://"
+    return (
+        f"no server answers at {url} ({why}): start one with `understudy serve`, or set "
+        f"{URL_VARIABLE} (--url) to where its admin API listens{hint}"
+    )
 
 
 def _explain(reply: httpx.Response) -> str:

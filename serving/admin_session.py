@@ -8,8 +8,10 @@ import typer
 from pydantic import ValidationError
 
 from serving.admin_client import KEY_VARIABLE, URL_VARIABLE, AdminClient, AdminError, find_key
+from serving.errors import ConfigurationError
 from serving.settings import Settings, explain
 from serving.telling import tell_error
+from serving.tls.client_tls import CA_VARIABLE, ClientTls
 
 Url = Annotated[
     str,
@@ -17,7 +19,8 @@ Url = Annotated[
         "--url",
         envvar=URL_VARIABLE,
         help=f"Where the admin API listens. The key is taken from {KEY_VARIABLE}, else from the "
-        "file admin.key in the state folder of a server on this machine.",
+        "file admin.key in the state folder of a server on this machine. https:// trusts what "
+        f"{CA_VARIABLE} holds, else what this machine trusts.",
     ),
 ]
 
@@ -26,9 +29,10 @@ Url = Annotated[
 def admin_session(url: str) -> Iterator[AdminClient]:
     """Open the admin API, and end the command with one red message when it refuses."""
     try:
-        with AdminClient(url, find_key(url, _settings().state_dir)) as client:
+        key, tls = find_key(url, _settings().state_dir), ClientTls.of_environment()
+        with AdminClient(url, key, tls=tls) as client:
             yield client
-    except AdminError as error:
+    except (AdminError, ConfigurationError) as error:
         tell_error(error.message)
         raise typer.Exit(1) from error
 

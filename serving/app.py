@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from serving import exposure
 from serving.api.listening import authority, http_server
 from serving.keys import ensure_admin_key
 from serving.parts import Part
@@ -54,6 +55,8 @@ async def serve(settings: Settings, announce: Callable[[Addresses], None]) -> No
 
 
 def _opened(settings: Settings) -> AbstractAsyncContextManager[Addresses]:
+    exposure.check_tls(settings)
+    exposure.warn(settings)
     if settings.part is Part.WORKER:
         from serving.worker.program import open_worker  # noqa: PLC0415 - it alone has no store
 
@@ -80,7 +83,6 @@ async def open_app(settings: Settings) -> AsyncIterator[Addresses]:
         store = await enter(open_store(settings.store_url, migrate=settings.migrate))
         leads = settings.part.leads
         admin_key_file = await ensure_admin_key(store, settings.state_dir) if leads else None
-        _warn(settings)
         name = instance(settings.state_dir)
         rows = await enter(GatewayRows(store, name))
         told = ProcessesFile(settings.state_dir)
@@ -96,17 +98,12 @@ async def open_app(settings: Settings) -> AsyncIterator[Addresses]:
         yield addresses
 
 
-def _warn(settings: Settings) -> None:
-    if not settings.auth:
-        log.warning(
-            "no_auth", meaning="everyone who reaches a port may detect, deploy and make keys"
-        )
-
-
 def _addresses(
     settings: Settings, ports: Ports, admin_key_file: Path | None, fleet: Fleet
 ) -> Addresses:
-    def place(one: socket.socket | None, scheme: str = "http://", path: str = "") -> str:
+    web = "http://" if settings.tls is None else "https://"
+
+    def place(one: socket.socket | None, scheme: str = web, path: str = "") -> str:
         if one is None:
             return ""
         return f"{scheme}{authority(settings.host, one.getsockname()[1])}{path}"
@@ -114,9 +111,9 @@ def _addresses(
     torchserve = tuple(fleet.torchserve_metrics_urls().values())
     return Addresses(
         http_url=place(ports.http),
-        grpc_address=place(ports.grpc, scheme=""),
+        grpc_address=place(ports.grpc, scheme="" if settings.tls is None else "grpcs://"),
         admin_url=place(ports.admin),
-        metrics_url=place(ports.metrics, path="/metrics"),
+        metrics_url=place(ports.metrics, scheme="http://", path="/metrics"),
         torchserve_metrics_url=next(iter(torchserve), ""),
         torchserve_metrics_urls=torchserve,
         admin_key_file=admin_key_file,

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from serving.access_settings import AccessSettings
 from serving.dataplane.harvest_plan import HarvestPlan
 from serving.logs.styles import LogFormat, LogLevel
 from serving.parts import Part
@@ -24,8 +25,10 @@ _SQLITE = "sqlite+aiosqlite:///"
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
-class Settings(BaseSettings):
+class Settings(AccessSettings):
     """Everything `understudy serve` reads; only `serving.app` does.
+
+    Who gets in is said in `AccessSettings`.
 
     Attributes:
         state_dir: Store, admin key, private copies of archives; made when missing.
@@ -72,7 +75,6 @@ class Settings(BaseSettings):
             variables asks for it.
         tracing_share: Of the frames that are traced, 0 to 1; OTEL_TRACES_SAMPLER wins.
         console: Whether operators find the console at /console of the admin port.
-        auth: False: nobody needs a key (--no-auth).
         ready_file: Written when everything listens, JSON with the actual ports.
     """
 
@@ -116,7 +118,6 @@ class Settings(BaseSettings):
     tracing: bool | None = None
     tracing_share: float = Field(default=0.01, ge=0, le=1)
     console: bool = True
-    auth: bool = True
     ready_file: Path | None = None
 
     @field_validator("trusted_keys", mode="before")

@@ -1,7 +1,7 @@
 """The gRPC service on a port, inside our own loop."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,6 +19,8 @@ from proto.wire.v1 import detection_pb2_grpc
 from serving.api.grpc import DetectionService
 from serving.api.listening import authority, taken
 from serving.api.v2_grpc import V2Service
+from serving.tls.identity import Identity
+from serving.tls.server_tls import ServerTls
 
 SERVICE = wire.DESCRIPTOR.services_by_name["DetectionService"].full_name
 V2_SERVICE = oip.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
@@ -60,6 +62,7 @@ def bind_grpc(
     image_limit_bytes: int,
     connection_age_s: float = 1800.0,
     shared: bool = False,
+    tls: ServerTls | None = None,
 ) -> GrpcListener:
     """Take a port, and serve nothing yet.
 
@@ -69,6 +72,7 @@ def bind_grpc(
         image_limit_bytes: Largest encoded image.
         connection_age_s: After about this long a client is asked to connect again.
         shared: The port is held by `listening.hold`, and processes of ours share it.
+        tls: Of every connection; None: they are in clear.
 
     Raises:
         ConfigurationError: The port is taken or the host is not ours.
@@ -77,8 +81,11 @@ def bind_grpc(
         options=_options(image_limit_bytes, connection_age_s, shared=shared),
         maximum_concurrent_rpcs=_MOST_CALLS,
     )
+    place = authority(host, port)
     try:
-        return GrpcListener(server, server.add_insecure_port(authority(host, port)))
+        if tls is None:
+            return GrpcListener(server, server.add_insecure_port(place))
+        return GrpcListener(server, server.add_secure_port(place, _credentials(tls)))
     except RuntimeError as error:
         raise taken("grpc_port", host, port) from error
 
@@ -129,6 +136,35 @@ async def grpc_server(
         # What is left are those who watch our health or our schema: they would stay for ever.
         await server.stop(_FLUSH_S)
         await ending
+
+
+def _credentials(tls: ServerTls) -> grpc.ServerCredentials:
+    """Return what gives each handshake the newest certificate; streams that stand keep theirs."""
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(tls.identity),
+        _newer(tls),  # type: ignore[arg-type] # None is documented; the stubs do not know
+        require_client_authentication=tls.identity.client_ca_pem is not None,
+    )
+
+
+def _newer(tls: ServerTls) -> Callable[[], grpc.ServerCertificateConfiguration | None]:
+    """Return what gRPC asks, in a thread of its own, before each handshake; None: as before."""
+    told = tls.identity
+
+    def newer() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal told
+        identity = tls.identity
+        if identity is told:
+            return None
+        told = identity
+        return _configuration(identity)
+
+    return newer
+
+
+def _configuration(identity: Identity) -> grpc.ServerCertificateConfiguration:
+    pair = (identity.key_pem, identity.chain_pem)
+    return grpc.ssl_server_certificate_configuration([pair], identity.client_ca_pem)
 
 
 def _options(

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -23,6 +24,7 @@ async def http_server(
     stop_timeout_s: float,
     linger_s: float = 0.0,
     websockets: bool = False,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[None]:
     """Serve until the block ends; requests under way then get `stop_timeout_s` to finish.
 
@@ -33,6 +35,7 @@ async def http_server(
         linger_s: How long connections without a request are kept at the end, in seconds: closed at
             once, they would fail a request that is on its way.
         websockets: Whether the application takes them.
+        tls: Of every connection; None: they are in clear.
     """
     # No signal handlers and no log set-up of its own: both are the program's.
     config = uvicorn.Config(
@@ -45,6 +48,7 @@ async def http_server(
         server_header=False,
         backlog=_BACKLOG,
         timeout_graceful_shutdown=math.ceil(stop_timeout_s),
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
     )
     config.load()
     server = uvicorn.Server(config)

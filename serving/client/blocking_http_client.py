@@ -21,15 +21,18 @@ from serving.client.http_calls import (
 from serving.client.lines import Line, Lines, split
 from serving.client.retries import RetryBudget
 from serving.errors import BackendUnavailable, DeadlineExceeded
+from serving.tls.client_tls import ClientTls, context_for
 
 
 class BlockingHttpDetectClient:
     """A client over kept-alive connections; a context manager. For many threads.
 
     Args:
-        url: "http://HOST:PORT" of a gateway, or several: separated by commas or a list.
+        url: "http://HOST:PORT" or "https://HOST:PORT" of a gateway, or several: separated by commas
+            or a list.
         key: API key of scope detect or more; None where the server asks for none.
         retries: Bounds how much is asked again; None: the client's own budget.
+        tls: Over https, whom to trust and who the client is; None: whom this machine trusts.
     """
 
     def __init__(
@@ -38,10 +41,13 @@ class BlockingHttpDetectClient:
         key: str | None,
         *,
         retries: RetryBudget | None = None,
+        tls: ClientTls | None = None,
     ) -> None:
         self._headers = key_headers(key)
+        urls = split(url)
+        self._tls = context_for(urls, tls)
         self._retries = retries or RetryBudget()
-        self._lines: Lines[httpx.Client] = Lines(split(url), self._open, httpx.Client.close)
+        self._lines: Lines[httpx.Client] = Lines(urls, self._open, httpx.Client.close)
 
     def __enter__(self) -> Self:
         return self
@@ -98,4 +104,4 @@ class BlockingHttpDetectClient:
 
     def _open(self, url: str) -> httpx.Client:
         limits = httpx.Limits(max_connections=None)
-        return httpx.Client(base_url=url, headers=self._headers, limits=limits)
+        return httpx.Client(base_url=url, headers=self._headers, limits=limits, verify=self._tls)

@@ -31,6 +31,7 @@ from serving.client.wire import (
     stub,
 )
 from serving.errors import BackendUnavailable
+from serving.tls.client_tls import ClientTls
 
 
 class DetectClient:
@@ -38,8 +39,11 @@ class DetectClient:
 
     Args:
         address: HOST:PORT of a gateway's gRPC listener, or several: separated by commas or a list.
+            grpcs://HOST:PORT speaks TLS, grpc://HOST:PORT in clear.
         key: API key of scope detect or more; None where the server asks for none.
         retries: Bounds how much is asked again; None: the client's own budget.
+        tls: Whom to trust and who the client is; None: in clear, and where the address says grpcs://
+            whom this machine trusts.
     """
 
     def __init__(
@@ -48,11 +52,14 @@ class DetectClient:
         key: str | None,
         *,
         retries: RetryBudget | None = None,
+        tls: ClientTls | None = None,
     ) -> None:
         self._key = key
         self._retries = retries or RetryBudget()
         self._lines: Lines[grpc.Channel] = Lines(
-            split(address), open_channel, lambda channel: channel.close()
+            split(address),
+            partial(open_channel, tls=tls),
+            lambda channel: channel.close(),
         )
 
     def __enter__(self) -> Self:
@@ -125,8 +132,11 @@ class AsyncDetectClient:
 
     Args:
         address: HOST:PORT of a gateway's gRPC listener, or several: separated by commas or a list.
+            grpcs://HOST:PORT speaks TLS, grpc://HOST:PORT in clear.
         key: API key of scope detect or more; None where the server asks for none.
         retries: Bounds how much is asked again; None: the client's own budget.
+        tls: Whom to trust and who the client is; None: in clear, and where the address says grpcs://
+            whom this machine trusts.
     """
 
     def __init__(
@@ -135,15 +145,19 @@ class AsyncDetectClient:
         key: str | None,
         *,
         retries: RetryBudget | None = None,
+        tls: ClientTls | None = None,
     ) -> None:
         self._addresses = split(address)
         self._key = key
+        self._tls = tls
         self._retries = retries or RetryBudget()
         self._opened: Lines[grpc.aio.Channel] | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._opened = Lines(self._addresses, open_async_channel, self._close)
+        self._opened = Lines(
+            self._addresses, partial(open_async_channel, tls=self._tls), self._close
+        )
         return self
 
     async def __aexit__(

@@ -22,15 +22,18 @@ from serving.client.http_calls import (
 from serving.client.lines import Line, Lines, split
 from serving.client.retries import RetryBudget
 from serving.errors import BackendUnavailable, DeadlineExceeded
+from serving.tls.client_tls import ClientTls, context_for
 
 
 class HttpDetectClient:
     """A client over kept-alive connections; an async context manager.
 
     Args:
-        url: "http://HOST:PORT" of a gateway, or several: separated by commas or a list.
+        url: "http://HOST:PORT" or "https://HOST:PORT" of a gateway, or several: separated by commas
+            or a list.
         key: API key of scope detect or more; None where the server asks for none.
         retries: Bounds how much is asked again; None: the client's own budget.
+        tls: Over https, whom to trust and who the client is; None: whom this machine trusts.
     """
 
     def __init__(
@@ -39,9 +42,11 @@ class HttpDetectClient:
         key: str | None,
         *,
         retries: RetryBudget | None = None,
+        tls: ClientTls | None = None,
     ) -> None:
         self._urls = split(url)
         self._headers = key_headers(key)
+        self._tls = context_for(self._urls, tls)
         self._retries = retries or RetryBudget()
         self._opened: Lines[aiohttp.ClientSession] | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -105,9 +110,8 @@ class HttpDetectClient:
         return response_of(str(reply.url), body)
 
     def _open(self, url: str) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            url, headers=self._headers, connector=aiohttp.TCPConnector(limit=0)
-        )
+        connector = aiohttp.TCPConnector(limit=0, ssl=self._tls)
+        return aiohttp.ClientSession(url, headers=self._headers, connector=connector)
 
     def _close(self, session: aiohttp.ClientSession) -> None:
         closing = asyncio.get_running_loop().create_task(session.close())

@@ -19,11 +19,13 @@ from serving.errors import (
     UnderstudyError,
     UpstreamError,
 )
+from serving.tls.client_tls import ClientTls
 
 _ERROR_KEY = "understudy-error-bin"
 _RETRY_KEY = "grpc-retry-pushback-ms"
 _TIMEOUT_KEY = "x-timeout-ms"
 _WHEN_BEHIND_KEY = "x-when-behind"
+_CLEAR = "grpc"
 _OPTIONS = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -58,14 +60,37 @@ def stream_metadata(key: str | None, frame_timeout_s: float | None, every_frame:
     return metadata
 
 
-def open_channel(address: str) -> grpc.Channel:
-    """Return a blocking channel; it connects when it is first used."""
-    return grpc.insecure_channel(address, options=_OPTIONS)
+def open_channel(address: str, tls: ClientTls | None = None) -> grpc.Channel:
+    """Return a blocking channel; it connects when it is first used.
+
+    Args:
+        address: HOST:PORT, spoken to by TLS where `tls` is given; grpcs:// or grpc:// before it
+            settles that.
+        tls: Whom to trust, and who we are.
+
+    Raises:
+        ConfigurationError: A file of `tls` cannot be read.
+    """
+    place, credentials = _secured(address, tls)
+    if credentials is None:
+        return grpc.insecure_channel(place, options=_OPTIONS)
+    return grpc.secure_channel(place, credentials, options=_OPTIONS)
 
 
-def open_async_channel(address: str) -> grpc.aio.Channel:
-    """Return a channel of the running loop; it connects when it is first used."""
-    return grpc.aio.insecure_channel(address, options=_OPTIONS)
+def open_async_channel(address: str, tls: ClientTls | None = None) -> grpc.aio.Channel:
+    """Return a channel of the running loop; as `open_channel`."""
+    place, credentials = _secured(address, tls)
+    if credentials is None:
+        return grpc.aio.insecure_channel(place, options=_OPTIONS)
+    return grpc.aio.secure_channel(place, credentials, options=_OPTIONS)
+
+
+def _secured(address: str, tls: ClientTls | None) -> tuple[str, grpc.ChannelCredentials | None]:
+    """Return HOST:PORT and what to speak TLS with; None: in clear."""
+    scheme, _, place = address.rpartition("://")
+    if scheme == _CLEAR or (not scheme and tls is None):
+        return place, None
+    return place, grpc.ssl_channel_credentials(*(tls or ClientTls()).pem())
 
 
 def stub(channel: grpc.Channel | grpc.aio.Channel) -> Any:

@@ -27,6 +27,7 @@ from serving.supervisor.connections import Connections, connected
 from serving.supervisor.own_metrics import metrics_server
 from serving.supervisor.superior import Superior
 from serving.supervisor.wiring import Wiring
+from serving.tls.opened import opened_tls
 
 # All cameras that may be described at once, with the longest of words.
 _BODY_LIMIT_BYTES = 16 * 1024 * 1024
@@ -52,6 +53,7 @@ async def controller_process(wiring: Wiring, superior: Superior) -> AsyncIterato
         connected(wiring) as connections,
         nullcontext(_state_metrics(wiring, connections)) as state,
         metrics_server(state.text) as metrics_url,
+        opened_tls(wiring.settings.tls, state.registry, "admin") as tls,
         _controller(wiring, connections, state.workers.loaded) as controller,
         state.followed(controller),
         _admin(wiring, controller, connections) as app,
@@ -63,6 +65,7 @@ async def controller_process(wiring: Wiring, superior: Superior) -> AsyncIterato
             listener,
             stop_timeout_s=wiring.settings.stop_timeout_s,
             websockets=wiring.settings.console,
+            tls=None if tls is None else tls.context,
         ):
             # Operators need not wait for a backend that is filled: they may want a route back.
             await controller.taken_up()

@@ -26,6 +26,8 @@ from serving.supervisor.closed_together import closed_together
 from serving.supervisor.connections import Connections, connected
 from serving.supervisor.own_metrics import metrics_server
 from serving.supervisor.wiring import Wiring
+from serving.tls.opened import opened_tls
+from serving.tls.server_tls import ServerTls
 from serving.tracing.opened import opened
 from serving.tracing.tracing import Tracing
 
@@ -52,14 +54,19 @@ async def gateway_process(wiring: Wiring) -> AsyncIterator[str]:
         metrics_server(metrics.text) as metrics_url,
         opened(settings.tracing, share=share, process=name, instance=wiring.id) as tracing,
         connected(wiring, tracing.headers) as connections,
-        _listening(wiring, connections, metrics, tracing),
+        opened_tls(settings.tls, metrics.registry, "http", "grpc") as tls,
+        _listening(wiring, connections, metrics, tracing, tls),
     ):
         yield metrics_url
 
 
 @asynccontextmanager
 async def _listening(
-    wiring: Wiring, connections: Connections, metrics: Metrics, tracing: Tracing
+    wiring: Wiring,
+    connections: Connections,
+    metrics: Metrics,
+    tracing: Tracing,
+    tls: ServerTls | None,
 ) -> AsyncIterator[None]:
     plane = _plane(wiring, connections, metrics, tracing)
     leaving = asyncio.Event()
@@ -75,7 +82,7 @@ async def _listening(
         stopping = asyncio.Event()
         health = await enter(
             grpc_server(
-                _grpc_listener(wiring),
+                _grpc_listener(wiring, tls),
                 DetectionService(
                     gateway,
                     keys,
@@ -90,7 +97,15 @@ async def _listening(
             )
         )
         listener = socket.socket(fileno=wiring.listener)
-        await enter(http_server(http, listener, stop_timeout_s=patience_s, linger_s=_LINGER_S))
+        await enter(
+            http_server(
+                http,
+                listener,
+                stop_timeout_s=patience_s,
+                linger_s=_LINGER_S,
+                tls=None if tls is None else tls.context,
+            )
+        )
         async with _reported(readiness, health):
             try:
                 yield
@@ -116,13 +131,14 @@ def _plane(
     )
 
 
-def _grpc_listener(wiring: Wiring) -> GrpcListener:
+def _grpc_listener(wiring: Wiring, tls: ServerTls | None) -> GrpcListener:
     return bind_grpc(
         wiring.grpc_host,
         wiring.grpc_port,
         image_limit_bytes=wiring.settings.image_limit_bytes,
         connection_age_s=wiring.settings.connection_age_s,
         shared=True,
+        tls=tls,
     )
 
 

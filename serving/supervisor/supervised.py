@@ -15,6 +15,8 @@ from serving.restarts import Restarts
 _log = structlog.get_logger(__name__)
 
 START_TIMEOUT_S = 60.0
+# Else gRPC writes a line of its own for each handshake that fails: anybody could fill the log.
+_QUIET = {"GRPC_VERBOSITY": "ERROR"}
 
 
 class Report(BaseModel):
@@ -160,7 +162,7 @@ class Supervised:
             stdout=asyncio.subprocess.PIPE,
             pass_fds=self._kept,
             cwd=self._folder,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            env=_QUIET | os.environ | {"PYTHONUNBUFFERED": "1"},
             start_new_session=True,  # a terminal's Ctrl-C is ours to handle
         )
         try:

@@ -19,6 +19,7 @@ from serving.dataplane.gateway import Call
 from serving.keys import Authenticator, mint
 from serving.metrics import Metrics
 from serving.store.values import ApiKey, Scope
+from serving.tls.server_tls import ServerTls
 
 IMAGE_LIMIT = 64 * 1024
 
@@ -115,6 +116,7 @@ async def serving_streams(
     auth: bool = True,
     budget_bytes: int = 1 << 20,
     stop_timeout_s: float = 5.0,
+    tls: ServerTls | None = None,
     **limits: Any,
 ) -> AsyncIterator[Served]:
     """Serve on 127.0.0.1; keys are looked at again every 20 ms, frames or no frames."""
@@ -128,7 +130,7 @@ async def serving_streams(
         budget=budget,
         streams=StreamLimits(**{"recheck_s": 0.02, "spread_s": 0.05, **limits}),
     )
-    listener = bind_grpc("127.0.0.1", port, image_limit_bytes=IMAGE_LIMIT)
+    listener = bind_grpc("127.0.0.1", port, image_limit_bytes=IMAGE_LIMIT, tls=tls)
     async with grpc_server(listener, service, stopping=stopping, stop_timeout_s=stop_timeout_s):
         address = f"127.0.0.1:{listener.port}"
         yield Served(address, keys, answering, metrics, budget, stopping)

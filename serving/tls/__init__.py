@@ -1,0 +1,1 @@
+"""TLS: what our listeners show, what our clients trust."""

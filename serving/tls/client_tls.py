@@ -1,0 +1,96 @@
+"""What a client of ours trusts, and who it says it is."""
+
+import os
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from serving.errors import ConfigurationError
+
+CA_VARIABLE = "UNDERSTUDY_CA_FILE"
+CERT_VARIABLE = "UNDERSTUDY_CLIENT_CERT_FILE"
+KEY_VARIABLE = "UNDERSTUDY_CLIENT_KEY_FILE"
+
+
+@dataclass(frozen=True)
+class ClientTls:
+    """PEM files of a client.
+
+    Attributes:
+        ca: Who signs the servers' certificates; None: those that this machine trusts.
+        cert: The client's own, for servers that ask for one.
+        key: Its private key.
+
+    Raises:
+        ConfigurationError: A certificate without its key, or the other way round.
+    """
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.cert is None) is not (self.key is None):
+            raise ConfigurationError(
+                f"a client's certificate ({CERT_VARIABLE}) and its key ({KEY_VARIABLE}) are given "
+                "together"
+            )
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str] = os.environ) -> "ClientTls":
+        """Return what UNDERSTUDY_CA_FILE, ..._CLIENT_CERT_FILE and ..._CLIENT_KEY_FILE name."""
+        given = (environment.get(name) for name in (CA_VARIABLE, CERT_VARIABLE, KEY_VARIABLE))
+        return cls(*(Path(one) if one else None for one in given))
+
+    def context(self) -> ssl.SSLContext:
+        """Return what checks servers over HTTP.
+
+        Raises:
+            ConfigurationError: A file cannot be read, or OpenSSL does not take it.
+        """
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if self.cert is not None:
+                # A password, or OpenSSL would ask the terminal for one.
+                context.load_cert_chain(self.cert, self.key, password="")
+        except OSError as error:  # ssl.SSLError is one
+            raise _unusable(self, error) from error
+        return context
+
+    def pem(self) -> tuple[bytes | None, bytes | None, bytes | None]:
+        """Return the content of `ca`, `key` and `cert`, in the order in which gRPC takes them.
+
+        Raises:
+            ConfigurationError: A file cannot be read.
+        """
+        try:
+            ca, key, cert = (
+                one.read_bytes() if one is not None else None
+                for one in (self.ca, self.key, self.cert)
+            )
+        except OSError as error:
+            raise _unusable(self, error) from error
+        return ca, key, cert
+
+
+def context_for(urls: Iterable[str], tls: ClientTls | None) -> ssl.SSLContext | Literal[True]:
+    """Return what a library for HTTP takes; a context costs 40 ms, and is made for https alone.
+
+    Args:
+        urls: Where the client goes.
+        tls: None: whom this machine trusts.
+
+    Raises:
+        ConfigurationError: A file of `tls` cannot be used.
+    """
+    if not any(url.startswith("https:") for url in urls):
+        return True
+    return (tls or ClientTls()).context()
+
+
+def _unusable(tls: ClientTls, error: OSError) -> ConfigurationError:
+    names = [str(one) for one in (tls.ca, tls.cert, tls.key) if one is not None]
+    return ConfigurationError(f"TLS: {', '.join(names) or 'no file'}: {error}")
