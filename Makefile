@@ -12,7 +12,7 @@ export YOLO_OFFLINE := 1
 export YOLO_AUTOINSTALL := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve tritonclient test test-quick test-images bench-swap bench-distill bench-serve dashboards lint check format proto lock clean
+.PHONY: help install demo serve tritonclient test test-quick test-images fuzz bench-swap bench-distill bench-serve dashboards lint check format proto lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ test-quick: $(STAMP) ## run the tests that start no server and train nothing
 
 test-images: $(STAMP) ## build all three images for real and start each (root; 40 GB of free disk; 15 minutes)
 	UNDERSTUDY_TEST_IMAGES="gateway worker distill" $(BIN)/python -m pytest tests/deploy/test_built_images.py
+
+fuzz: $(STAMP) ## fuzz everything that comes in from outside, for long (4 minutes; writes bench/results/fuzz.json)
+	$(BIN)/python -m tests.fuzz.fuzzing
 
 bench-swap: $(STAMP) ## swaps under load, with kills, and TorchServe alone (resumable)
 	$(BIN)/python -m bench.swap

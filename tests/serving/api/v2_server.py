@@ -153,6 +153,7 @@ class Served:
         http: Speaks to it, with a key of scope detect.
         stub: Speaks to it over gRPC; `metadata` is its key.
         metadata: See `stub`.
+        address: Of gRPC.
         answering: What is behind it.
         keys: A key's text by its scope.
         metrics: Of the gateway.
@@ -163,6 +164,7 @@ class Served:
     http: httpx.AsyncClient
     stub: inference_pb2_grpc.GRPCInferenceServiceStub
     metadata: tuple[tuple[str, str], ...]
+    address: str
     answering: Answering
     keys: dict[Scope, str]
     metrics: Metrics
@@ -207,5 +209,6 @@ async def serving_v2(
     ):
         stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
         metadata = (("authorization", bearer),)
-        yield Served(http, stub, metadata, answering, texts, metrics, budget, service)
+        address = f"127.0.0.1:{port}"
+        yield Served(http, stub, metadata, address, answering, texts, metrics, budget, service)
     await server.stop(None)

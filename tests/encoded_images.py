@@ -84,12 +84,19 @@ def bombs() -> dict[str, bytes]:
     }
 
 
-def in_scans(count: int) -> bytes:
-    """Return a progressive JPEG whose first scan is there `count` times."""
-    jpeg = in_every_format()["jpeg-progressive"]
+def in_scans(count: int, side_px: int | None = None) -> bytes:
+    """Return a progressive JPEG whose first scan is there `count` times.
+
+    Args:
+        count: How many times.
+        side_px: That it announces; None: those of the scene.
+    """
+    jpeg = bytearray(in_every_format()["jpeg-progressive"])
+    if side_px is not None:
+        struct.pack_into(">HH", jpeg, jpeg.index(b"\xff\xc2") + 5, side_px, side_px)
     start = jpeg.index(b"\xff\xda")
     end = jpeg.index(b"\xff\xc4", start)
-    return jpeg[:start] + count * jpeg[start:end] + b"\xff\xd9"
+    return bytes(jpeg[:start] + count * jpeg[start:end] + b"\xff\xd9")
 
 
 def with_packed_texts(count: int, text_bytes: int = 100) -> bytes:
