@@ -143,7 +143,8 @@ def _content(origin: Origin, data: Path, version: str, *, harvested: bool) -> di
     content["data"] = section
     content["version"] = version
     if origin.teacher is not None:
-        shape = {"weights", "architecture", "depth", "width", "max_channels", "train"}
-        voice = {key: value for key, value in content["teacher"].items() if key not in shape}
+        # A run's teacher has the data set's classes: mapped again they would mean others.
+        done = {"weights", "architecture", "depth", "width", "max_channels", "train", "classes"}
+        voice = {key: value for key, value in content["teacher"].items() if key not in done}
         content["teacher"] = {"weights": str(origin.teacher), **voice}
     return content

@@ -32,7 +32,8 @@ def read_origin(place: Path) -> Origin:
             and whose `data.lock` becomes the parent.
 
     Raises:
-        JobError: Neither, or the job has no student to distil.
+        JobError: Neither, or the job has no student to distil, or a teacher that cannot answer
+            about frames it never saw.
     """
     origin = _from_run(RunFolder.open(place)) if place.is_dir() else Origin(Job.load(place))
     if origin.job.student is None or origin.job.distillation is None:
@@ -40,7 +41,19 @@ def read_origin(place: Path) -> Origin:
             f"{place}: redistil needs a job with `student:` and `distillation:`: harvested frames "
             "have no labels, the teacher explains them"
         )
+    _refuse_stored_detections(place, origin.job)
     return origin
+
+
+def _refuse_stored_detections(place: Path, job: Job) -> None:
+    """Refuse before a harvest is used up: a file of detections says nothing of new frames."""
+    for number, teacher in enumerate(job.further_teachers):
+        if teacher.detections is not None:
+            raise JobError(
+                f"{place}: further_teachers.{number}.detections: {teacher.detections} holds no "
+                "record of harvested frames, which the teachers alone explain: name that "
+                "detector's file instead (`weights:`, `onnx:` or `torchscript:`), or leave it out"
+            )
 
 
 def _from_run(folder: RunFolder) -> Origin:

@@ -9,6 +9,7 @@ from distill_jobs.errors import (
     DataChanged,
     DataSetInvalid,
     GateRefused,
+    HeadsDiffer,
     JobError,
     LossNotFinite,
     NoVariantLeft,
@@ -26,9 +27,9 @@ from distill_jobs.redistil.review import Verdicts, read_review, write_review
 from distill_jobs.redistil.versions import newest_student, next_version
 from distill_jobs.run_folder import RunFolder
 
-# The data, the training or the gate says no, and would again. Anything else (a full disk, another
-# key, a process that works on the run) leaves the attempt as it is, to be gone on with.
-_FINAL = (DataSetInvalid, LossNotFinite, GateRefused, NoVariantLeft)
+# The data, the teachers' classes, the training or the gate says no, and would again. Anything else
+# (a full disk, another key, a checkpoint that is not there) leaves the attempt to be gone on with.
+_FINAL = (DataSetInvalid, HeadsDiffer, LossNotFinite, GateRefused, NoVariantLeft)
 
 
 @dataclass(frozen=True)
