@@ -18,11 +18,11 @@ class HandlerError(Exception):
 
 
 class BadFrame(HandlerError):
-    """One frame cannot be answered, and its sender can mend that.
+    """One frame cannot be answered; but for "out_of_memory", its sender can mend that.
 
     Attributes:
         code: Stable: "empty_body", "not_an_image", "truncated_image", "image_too_large",
-            "invalid_field" or "deadline_exceeded".
+            "invalid_field", "deadline_exceeded" or "out_of_memory".
         message: What is wrong, with the limit and what to do.
         field: The part of the request at fault: "image", "min_score", "max_detections" or
             "deadline_unix_ms".

@@ -13,6 +13,9 @@ from handlers.jpeg import decode_jpeg
 __all__ = ["BadFrame", "decode", "decode_to_fit"]
 
 MAX_PIXELS = 50_000_000
+# Decoding takes the picture, and a decoder's own buffers of twice its size (WebP: three channels of
+# its own and four of its answer).
+_DECODING = 3
 
 
 def decode(data: bytes | bytearray, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
@@ -31,10 +34,11 @@ def decode(data: bytes | bytearray, *, max_pixels: int = MAX_PIXELS) -> NDArray[
 
     Raises:
         BadFrame: "empty_body", "not_an_image", "truncated_image" or "image_too_large".
+        MemoryError: There is not enough for it.
     """
     header = _inspect(data, max_pixels)
     image = decode_jpeg(data, header) if isinstance(header, JpegHeader) else None
-    return _decode_by_opencv(data) if image is None else image
+    return _decode_by_opencv(data, header) if image is None else image
 
 
 def decode_to_fit(
@@ -53,6 +57,7 @@ def decode_to_fit(
 
     Raises:
         BadFrame: As `decode`.
+        MemoryError: As `decode`.
     """
     header = _inspect(data, max_pixels)
     if isinstance(header, JpegHeader):
@@ -60,7 +65,7 @@ def decode_to_fit(
         image = decode_jpeg(data, header, least=(fit.inner_width, fit.inner_height))
         if image is not None:
             return image, fit
-    image = _decode_by_opencv(data)
+    image = _decode_by_opencv(data, header)
     return image, Fit.of(image.shape[1], image.shape[0], spec)
 
 
@@ -77,13 +82,22 @@ def _inspect(data: bytes | bytearray, max_pixels: int) -> Header:
     return size
 
 
-def _decode_by_opencv(data: bytes | bytearray) -> NDArray[np.uint8]:
+def _decode_by_opencv(data: bytes | bytearray, header: Header) -> NDArray[np.uint8]:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error:  # OpenCV's own limits, e.g. 2^20 pixels a side
         image = None
     if image is None:
+        _must_have_memory(header)
         raise BadFrame(
             "not_an_image", "image: its contents are damaged and do not decode; encode it again"
         )
     return np.asarray(image, np.uint8)
+
+
+def _must_have_memory(header: Header) -> None:
+    """Raise MemoryError where that is why OpenCV did not decode: it does not tell one from damage.
+
+    The pages are asked for and never touched.
+    """
+    np.empty(_DECODING * 3 * header.width * header.height, np.uint8)

@@ -131,6 +131,8 @@ class Pipeline:
             image, fit = decode_to_fit(frame.image, self.card.input)
         except BadFrame as bad:
             return bad
+        except MemoryError:  # a large image takes much; its batch-mates need not fail with it
+            return BadFrame("out_of_memory", "image: this worker has no memory to decode it now")
         decoded = perf_counter()
         inner = fit.resize(image)
         return _Fitted(frame, fit, inner, 1000 * (decoded - started), _ms_since(decoded))

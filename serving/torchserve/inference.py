@@ -239,6 +239,12 @@ def _by_worker(key: ReleaseKey, status: int, error: dict[str, Any]) -> Understud
     return kind(str(error.get("field", "image")), str(error.get("message", "not readable")))
 
 
+def _words(said: dict[str, Any]) -> str:
+    """Return TorchServe's words on a failure, or the worker's on this one frame."""
+    error = said.get("error")
+    return str((error if isinstance(error, dict) else said).get("message", ""))
+
+
 def _by_torchserve(key: ReleaseKey, status: int, said: dict[str, Any]) -> UnderstudyError:
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return ImageTooLarge("image", "image: larger than TorchServe takes")
@@ -250,7 +256,7 @@ def _by_torchserve(key: ReleaseKey, status: int, said: dict[str, Any]) -> Unders
         return Overloaded(f"{key} has no free worker", retry_after_s=_RETRY_AFTER_S)
     # What TorchServe says is for the operator, not for whoever sent the frame.
     if _WORKER_FAILED.allows():
-        _log.warning("worker_failed", release=str(key), status=status, said=said.get("message", ""))
+        _log.warning("worker_failed", release=str(key), status=status, said=_words(said))
     if said.get("message") == _DIED:
         return WorkerDied(f"a worker of {key} died under the frame")
     return WorkerFailed(f"a worker of {key} failed with {status}; the server's log says more")
