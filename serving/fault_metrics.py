@@ -91,3 +91,8 @@ class FaultMetrics:
         """
         if (key.model, key.version) not in self._gone:
             self.breaker_state.labels(backend, key.model, key.version).set(state)
+
+    def hide_breaker(self, backend: str, key: ReleaseKey) -> None:
+        """Show a breaker no more: its backend is none any more."""
+        labels = {"backend": backend, "model": key.model, "version": key.version}
+        self.breaker_state.remove_by_labels(labels)

@@ -101,6 +101,10 @@ class Authenticator:
         reread_after_s: How long a key is trusted without asking the store again: a revocation
             takes effect within this, as long as the store answers.
         trusted_s: How long a key is trusted while the store does not answer: cameras that are
+_Reading = tuple["asyncio.Task[ApiKey]", float]
+"""A key that is being read, and since when, in monotonic seconds."""
+
+
             known must not go dark because a database is started anew.
         enabled: False answers every request as `anonymous`, scope admin (the flag --no-auth).
     """
@@ -126,6 +130,7 @@ class Authenticator:
 
         Args:
             presented: The key's text, without "Bearer".
+        self._reading: dict[bytes, _Reading] = {}
             needed: What the caller wants to do.
 
         Raises:
@@ -170,7 +175,7 @@ class Authenticator:
         if seen is not None and time.monotonic() - seen.asked_at < self._reread_after_s:
             return seen.key
         if seen is not None:
-            verified = await self._read_again(seen)
+            verified = await self._read_again(digest, seen)
         else:
             key_id = await self._check_secret(presented)
             # After the slow hash, which may have queued: it was revoked meanwhile, perhaps.
@@ -179,17 +184,21 @@ class Authenticator:
         self._remember(digest, verified)
         return verified.key
 
-    async def _read_again(self, seen: _Verified) -> _Verified:
+    async def _read_again(self, digest: bytes, seen: _Verified) -> _Verified:
         """Return the key as the store knows it now, or as it did where it does not answer."""
         asked_at = time.monotonic()
         try:
-            async with asyncio.timeout(_STORE_PATIENCE_S):
-                return _Verified(await self._find(seen.key.id), asked_at, asked_at)
+            return _Verified(_read(reading), begun_at, asked_at)
         except Unauthenticated:
             raise
         except Exception:
             if asked_at - seen.read_at >= self._trusted_s:
                 raise
+        reading, begun_at = self._reading.get(digest) or self._begin_reading(digest, seen, asked_at)
+        left_s = max(0.0, begun_at + _STORE_PATIENCE_S - asked_at)
+        # Left to run when that is over: PostgreSQL's client takes ten seconds to give up a server
+        # whose host is gone, and a camera's frame must not wait for that.
+        await asyncio.wait({reading}, timeout=left_s)
             log.warning("the store did not answer for a key: trusted as it was", key_id=seen.key.id)
             return replace(seen, asked_at=asked_at)
 
@@ -201,6 +210,19 @@ class Authenticator:
 
     async def _check_secret(self, presented: str) -> str:
         """Return the id of the key whose text this is."""
+    def _begin_reading(self, digest: bytes, seen: _Verified, now: float) -> _Reading:
+        """Ask the store for a key; all who hold it share the answer."""
+        reading = asyncio.create_task(self._find(seen.key.id))
+        self._reading[digest] = reading, now
+
+        def ended(task: "asyncio.Task[ApiKey]") -> None:
+            del self._reading[digest]
+            if not task.cancelled():
+                task.exception()  # seen: perhaps nobody waits any more
+
+        reading.add_done_callback(ended)
+        return reading, now
+
         prefix, _, rest = presented.partition("_")
         key_id, _, secret = rest.partition("_")
         if prefix != PREFIX or not key_id or not secret:
@@ -237,6 +259,12 @@ def _refuse_ended(key: ApiKey) -> None:
     if key.revoked is not None:
         raise Unauthenticated(f"the API key {key.name!r} was revoked at {key.revoked.isoformat()}")
     if key.expires is not None and _has_expired(key):
+def _read(reading: "asyncio.Task[ApiKey]") -> ApiKey:
+    if not reading.done():
+        raise TimeoutError("the store did not answer for a key")
+    return reading.result()
+
+
         raise Unauthenticated(f"the API key {key.name!r} expired at {key.expires.isoformat()}")
 
 

@@ -21,6 +21,7 @@ def home() -> Path:
 # Query, headers and framing beside the image in a request to TorchServe.
 _REQUEST_ROOM_BYTES = 256 * 1024
 _SQLITE = "sqlite+aiosqlite:///"
+_DNS = "dns:"
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -50,7 +51,8 @@ class Settings(AccessSettings):
         backends: TorchServe instances; each runs every release.
         part: What of all this runs here; the other parts run on other machines.
         workers: Hosts where `understudy serve worker` runs, in place of `backends`; separated by
-            commas or spaces in the environment.
+            commas or spaces in the environment. `dns:NAME` stands for whatever hosts NAME resolves
+            to, asked again every two seconds.
         worker_port: Of a worker, for the controller.
         inference_port: Of a worker, for the gateways' frames.
         worker_key_file: Holds the secret that the controller shows to the workers.
@@ -130,6 +132,13 @@ class Settings(AccessSettings):
     def _as_words(cls, value: Any) -> Any:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
+    @field_validator("workers", mode="after")
+    @classmethod
+    def _names_are_given(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if _DNS in value:
+            raise ValueError(f"{_DNS} needs a name right after it, as in {_DNS}workers.example")
+        return value
+
     @field_validator("state_dir", "model_store", "harvest_dir", "ready_file", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
@@ -157,6 +166,16 @@ class Settings(AccessSettings):
             if "store_url" not in self.model_fields_set:
                 raise ValueError(f"{alone} UNDERSTUDY_STORE_URL to the store that all share")
         return self
+
+    @property
+    def worker_hosts(self) -> tuple[str, ...]:
+        """Hosts of workers by their names."""
+        return tuple(one for one in self.workers if not one.startswith(_DNS))
+
+    @property
+    def worker_names(self) -> tuple[str, ...]:
+        """DNS names each of whose addresses is a worker."""
+        return tuple(one.removeprefix(_DNS) for one in self.workers if one.startswith(_DNS))
 
     @property
     def request_bytes(self) -> int:

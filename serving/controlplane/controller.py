@@ -35,8 +35,12 @@ from serving.store.values import (
 )
 from serving.torchserve.backend import Backend
 from serving.torchserve.management import Registration
+from serving.torchserve.roster import Roster
 
 _log = structlog.get_logger(__name__)
+
+# An operator looks on: a machine that is cut off does not even refuse.
+_LOOK_S = 5.0
 
 
 class Controller:
@@ -49,7 +53,7 @@ class Controller:
     Args:
         store: Desired state.
         archives: Private copies; all backends load from them.
-        backends: Every TorchServe of the deployment.
+        backends: Every TorchServe of the deployment; a roster where they come and go.
         holder: Who leads here; a controller that replaces another takes its name, and leads at
             once.
         silent_after_s: A gateway whose heartbeats stood still for so long, in seconds, counts as
@@ -77,7 +81,7 @@ class Controller:
     ) -> None:
         self._store = store
         self._archives = archives
-        self._backends = tuple(backends)
+        self._backends = backends if isinstance(backends, Roster) else Roster(backends)
         self._holder = holder
         self._silent_after_s = silent_after_s
         self._reconcile_s = reconcile_s
@@ -263,8 +267,9 @@ class Controller:
 
     async def running(self) -> dict[str, tuple[Registration, ...] | None]:
         """Return what each backend really runs now, by its name; None where it does not answer."""
-        found = await asyncio.gather(*(_running(backend) for backend in self._backends))
-        return {backend.name: one for backend, one in zip(self._backends, found, strict=True)}
+        backends = tuple(self._backends)
+        found = await asyncio.gather(*map(_running, backends))
+        return {backend.name: one for backend, one in zip(backends, found, strict=True)}
 
     def is_here(self, backend: str) -> bool:
         """Whether a backend runs on this machine."""
@@ -352,6 +357,7 @@ class Controller:
 
 async def _running(backend: Backend) -> tuple[Registration, ...] | None:
     try:
-        return await backend.management.list()
-    except UpstreamError:
+        async with asyncio.timeout(_LOOK_S):
+            return await backend.management.list()
+    except (UpstreamError, TimeoutError):
         return None

@@ -40,10 +40,13 @@ _KILLED = (BackendUnavailable, StaleRoute, WorkerDied)
 class Deployer:
     """Loads releases, one at a time, on all backends at once.
 
+    Machines of others that do not answer keep no release from being deployed as long as half of all
+    do: they are filled when they come back.
+
     Args:
         store: Fenced; keeps the releases.
         archives: Gives private, verified copies.
-        keepers: Of the backends.
+        keepers: Of the backends; they come and go.
         routing: Held while a route changes; no worker is taken away meanwhile.
         backend_timeout_s: How long a backend that is down is waited for.
     """
@@ -59,7 +62,7 @@ class Deployer:
     ) -> None:
         self._store = store
         self._archives = archives
-        self._keepers = tuple(keepers)
+        self._keepers = keepers
         self._routing = routing
         self._backend_timeout_s = backend_timeout_s
         self.one_at_a_time = asyncio.Lock()
@@ -182,7 +185,8 @@ class Deployer:
             finally:
                 keeper.changing.release()
 
-        await self._on_every(known.key, scale)
+        keepers = tuple(self._keepers)
+        await self._on_every(known.key, scale, keepers, least=len(keepers))
 
     async def _load(self, archive: Archive, release: Release) -> None:
         """Register a release and ask its golden frames, on every backend."""
@@ -199,15 +203,21 @@ class Deployer:
                 async with keeper.changing:
                     await keeper.prove(archive, release)
 
+        keepers = tuple(self._keepers)
         await releases.advance(self._store, release.key, ReleaseState.LOADING)
-        await self._on_every(release.key, load)
+        there = await self._on_every(release.key, load, keepers, least=_least(keepers))
         await releases.advance(self._store, release.key, ReleaseState.WARMING)
-        await self._on_every(release.key, prove)
+        there = await self._on_every(release.key, prove, there, least=_least(keepers))
+        for left_out in (one for one in keepers if one not in there):
+            detail = f"{left_out.name} does not answer; it is given the release when it does"
+            await self._store.audit("controller", "release.left_out", str(release.key), detail)
+            _log.warning("deployed_without", release=str(release.key), backend=left_out.name)
 
     async def _survive(self, keeper: Keeper, work: Callable[[], Awaitable[None]]) -> None:
         """Change a backend; one that is down, or goes down meanwhile, is waited for once."""
         for last in (False, True):
-            await keeper.answers(self._backend_timeout_s)
+            waited_s = keeper.silent_for_s() if keeper.is_far else 0.0
+            await keeper.answers(max(0.0, self._backend_timeout_s - waited_s))
             try:
                 async with keeper.changing:
                     await work()
@@ -217,20 +227,39 @@ class Deployer:
             else:
                 return
 
-    async def _on_every(self, key: ReleaseKey, work: Callable[[Keeper], Awaitable[None]]) -> None:
+    async def _on_every(
+        self,
+        key: ReleaseKey,
+        work: Callable[[Keeper], Awaitable[None]],
+        keepers: Sequence[Keeper],
+        *,
+        least: int,
+    ) -> list[Keeper]:
         """Do something on every backend at once, to the end on each.
+
+        Args:
+            key: Of the release.
+            work: What is done.
+            keepers: Of the backends.
+            least: On how many it must be done; the others are machines that do not answer.
+
+        Returns:
+            Where it was done.
 
         Raises:
             DeployFailed: It failed on one; the message names it.
         """
-        done = await asyncio.gather(
-            *(work(keeper) for keeper in self._keepers), return_exceptions=True
-        )
-        for keeper, error in zip(self._keepers, done, strict=True):
+        done = await asyncio.gather(*(work(keeper) for keeper in keepers), return_exceptions=True)
+        failed = {one: error for one, error in zip(keepers, done, strict=True) if error is not None}
+        there = [one for one in keepers if one not in failed]
+        for keeper, error in failed.items():
+            away = keeper.is_far and isinstance(error, BackendUnavailable)
+            if away and len(there) >= least:
+                continue
             if isinstance(error, UnderstudyError) and not isinstance(error, LeaseLost):
                 raise DeployFailed(f"{key} on backend {keeper.name}: {error.message}") from error
-            if isinstance(error, BaseException):
-                raise error
+            raise error
+        return there
 
     async def _ready(self, release: Release, who: str) -> Release:
         ready = await releases.advance(self._store, release.key, ReleaseState.READY)
@@ -253,13 +282,17 @@ class Deployer:
             async with keeper.changing:
                 await keeper.remove(release.key)
 
-        done = await asyncio.gather(
-            *(remove(keeper) for keeper in self._keepers), return_exceptions=True
-        )
+        keepers = tuple(self._keepers)
+        done = await asyncio.gather(*(remove(keeper) for keeper in keepers), return_exceptions=True)
         for error in done:
             if isinstance(error, BaseException) and not isinstance(error, UnderstudyError):
                 raise error
         await asyncio.to_thread(self._archives.remove, release.sha256)
+
+
+def _least(keepers: Sequence[Keeper]) -> int:
+    """Return on how many backends a release must be: half of them, and one."""
+    return max(1, (len(keepers) + 1) // 2)
 
 
 def _told(value: str | int | None) -> str:

@@ -27,7 +27,7 @@ class Drains:
 
     Args:
         store: Fenced; tells who holds a release, and keeps its state.
-        keepers: Of the backends that it is removed from then.
+        keepers: Of the backends that it is removed from then; they come and go.
         archives: Its private copy goes with it.
         one_at_a_time: Held while a release is removed, so that a deploy of the same archive finds
             it either there or gone.
@@ -43,7 +43,7 @@ class Drains:
         silence: Silence,
     ) -> None:
         self._store = store
-        self._keepers = tuple(keepers)
+        self._keepers = keepers
         self._archives = archives
         self._one_at_a_time = one_at_a_time
         self._silence = silence
@@ -96,7 +96,7 @@ class Drains:
 
     async def _removed(self, key: ReleaseKey) -> bool:
         async with self._one_at_a_time:
-            for keeper in self._keepers:
+            for keeper in tuple(self._keepers):
                 if not await self._removed_from(keeper, key):
                     return False
             retired = await releases.advance(self._store, key, ReleaseState.RETIRED)

@@ -50,6 +50,7 @@ class Keeper:
         self._loaded = loaded
         self._store = store
         self._confirm = confirm
+        self._silent_since_s: float | None = None
         self.changing = asyncio.Lock()
         """Held while the backend is changed or compared with the store."""
 
@@ -57,6 +58,16 @@ class Keeper:
     def name(self) -> str:
         """The backend's."""
         return self.backend.name
+
+    @property
+    def is_far(self) -> bool:
+        """Whether it runs on another machine, which may be gone without the rest."""
+        return self.backend.host is not None
+
+    def silent_for_s(self) -> float:
+        """Return for how long it has not answered a look, in seconds; 0: it did the last one."""
+        since_s = self._silent_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
 
     async def answers(self, timeout_s: float) -> None:
         """Wait until the backend answers.
@@ -70,7 +81,7 @@ class Keeper:
                     await asyncio.sleep(_LOOK_AGAIN_S)
         except TimeoutError:
             raise BackendUnavailable(
-                f"backend {self.name} did not answer for {timeout_s:g} s"
+                f"backend {self.name} did not answer for {timeout_s + self.silent_for_s():.0f} s"
             ) from None
 
     async def look(self) -> dict[ReleaseKey, Registration]:
@@ -81,7 +92,7 @@ class Keeper:
         Raises:
             UpstreamError: The backend does not answer.
         """
-        running = {one.key: one for one in await self.backend.management.list()}
+        running = {one.key: one for one in await self._listed()}
         known = {release.key: release for release in await self._store.releases()}
         placed = await self._placed()
         await self._place(
@@ -157,6 +168,16 @@ class Keeper:
         except UpstreamError:
             return False
         return True
+
+    async def _listed(self) -> tuple[Registration, ...]:
+        try:
+            running = await self.backend.management.list()
+        except BackendUnavailable:
+            if self._silent_since_s is None:
+                self._silent_since_s = time.monotonic()
+            raise
+        self._silent_since_s = None
+        return running
 
     async def _placed(self) -> dict[ReleaseKey, int]:
         return dict((await self._store.placements()).get(self.name, {}))

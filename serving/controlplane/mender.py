@@ -41,6 +41,8 @@ class Mender:
         self._pauses = Pauses()
         self._shortage = Shortage()
         self._times_emptied = 0
+        self.woken = asyncio.Event()
+        """Set when it is to be mended at once."""
         self.filled = asyncio.Event()
         """Set while the backend runs what it should, as far as that can be loaded."""
 
@@ -54,6 +56,7 @@ class Mender:
         self._times_emptied += 1
         self._pauses.clear()
         self.filled.clear()
+        self.woken.set()
 
     async def mend(self) -> None:
         """Remove what nobody wants, load what is missing, bring back workers that stay dead.

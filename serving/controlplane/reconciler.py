@@ -20,6 +20,8 @@ from serving.store.values import ReleaseState
 
 _log = structlog.get_logger(__name__)
 
+# As often as names are resolved.
+_JOINED_WITHIN_S = 2.0
 _KEPT = LOADED | ON_THE_WAY | {ReleaseState.DRAINING}
 
 
@@ -32,7 +34,8 @@ class Reconciler:
         deployer: Undoes half-done deploys.
         settlement: Moves releases to where the routes want them.
         drains: Watches the gateways.
-        menders: Of the backends.
+        menders: Of the backends; they come and go.
+        knows_all: Tells whether a backend without a mender is none any more.
         confirm: Asked before each act that cannot be undone.
         period_s: Seconds between two looks that nothing asked for.
     """
@@ -46,6 +49,7 @@ class Reconciler:
         settlement: Settlement,
         drains: Drains,
         menders: Sequence[Mender],
+        knows_all: Callable[[], bool],
         confirm: Confirm,
         period_s: float,
     ) -> None:
@@ -54,17 +58,16 @@ class Reconciler:
         self._deployer = deployer
         self._settlement = settlement
         self._drains = drains
-        self._menders = tuple(menders)
+        self._menders = menders
+        self._knows_all = knows_all
         self._confirm = confirm
         self._period_s = period_s
-        self._woken = {mender.name: asyncio.Event() for mender in menders}
 
     def wake(self, backend: str | None = None) -> None:
         """A backend, or None: any of them, was started anew: mend it now."""
         for mender in self._menders:
             if backend in {None, mender.name}:
                 mender.emptied()
-                self._woken[mender.name].set()
 
     @property
     def is_filled(self) -> bool:
@@ -81,7 +84,7 @@ class Reconciler:
         await self._settle()
         await self._sweep()
         done = await asyncio.gather(
-            *(mender.mend() for mender in self._menders), return_exceptions=True
+            *(mender.mend() for mender in tuple(self._menders)), return_exceptions=True
         )
         errors = [one for one in done if isinstance(one, BaseException)]
         # A lost lease goes first: whoever leads now does the rest.
@@ -94,16 +97,48 @@ class Reconciler:
         Raises:
             LeaseLost: Somebody else leads.
         """
-        looks = [self._again(self._settle, asyncio.Event(), "releases")]
-        looks += [self._again(one.mend, self._woken[one.name], one.name) for one in self._menders]
-        await until_one_ends(*looks)
+        settling = self._again(self._settle, asyncio.Event(), "releases")
+        await until_one_ends(settling, self._mend_each())
+
+    async def _mend_each(self) -> None:
+        looks: dict[Mender, asyncio.Task[None]] = {}
+        try:
+            while True:
+                menders = tuple(self._menders)
+                for gone in looks.keys() - set(menders):
+                    looks.pop(gone).cancel()
+                for one in menders:
+                    if one not in looks:
+                        looks[one] = asyncio.create_task(self._again(one.mend, one.woken, one.name))
+                # Ended is only one whose lease is lost.
+                for ended in (task for task in looks.values() if task.done()):
+                    await ended
+                await asyncio.wait(
+                    {*looks.values(), asyncio.create_task(asyncio.sleep(_JOINED_WITHIN_S))},
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+        finally:
+            for task in looks.values():
+                task.cancel()
+            await asyncio.gather(*looks.values(), return_exceptions=True)
 
     async def _settle(self) -> None:
+        await self._withdraw_gone()
         await self._drains.observe()
         await self._settlement.settle()
         if not self._deployer.one_at_a_time.locked():  # else the next look does it
             async with self._deployer.one_at_a_time:
                 await self._deployer.undo_half_done()
+
+    async def _withdraw_gone(self) -> None:
+        """Tell the gateways to send no more to backends that are none any more."""
+        if not self._knows_all():
+            return
+        known = {mender.name for mender in self._menders}
+        for name in (await self._store.placements()).keys() - known:
+            await self._store.put_placements(name, {})
+            await self._store.audit("controller", "backend.gone", name, "its placements went")
+            _log.warning("backend_gone", backend=name)
 
     async def _sweep(self) -> None:
         """Remove archives that a kill at a bad moment has left."""

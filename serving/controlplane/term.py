@@ -1,7 +1,7 @@
 """What one leader works with, from the moment it holds the lease until it loses it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,11 +12,12 @@ from serving.controlplane.gone import Silence
 from serving.controlplane.keeper import Keeper, Loaded, tell_nobody
 from serving.controlplane.leadership import Claim
 from serving.controlplane.mender import Mender
+from serving.controlplane.one_each import OneEach
 from serving.controlplane.reconciler import Reconciler
 from serving.controlplane.route_changes import RouteChanges
 from serving.controlplane.settlement import Settlement
 from serving.store.store import Store
-from serving.torchserve.backend import Backend
+from serving.torchserve.roster import Roster
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Term:
 async def open_term(
     store: Store,
     archives: ArchiveStore,
-    backends: Sequence[Backend],
+    backends: Roster,
     claim: Claim,
     *,
     silent_after_s: float,
@@ -59,7 +60,7 @@ async def open_term(
     Args:
         store: Desired state; not fenced.
         archives: Private copies.
-        backends: All of the deployment.
+        backends: All of the deployment, as of now.
         claim: The lease.
         silent_after_s: A gateway whose heartbeats stood still for so long counts as gone.
         period_s: Seconds between two reconciliations that nothing asked for.
@@ -69,7 +70,7 @@ async def open_term(
     fenced = store.fenced(claim.epoch)
     # Routes never wait for a release that is loading.
     routing = asyncio.Lock()
-    keepers = [Keeper(backend, fenced, claim.confirm, loaded) for backend in backends]
+    keepers = OneEach(backends, lambda one: Keeper(one, fenced, claim.confirm, loaded))
     deployer = Deployer(fenced, archives, keepers, routing, backend_timeout_s=backend_timeout_s)
     drains = Drains(fenced, keepers, archives, deployer.one_at_a_time, Silence(silent_after_s))
     settlement = Settlement(fenced, drains, routing)
@@ -79,7 +80,8 @@ async def open_term(
         deployer=deployer,
         settlement=settlement,
         drains=drains,
-        menders=[Mender(keeper, fenced, archives) for keeper in keepers],
+        menders=OneEach(keepers, lambda one: Mender(one, fenced, archives)),
+        knows_all=lambda: backends.complete,
         confirm=claim.confirm,
         period_s=period_s,
     )

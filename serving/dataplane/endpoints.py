@@ -66,6 +66,10 @@ class Endpoint:
         """Whether a request may be sent now."""
         return self.ready_workers > 0 and self._breaker.lets_through()
 
+    def is_doubted(self) -> bool:
+        """Whether the next request is to find out if the backend answers again."""
+        return self._breaker.state is not BreakerState.CLOSED
+
     def retry_after_s(self) -> float:
         """Return when a request may be sent again, in seconds."""
         return self._breaker.retry_after_s()
@@ -122,6 +126,7 @@ class Endpoints:
     Args:
         clients: By backend; a placement on a backend that is not here is not for this gateway.
         changed: Called with an endpoint and its breaker's state, at first and when that changes.
+        gone: Called with an endpoint that was dropped as its backend is none any more.
         clock: Seconds, monotonic.
     """
 
@@ -130,22 +135,30 @@ class Endpoints:
         clients: Mapping[str, Predictor],
         changed: Callable[[Endpoint, BreakerState], None],
         *,
+        gone: Callable[[Endpoint], None] = lambda _endpoint: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clients = clients
         self._changed = changed
+        self._gone = gone
         self._clock = clock
         self._endpoints: dict[ReleaseKey, dict[str, Endpoint]] = {}
         self._turns = count(1)
 
+    def use(self, clients: Mapping[str, Predictor]) -> None:
+        """Know other backends from the next table on, or the same one applied again."""
+        self._clients = clients
+
     def apply(self, table: RouteTable) -> None:
         """Take a new table's placements."""
         for key in table.placements.keys() | self._endpoints.keys():
-            placed, known = table.ready_workers(key), self._endpoints.setdefault(key, {})
-            for backend in self._clients.keys() & (placed.keys() | known.keys()):
+            ready, known = table.ready_workers(key), self._endpoints.setdefault(key, {})
+            placed = {one: ready[one] for one in ready if one in self._clients}
+            for backend in placed.keys() | known.keys():
                 if backend not in known:
                     known[backend] = self._new(backend, key)
                 known[backend].place(placed.get(backend, 0))
+            self._drop_gone(known)
             if not placed and not any(one.outstanding for one in known.values()):
                 del self._endpoints[key]
 
@@ -182,6 +195,12 @@ class Endpoints:
     def forget(self, key: ReleaseKey) -> None:
         """Drop a release that nothing is sent to any more and that owes nothing."""
         self._endpoints.pop(key, None)
+
+    def _drop_gone(self, known: dict[str, Endpoint]) -> None:
+        """Drop the endpoints on backends that are none any more, once they owe nothing."""
+        for backend in known.keys() - self._clients.keys():
+            if not known[backend].outstanding:
+                self._gone(known.pop(backend))
 
     def _new(self, backend: str, key: ReleaseKey) -> Endpoint:
         client = self._clients[backend]

@@ -72,7 +72,7 @@ class DataPlane:
         self.routes = RouteWatcher(store, self._applied)
         self._heartbeat = Heartbeat(store, self.id, self._beat)
         self._fence = Fence(self._heartbeat, self.routes)
-        self._endpoints = Endpoints(backends, self._show_breaker)
+        self._endpoints = Endpoints(backends, self._show_breaker, gone=self._hide_breaker)
         self._upstream = Upstream(self._endpoints, metrics.faults, tracing=tracing)
         # Without a budget: what only compares is not sent twice at the cameras' expense.
         self._shadow_upstream = Upstream(
@@ -129,6 +129,11 @@ class DataPlane:
         """Return why frames cannot be answered; None when they can."""
         table = self.routes.table
         if not table.routes:
+    def take_backends(self, backends: Mapping[str, Predictor]) -> None:
+        """Send by other backends from now on; one that is gone answers what it has."""
+        self._endpoints.use(backends)
+        self._endpoints.apply(self.routes.table)
+
             return (
                 "no route yet: deploy a release (`understudy deploy`) and set a route "
                 "(`understudy route set`)"
@@ -175,6 +180,9 @@ class DataPlane:
         self._heartbeat.soon()
         self._metrics.recall(key for key in table.releases if not self._is_gone(table, key))
         self._endpoints.apply(table)
+    def _hide_breaker(self, endpoint: Endpoint) -> None:
+        self._metrics.faults.hide_breaker(endpoint.backend, endpoint.key)
+
         self._metrics.show_routes(table.revision, table.routes.values())
         for key in [key for key in self._seen if self._is_gone(table, key)]:
             self._seen.discard(key)

@@ -60,7 +60,9 @@ class Upstream:
         """Have one frame answered, by at most three backends one after the other.
 
         One that has not answered after a quarter of the time is given company by another: its
-        workers may be gone, and TorchServe keeps their frames until it has new ones.
+        workers may be gone, and TorchServe keeps their frames until it has new ones. One that did
+        not answer lately is given company at once: a machine that is cut off refuses nothing, and
+        the frame that finds that out must not wait for it.
 
         Args:
             release: Who is to answer.
@@ -81,9 +83,10 @@ class Upstream:
         key = release.key
         failures: dict[str, UnderstudyError] = {}
         calls: dict[asyncio.Task[Returned], str] = {}
-        slow_s: float | None = slow_after_s(deadline.remaining_s())
         error: UnderstudyError = _SLOW
         endpoint = self._endpoints.choose(key)
+        doubted = endpoint is not None and endpoint.is_doubted()
+        slow_s: float | None = 0.0 if doubted else slow_after_s(deadline.remaining_s())
         try:
             while endpoint is not None or calls:
                 if endpoint is not None:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Protocol
@@ -48,7 +48,7 @@ class StateMetrics:
     Args:
         store: Not fenced: who does not lead may look.
         places: What the deployment writes to.
-        elsewhere: Names of the backends on other machines.
+        here: Whether the backends run on this machine.
         clock: Returns seconds that only grow.
     """
 
@@ -56,8 +56,8 @@ class StateMetrics:
         self,
         store: Store,
         places: Places,
-        elsewhere: Collection[str] = (),
         *,
+        here: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -70,7 +70,7 @@ class StateMetrics:
         self._cameras = CameraSeries(registry)
         self._keys = KeySeries(registry)
         self._disks = DiskSeries(registry)
-        self.workers = WorkerSeries(registry, elsewhere)
+        self.workers = WorkerSeries(registry, here=here)
         self._gateways = Gauge(
             "understudy_gateways", "Gateways that the store knows", registry=registry
         )

@@ -1,6 +1,6 @@
 """Series of TorchServe's workers: how many there are, their memory, and how often one came anew."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -28,15 +28,16 @@ class WorkerSeries:
 
     Args:
         registry: Of the process.
-        elsewhere: Names of the backends on other machines: their process ids mean nothing here.
-            TorchServe's own figure would need its system metrics, which are off.
+        here: Whether the backends run on this machine: elsewhere's process ids mean nothing here,
+            and TorchServe's own figure would need its system metrics, which are off.
         memory: Returns a process's memory, in bytes.
     """
 
     def __init__(
         self,
         registry: CollectorRegistry,
-        elsewhere: Collection[str] = (),
+        *,
+        here: bool = True,
         memory: Callable[[int], int] = resident_bytes,
     ) -> None:
         where = ("backend", *RELEASE)
@@ -70,7 +71,7 @@ class WorkerSeries:
             where,
             registry=registry,
         )
-        self._elsewhere = frozenset(elsewhere)
+        self._here = here
         self._memory_of = memory
         self._pids: dict[tuple[str, ReleaseKey], dict[str, int]] = {}
 
@@ -80,7 +81,7 @@ class WorkerSeries:
         self._load_seconds.labels(backend, key.model, key.version).set(seconds)
 
     def show(self, running: Running) -> None:
-        """Show what runs now; restarts and load times are kept until `keep` drops them."""
+        """Show what runs now; restarts and load times stay with their backend until `keep`."""
         for gauge in (self._up, self._workers, self._memory):
             gauge.clear()
         for backend, registrations in running.items():
@@ -88,6 +89,7 @@ class WorkerSeries:
             for one in registrations or ():
                 self._show(backend, one)
             self._expect_anew(backend, {one.key for one in registrations or ()})
+        self._forget([one for one in self._pids if one[0] not in running])
 
     def keep(self, releases: Collection[ReleaseKey]) -> None:
         """Forget the restarts and load times of all but these releases.
@@ -95,7 +97,10 @@ class WorkerSeries:
         They are the store's: a TorchServe that was started anew runs none of them for a while, and
         has not unlearnt how often their workers ended.
         """
-        for backend, key in [one for one in self._pids if one[1] not in releases]:
+        self._forget([one for one in self._pids if one[1] not in releases])
+
+    def _forget(self, gone: Iterable[tuple[str, ReleaseKey]]) -> None:
+        for backend, key in gone:
             del self._pids[backend, key]
             labels = {"backend": backend, "model": key.model, "version": key.version}
             for metric in (self._restarts, self._load_seconds):
@@ -107,7 +112,7 @@ class WorkerSeries:
         for state, count in (("ready", one.ready_workers), ("starting", starting)):
             self._workers.labels(*labels, state).set(count)
         pids = {worker.id: worker.pid for worker in one.workers if worker.pid}
-        if backend not in self._elsewhere:
+        if self._here:
             self._memory.labels(*labels).set(sum(self._memory_of(pid) for pid in pids.values()))
         known = self._pids.setdefault((backend, one.key), {})
         anew = sum(known.get(worker, pid) != pid for worker, pid in pids.items())

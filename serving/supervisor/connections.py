@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from serving.keys import Authenticator
 from serving.store.store import Store, open_store
+from serving.supervisor.crew_places import far_place
+from serving.supervisor.discovery import Discovery
 from serving.supervisor.wiring import BackendPlace, Role, Wiring
 from serving.torchserve.backend import Backend
 from serving.torchserve.choices import Choices
 from serving.torchserve.inference import InferenceClient
 from serving.torchserve.management import ManagementClient
+from serving.torchserve.roster import Roster
 from serving.torchserve.tokens import Credential, NoToken, Token
 from serving.torchserve.worker_host import WorkerHost
 from serving.worker.worker_key import WorkerKey
@@ -23,12 +26,12 @@ class Connections:
     Attributes:
         store: Where the planes meet.
         authenticator: Checks keys.
-        backends: Every TorchServe of the deployment.
+        backends: Every TorchServe of the deployment, as of now.
     """
 
     store: Store
     authenticator: Authenticator
-    backends: tuple[Backend, ...]
+    backends: Roster
 
 
 @asynccontextmanager
@@ -60,7 +63,13 @@ async def connected(
             for one in wiring.backends
         ]
         authenticator = Authenticator(store, enabled=wiring.settings.auth)
-        yield Connections(store, authenticator, tuple(backends))
+        discovery = Discovery(
+            settings.worker_names,
+            backends,
+            lambda address: _far_backend(far_place(settings, address), key, frame_headers),
+        )
+        roster = await stack.enter_async_context(discovery.running())
+        yield Connections(store, authenticator, roster)
 
 
 @asynccontextmanager

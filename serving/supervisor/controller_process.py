@@ -85,8 +85,9 @@ def _yield_to_frames() -> None:
 
 
 def _state_metrics(wiring: Wiring, connections: Connections) -> StateMetrics:
-    elsewhere = [one.name for one in connections.backends if one.host is not None]
-    return StateMetrics(connections.store, _places(wiring.settings), elsewhere)
+    # All workers are elsewhere, or none is.
+    here = not wiring.settings.workers
+    return StateMetrics(connections.store, _places(wiring.settings), here=here)
 
 
 def _places(settings: Settings) -> Places:

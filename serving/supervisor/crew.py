@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 import serving
-from serving.api.listening import authority
 from serving.settings import Settings
+from serving.supervisor.crew_places import far_place
 from serving.supervisor.fleet import Fleet
 from serving.supervisor.gateway_rows import GatewayRows
 from serving.supervisor.ports import Ports
@@ -46,7 +46,7 @@ def crew(
     settings.archives.mkdir(mode=0o700, parents=True, exist_ok=True)
     backends = {} if settings.workers else _backends(settings)
     places = tuple(_place(name, backend) for name, backend in backends.items())
-    places += tuple(_far_place(settings, host) for host in settings.workers)
+    places += tuple(far_place(settings, host) for host in settings.worker_hosts)
     grpc_host, grpc_port, *_ = ports.grpc.getsockname() if ports.grpc is not None else ("", 0)
 
     def child(role: Role, name: str, listener: int, id_of: Callable[[int], str]) -> Supervised:
@@ -114,14 +114,6 @@ def _place(name: str, backend: TorchServe) -> BackendPlace:
         management_url=backend.management_url,
         token_file=backend.config.folder / tokens.FILE_NAME,
         choices=backend.config.choices.folder,
-    )
-
-
-def _far_place(settings: Settings, host: str) -> BackendPlace:
-    return BackendPlace(
-        name=host,
-        inference_url=f"http://{authority(host, settings.inference_port)}",
-        management_url=f"http://{authority(host, settings.worker_port)}",
     )
 
 

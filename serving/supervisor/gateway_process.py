@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from grpc_health.v1 import health_pb2
@@ -17,6 +17,7 @@ from serving.api.v2 import V2
 from serving.api.v2_grpc import V2Service
 from serving.api.v2_http import add_v2_http
 from serving.api.v2_models import Models
+from serving.dataplane.endpoints import Predictor
 from serving.dataplane.frame_log import FrameLog
 from serving.dataplane.frames import FrameLimits
 from serving.dataplane.plane import DataPlane
@@ -69,6 +70,7 @@ async def _listening(
     tls: ServerTls | None,
 ) -> AsyncIterator[None]:
     plane = _plane(wiring, connections, metrics, tracing)
+    connections.backends.watch(lambda: plane.take_backends(_clients(connections)))
     leaving = asyncio.Event()
     readiness = Readiness(plane.ready, leaving)
     async with plane.running() as gateway, closed_together() as enter:
@@ -120,7 +122,7 @@ def _plane(
     settings = wiring.settings
     return DataPlane(
         store=connections.store,
-        backends={one.name: one.inference for one in connections.backends},
+        backends=_clients(connections),
         metrics=metrics,
         limits=FrameLimits(settings.image_limit_bytes),
         waiting_room=settings.waiting_room,
@@ -132,6 +134,10 @@ def _plane(
 
 
 def _grpc_listener(wiring: Wiring, tls: ServerTls | None) -> GrpcListener:
+def _clients(connections: Connections) -> Mapping[str, Predictor]:
+    return {one.name: one.inference for one in connections.backends}
+
+
     return bind_grpc(
         wiring.grpc_host,
         wiring.grpc_port,

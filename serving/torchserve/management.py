@@ -13,6 +13,8 @@ from serving.store.values import ReleaseKey
 from serving.torchserve.tokens import Credential
 
 _CALL_TIMEOUT_S = 30.0
+# A machine that is gone does not even refuse.
+_CONNECT_S = 5.0
 _READY_POLL_S = 0.05
 
 
@@ -270,7 +272,7 @@ class ManagementClient:
                 path,
                 params=query,
                 headers=self._token.header(),
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
+                timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_S),
             ) as reply:
                 return reply.status, await reply.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:

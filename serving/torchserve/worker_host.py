@@ -12,6 +12,8 @@ from serving.torchserve.tokens import Credential
 # It copies an archive out of its model store and verifies it.
 _PREPARE_TIMEOUT_S = 300.0
 _CALL_TIMEOUT_S = 30.0
+# A machine that is gone does not even refuse.
+_CONNECT_S = 5.0
 
 
 class WorkerHost:
@@ -71,7 +73,7 @@ class WorkerHost:
     ) -> Any:
         if self._http is None:
             raise BackendUnavailable("the worker's client is closed")
-        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_S)
         try:
             async with self._http.request(
                 method, path, json=body, headers=self._key.header(), timeout=timeout

@@ -7,10 +7,11 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import psycopg
 
@@ -47,8 +48,15 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(
+    inside: Sequence[str] = (), listen: str = "", trusted: str = ""
+) -> Iterator[PostgresServer]:
     """Start PostgreSQL in a new folder; stop it and remove the folder at the end.
+
+    Args:
+        inside: The command that runs its own on another host.
+        listen: Address there that it listens on too; "": the socket alone.
+        trusted: Network whose hosts are let in, as in 10.0.0.0/24.
 
     Raises:
         RuntimeError: It is not installed, or did not start.
@@ -61,8 +69,11 @@ def postgres_server() -> Iterator[PostgresServer]:
             shutil.chown(folder, "postgres", "postgres")
         data = folder / "data"
         _run(programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
+        if trusted:
+            with (data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {trusted} trust\n")
         with (folder / "log").open("wb") as log:
-            process = _started(programs, folder, log.fileno())
+            process = _started([*inside, *_as_postgres(programs / "postgres")], folder, listen, log)
             try:
                 server = PostgresServer(folder, process.pid)
                 _wait_until_up(server, process)
@@ -103,10 +114,12 @@ def _run(*command: object) -> None:
         raise RuntimeError(f"initdb failed: {ran.stdout}{ran.stderr}")
 
 
-def _started(programs: Path, folder: Path, log: int) -> subprocess.Popen[bytes]:
+def _started(
+    program: list[str], folder: Path, listen: str, log: BinaryIO
+) -> subprocess.Popen[bytes]:
     options = [part for option in _OPTIONS for part in ("-c", option)]
-    where = ["-D", folder / "data", "-k", folder, "-c", "listen_addresses="]
-    command = _as_postgres(programs / "postgres", *where, *options)
+    where = ["-D", folder / "data", "-k", folder, "-c", f"listen_addresses={listen}"]
+    command = [*program, *map(str, where), *options]
     return subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
 
 

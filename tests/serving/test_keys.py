@@ -239,3 +239,31 @@ async def test_a_store_that_does_not_answer_is_not_asked_for_each_frame() -> Non
         await authenticator.authenticate(text, Scope.DETECT)
 
     assert store.asked == 1
+
+
+class Hanging(Breakable):
+    """A store that neither answers nor refuses, and cannot be cancelled in time."""
+
+    def __init__(self, key: ApiKey) -> None:
+        super().__init__(key)
+        self.let = asyncio.Event()
+        self.let.set()
+
+    async def key(self, key_id: str) -> ApiKey | None:
+        found = await super().key(key_id)
+        await self.let.wait()
+        return found
+
+
+async def test_frames_wait_once_for_a_store_whose_host_is_gone() -> None:
+    key, text = mint("camera", Scope.DETECT)
+    hangs = Hanging(key)
+    authenticator = Authenticator(hangs, reread_after_s=0)
+    await authenticator.authenticate(text, Scope.DETECT)
+    hangs.let.clear()
+
+    for _ in range(20):
+        assert (await authenticator.authenticate(text, Scope.DETECT)).id == key.id
+
+    assert hangs.asked == 3  # twice when it was first presented
+    hangs.let.set()

@@ -16,9 +16,9 @@ def runs(key: ReleaseKey, *pids: int, ready: bool = True) -> Registration:
     return Registration(key=key, archive="a.mar", batch_size=8, batch_delay_ms=0, workers=workers)
 
 
-def opened() -> tuple[WorkerSeries, CollectorRegistry]:
+def opened(*, here: bool = True) -> tuple[WorkerSeries, CollectorRegistry]:
     registry = CollectorRegistry()
-    return WorkerSeries(registry, {"far"}, memory=lambda pid: 1000 + pid), registry
+    return WorkerSeries(registry, here=here, memory=lambda pid: 1000 + pid), registry
 
 
 def test_a_worker_with_another_process_was_started_again() -> None:
@@ -82,7 +82,7 @@ def test_a_backend_that_was_started_again_is_no_restart_of_its_workers(
 
 
 def test_of_workers_on_another_machine_no_memory_is_told() -> None:
-    series, registry = opened()
+    series, registry = opened(here=False)
 
     series.show({"far": [runs(OLD, 1)]})
 

@@ -16,7 +16,7 @@ import httpx
 
 from serving.ready_file import Addresses
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[2]
 SECRET = "0123456789abcdef" * 4
 # All of 127.0.0.0/8 is this machine's: hosts that share no port.
 WORKERS = ("127.0.0.2", "127.0.0.3")
@@ -43,6 +43,8 @@ class Apart:
         archives: Builds archives.
         store_url: What all but the workers share.
         ports: Of every worker: its door's, its TorchServe's.
+        workers: What UNDERSTUDY_WORKERS says.
+        inside: Returns the command that runs a part's on its host, by the part's name.
     """
 
     folder: Path
@@ -50,6 +52,8 @@ class Apart:
     store_url: str
     ports: tuple[int, int]
     stack: ExitStack
+    workers: str = ",".join(WORKERS)
+    inside: Callable[[str], list[str]] = lambda _name: []
     running: dict[str, Program] = field(default_factory=dict)
 
     @property
@@ -71,7 +75,7 @@ class Apart:
         given = self._environment(part, name) | {"UNDERSTUDY_READY_FILE": str(ready)} | environment
         with (self.folder / f"{name}.log").open("a") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "serving.serve_cli", part],
+                [*self.inside(name), sys.executable, "-m", "serving.serve_cli", part],
                 cwd=REPOSITORY,
                 env=os.environ | given,
                 stdout=subprocess.PIPE,
@@ -102,7 +106,7 @@ class Apart:
         if part != "worker":
             given |= {
                 "UNDERSTUDY_STORE_URL": self.store_url,
-                "UNDERSTUDY_WORKERS": ",".join(WORKERS),
+                "UNDERSTUDY_WORKERS": self.workers,
             }
         if part != "gateway":
             given["UNDERSTUDY_WORKER_KEY_FILE"] = str(self.worker_key_file)
