@@ -15,6 +15,7 @@ UnderstudyError
 │   ├── ImageTooLarge           more bytes or pixels than the limit
 │   └── BadImage                the bytes do not decode
 ├── Overloaded                  every place is taken; try again after `retry_after_s`
+│   └── RateLimited             the key or the camera has had its share of this moment
 ├── DeadlineExceeded            the answer would come too late
 ├── StreamError                 a camera's connection ends; the camera did nothing wrong
 │   ├── StreamEnded             connect again after `retry_after_s`
@@ -135,6 +136,12 @@ class Overloaded(UnderstudyError):
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class RateLimited(Overloaded):
+    """The key or the camera sends more frames than it may have answered."""
+
+    code = "rate_limited"
 
 
 class DeadlineExceeded(UnderstudyError):

@@ -50,13 +50,20 @@ class KeyStore(Protocol):
         """Return every key."""
 
 
-def mint(name: str, scope: Scope, *, expires: datetime | None = None) -> tuple[ApiKey, str]:
+def mint(
+    name: str,
+    scope: Scope,
+    *,
+    expires: datetime | None = None,
+    frames_per_second: float | None = None,
+) -> tuple[ApiKey, str]:
     """Make a key.
 
     Args:
         name: Who will hold it.
         scope: What it may do.
         expires: When it ends, UTC; None for never.
+        frames_per_second: What its holders may have answered; None: no limit.
 
     Returns:
         What the store keeps, and the key's text, which nobody can recover later.
@@ -70,6 +77,7 @@ def mint(name: str, scope: Scope, *, expires: datetime | None = None) -> tuple[A
         hash=_slow_hash(secret, salt),
         created=datetime.now(UTC),
         expires=expires,
+        frames_per_second=frames_per_second,
     )
     return key, f"{PREFIX}_{key_id}_{secret}"
 
@@ -93,6 +101,10 @@ class _Verified:
     asked_at: float
 
 
+_Reading = tuple["asyncio.Task[ApiKey]", float]
+"""A key that is being read, and since when, in monotonic seconds."""
+
+
 class Authenticator:
     """Checks presented keys; a good one costs its slow hash once.
 
@@ -101,10 +113,6 @@ class Authenticator:
         reread_after_s: How long a key is trusted without asking the store again: a revocation
             takes effect within this, as long as the store answers.
         trusted_s: How long a key is trusted while the store does not answer: cameras that are
-_Reading = tuple["asyncio.Task[ApiKey]", float]
-"""A key that is being read, and since when, in monotonic seconds."""
-
-
             known must not go dark because a database is started anew.
         enabled: False answers every request as `anonymous`, scope admin (the flag --no-auth).
     """
@@ -122,6 +130,7 @@ _Reading = tuple["asyncio.Task[ApiKey]", float]
         self._trusted_s = trusted_s
         self._enabled = enabled
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._reading: dict[bytes, _Reading] = {}
         # Guessing must not eat the cores that serve frames.
         self._hashing = asyncio.Semaphore(2)
 
@@ -130,7 +139,6 @@ _Reading = tuple["asyncio.Task[ApiKey]", float]
 
         Args:
             presented: The key's text, without "Bearer".
-        self._reading: dict[bytes, _Reading] = {}
             needed: What the caller wants to do.
 
         Raises:
@@ -187,6 +195,11 @@ _Reading = tuple["asyncio.Task[ApiKey]", float]
     async def _read_again(self, digest: bytes, seen: _Verified) -> _Verified:
         """Return the key as the store knows it now, or as it did where it does not answer."""
         asked_at = time.monotonic()
+        reading, begun_at = self._reading.get(digest) or self._begin_reading(digest, seen, asked_at)
+        left_s = max(0.0, begun_at + _STORE_PATIENCE_S - asked_at)
+        # Left to run when that is over: PostgreSQL's client takes ten seconds to give up a server
+        # whose host is gone, and a camera's frame must not wait for that.
+        await asyncio.wait({reading}, timeout=left_s)
         try:
             return _Verified(_read(reading), begun_at, asked_at)
         except Unauthenticated:
@@ -194,22 +207,9 @@ _Reading = tuple["asyncio.Task[ApiKey]", float]
         except Exception:
             if asked_at - seen.read_at >= self._trusted_s:
                 raise
-        reading, begun_at = self._reading.get(digest) or self._begin_reading(digest, seen, asked_at)
-        left_s = max(0.0, begun_at + _STORE_PATIENCE_S - asked_at)
-        # Left to run when that is over: PostgreSQL's client takes ten seconds to give up a server
-        # whose host is gone, and a camera's frame must not wait for that.
-        await asyncio.wait({reading}, timeout=left_s)
             log.warning("the store did not answer for a key: trusted as it was", key_id=seen.key.id)
             return replace(seen, asked_at=asked_at)
 
-    def _remember(self, digest: bytes, verified: _Verified) -> None:
-        self._verified[digest] = verified
-        self._verified.move_to_end(digest)
-        while len(self._verified) > _REMEMBERED_KEYS:
-            self._verified.popitem(last=False)
-
-    async def _check_secret(self, presented: str) -> str:
-        """Return the id of the key whose text this is."""
     def _begin_reading(self, digest: bytes, seen: _Verified, now: float) -> _Reading:
         """Ask the store for a key; all who hold it share the answer."""
         reading = asyncio.create_task(self._find(seen.key.id))
@@ -223,6 +223,14 @@ _Reading = tuple["asyncio.Task[ApiKey]", float]
         reading.add_done_callback(ended)
         return reading, now
 
+    def _remember(self, digest: bytes, verified: _Verified) -> None:
+        self._verified[digest] = verified
+        self._verified.move_to_end(digest)
+        while len(self._verified) > _REMEMBERED_KEYS:
+            self._verified.popitem(last=False)
+
+    async def _check_secret(self, presented: str) -> str:
+        """Return the id of the key whose text this is."""
         prefix, _, rest = presented.partition("_")
         key_id, _, secret = rest.partition("_")
         if prefix != PREFIX or not key_id or not secret:
@@ -251,6 +259,12 @@ _ANONYMOUS = ApiKey(
 )
 
 
+def _read(reading: "asyncio.Task[ApiKey]") -> ApiKey:
+    if not reading.done():
+        raise TimeoutError("the store did not answer for a key")
+    return reading.result()
+
+
 def _has_expired(key: ApiKey) -> bool:
     return key.expires is not None and key.expires <= datetime.now(UTC)
 
@@ -259,12 +273,6 @@ def _refuse_ended(key: ApiKey) -> None:
     if key.revoked is not None:
         raise Unauthenticated(f"the API key {key.name!r} was revoked at {key.revoked.isoformat()}")
     if key.expires is not None and _has_expired(key):
-def _read(reading: "asyncio.Task[ApiKey]") -> ApiKey:
-    if not reading.done():
-        raise TimeoutError("the store did not answer for a key")
-    return reading.result()
-
-
         raise Unauthenticated(f"the API key {key.name!r} expired at {key.expires.isoformat()}")
 
 

@@ -78,6 +78,14 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
+        self.rate_limited = Counter(
+            "understudy_rate_limited_frames",
+            "Frames refused because their key, or their camera, sends more than it may",
+            ("limit",),
+            registry=self.registry,
+        )
+        for limit in ("key", "camera"):
+            self.rate_limited.labels(limit)
         self.variant_answers = Counter(
             "understudy_variant_answers",
             "Answers by the variant of the card that gave them",
@@ -135,6 +143,10 @@ class Metrics:
             error: None for a good answer.
         """
         self.answers.labels(api, code_of(error)).inc()
+
+    def count_rate_limited(self, limit: str) -> None:
+        """Count a frame refused by the limit of its "key" or its "camera"."""
+        self.rate_limited.labels(limit).inc()
 
     def count_reply(
         self,

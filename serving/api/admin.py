@@ -1,7 +1,6 @@
 """The admin API: what the console, the command line and scripts move the deployment with."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
@@ -9,15 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import ValidationError
 
-from serving import keys
 from serving.api.admin_cameras import cameras_router
+from serving.api.admin_keys import keys_router
 from serving.api.admin_models import (
     AuditLog,
     BackendInfo,
     DeployRequest,
-    KeyInfo,
-    KeyRequest,
-    NewKey,
     PromoteRequest,
     ReleaseInfo,
     RollbackRequest,
@@ -42,13 +38,20 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 Caller = Callable[[Request], Awaitable[ApiKey]]
 
 
-def admin_router(controller: Controller, store: Store, authenticator: Authenticator) -> APIRouter:
+def admin_router(
+    controller: Controller,
+    store: Store,
+    authenticator: Authenticator,
+    *,
+    admin_key_file: Path | None = None,
+) -> APIRouter:
     """Return the admin API's routes; every one asks for a key.
 
     Args:
         controller: Moves releases and routes.
         store: Read directly where nothing moves.
         authenticator: Checks keys: scope operate for releases and routes, admin for keys.
+        admin_key_file: Where the first start wrote a key; None: nowhere.
     """
     router = APIRouter(prefix=PREFIX)
     operator = requires(authenticator, Scope.OPERATE)
@@ -58,7 +61,8 @@ def admin_router(controller: Controller, store: Store, authenticator: Authentica
     router.include_router(cameras_router(store, operator))
     router.include_router(_status(controller, store, operator))
     router.include_router(period_router(store, authenticator))
-    router.include_router(_keys(store, requires(authenticator, Scope.ADMIN)))
+    admin = requires(authenticator, Scope.ADMIN)
+    router.include_router(keys_router(store, admin, admin_key_file))
     return router
 
 
@@ -174,34 +178,6 @@ def _route_changes(controller: Controller, store: Store, operator: Caller) -> AP
             name, who=caller.name, why=wanted.why, revision=wanted.revision
         )
         return await in_effect(added)
-
-    return router
-
-
-def _keys(store: Store, admin: Caller) -> APIRouter:
-    router = APIRouter(prefix="/keys", tags=["keys"])
-
-    @router.get("")
-    async def list_keys(_: Annotated[ApiKey, Depends(admin)]) -> list[KeyInfo]:
-        """Every key, revoked ones too, without the secrets."""
-        return [KeyInfo.of(key) for key in await store.keys()]
-
-    @router.post("", status_code=HTTPStatus.CREATED)
-    async def create_key(wanted: KeyRequest, caller: Annotated[ApiKey, Depends(admin)]) -> NewKey:
-        """Make a key; its text is in this answer and nowhere else."""
-        days = wanted.expires_in_days
-        expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
-        key, text = keys.mint(wanted.name, wanted.scope, expires=expires)
-        await store.add_key(key)
-        await store.audit(caller.name, "key.create", key.id, f"{key.name}, scope {key.scope}")
-        return NewKey(**KeyInfo.of(key).model_dump(), key=text)
-
-    @router.delete("/{key_id}")
-    async def revoke_key(key_id: str, caller: Annotated[ApiKey, Depends(admin)]) -> KeyInfo:
-        """Revoke a key; it takes effect within a second."""
-        key = await store.revoke_key(key_id)
-        await store.audit(caller.name, "key.revoke", key.id, key.name)
-        return KeyInfo.of(key)
 
     return router
 

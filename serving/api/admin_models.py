@@ -1,7 +1,7 @@
 """What the admin API takes and gives."""
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -198,12 +198,28 @@ class RollbackRequest(Message):
     why: str = Field(default="", max_length=1000)
 
 
+FramesPerSecond = Annotated[float | None, Field(gt=0, le=100_000)]
+
+
 class KeyRequest(Message):
     """A key to make."""
 
     name: str = Field(min_length=1, max_length=100, examples=["gate camera 3"])
     scope: Scope = Scope.DETECT
     expires_in_days: int | None = Field(default=None, ge=1, le=3650)
+    frames_per_second: FramesPerSecond = None
+
+
+class LimitRequest(Message):
+    """What a key's holders may have answered from now on."""
+
+    frames_per_second: FramesPerSecond = Field(description="of each gateway process; null: all")
+
+
+class RotateRequest(Message):
+    """How long the text that is known until now is good still."""
+
+    grace_s: float = Field(default=24 * 3600.0, ge=0, le=90 * 86_400)
 
 
 class KeyInfo(Message):
@@ -215,6 +231,7 @@ class KeyInfo(Message):
     created: datetime
     expires: datetime | None
     revoked: datetime | None
+    frames_per_second: float | None
 
     @classmethod
     def of(cls, key: ApiKey) -> Self:
@@ -226,6 +243,12 @@ class NewKey(KeyInfo):
     """A key that was just made; its text is told here and never again."""
 
     key: str
+
+
+class RotatedKey(NewKey):
+    """A key that takes another's place."""
+
+    replaced: KeyInfo = Field(description="the one before; it ends at `expires`")
 
 
 class RunningInfo(Message):

@@ -169,7 +169,7 @@ class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
         # Again for each frame of a stream: a revoked key stops a camera that is already connected.
         key = await self._authenticator.authenticate(_key(context), Scope.DETECT)
         headers = _metadata(context)
-        call = Call(id_, key.scope, deadline, headers, streamed)
+        call = Call.of(key, id_, deadline, headers, streamed=streamed)
         return await self._gateway.detect(request, call)
 
 

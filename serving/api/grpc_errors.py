@@ -34,6 +34,7 @@ STATUS: dict[type, grpc.StatusCode] = {
     errors.ImageTooLarge: _Code.INVALID_ARGUMENT,
     errors.BadImage: _Code.INVALID_ARGUMENT,
     errors.Overloaded: _Code.RESOURCE_EXHAUSTED,
+    errors.RateLimited: _Code.RESOURCE_EXHAUSTED,
     errors.DeadlineExceeded: _Code.DEADLINE_EXCEEDED,
     errors.StreamError: _Code.ABORTED,
     errors.StreamEnded: _Code.UNAVAILABLE,

@@ -129,7 +129,7 @@ async def _detect(
         frame = await _read(request, deadline, gateway.limits.image_bytes)
         account.give_back(account.taken_bytes - len(frame.image))
         async with cancelled_on_disconnect(request):
-            call = Call(request_id, key.scope, deadline, request.headers)
+            call = Call.of(key, request_id, deadline, request.headers)
             response = await gateway.detect(frame, call)
     return Response(
         to_json(response),

@@ -38,6 +38,7 @@ STATUS: dict[type, HTTPStatus] = {
     errors.ImageTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.BadImage: HTTPStatus.BAD_REQUEST,
     errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
     errors.StreamError: HTTPStatus.CONFLICT,
     errors.StreamEnded: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -7,7 +7,7 @@ from serving.api.v2_infer import Detects
 from serving.api.v2_models import Models
 from serving.keys import Authenticator
 from serving.metrics import Metrics
-from serving.store.values import Scope
+from serving.store.values import ApiKey, Scope
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,10 @@ class V2:
     metrics: Metrics
     budget: ImageBudget
 
-    async def scope_of(self, key_text: str | None) -> Scope:
-        """Return what a caller's key may do.
+    async def key_of(self, key_text: str | None) -> ApiKey:
+        """Return a caller's key.
 
         Raises:
             Unauthenticated: It is not a good one.
         """
-        key = await self.authenticator.authenticate(key_text, Scope.DETECT)
-        return key.scope
+        return await self.authenticator.authenticate(key_text, Scope.DETECT)

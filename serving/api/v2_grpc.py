@@ -21,7 +21,7 @@ from serving.api.v2_options import sooner
 from serving.dataplane.calls import Call
 from serving.dataplane.deadline import Deadline
 from serving.errors import InvalidField
-from serving.store.values import Scope
+from serving.store.values import ApiKey
 
 TIMEOUT_KEY = "x-timeout-ms"
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -69,7 +69,7 @@ class V2Service(inference_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> oip.ServerMetadataResponse:
         """Tell who this is."""
 
-        async def answer(_: Scope, __: str) -> oip.ServerMetadataResponse:
+        async def answer(_: ApiKey, __: str) -> oip.ServerMetadataResponse:
             version = self._v2.models.server_version
             return oip.ServerMetadataResponse(name=SERVER, version=version, extensions=EXTENSIONS)
 
@@ -80,7 +80,7 @@ class V2Service(inference_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> oip.ModelMetadataResponse:
         """Tell a route's releases and tensors."""
 
-        async def answer(_: Scope, __: str) -> oip.ModelMetadataResponse:
+        async def answer(_: ApiKey, __: str) -> oip.ModelMetadataResponse:
             return write_model(self._v2.models.model(request.name, request.version))
 
         return await self._answered(context, answer)
@@ -90,7 +90,7 @@ class V2Service(inference_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> oip.RepositoryIndexResponse:
         """List every release of every route."""
 
-        async def answer(_: Scope, __: str) -> oip.RepositoryIndexResponse:
+        async def answer(_: ApiKey, __: str) -> oip.RepositoryIndexResponse:
             if request.repository_name:
                 raise InvalidField(
                     "repository_name", "repository_name: there is one repository, without a name"
@@ -116,27 +116,27 @@ class V2Service(inference_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> oip.ModelInferResponse:
         """Answer the images of a request."""
 
-        async def answer(scope: Scope, id_: str) -> oip.ModelInferResponse:
+        async def answer(key: ApiKey, id_: str) -> oip.ModelInferResponse:
             with self._v2.budget.account() as account:
                 account.take(request.ByteSize())
-                return await self._infer(request, context, scope, id_)
+                return await self._infer(request, context, key, id_)
 
         with self._under_way():
             return await self._answered(context, answer, api="v2_grpc")
 
     async def _infer(
-        self, request: oip.ModelInferRequest, context: Context, scope: Scope, id_: str
+        self, request: oip.ModelInferRequest, context: Context, key: ApiKey, id_: str
     ) -> oip.ModelInferResponse:
         asked, metadata = read_message(request), _metadata(context)
         deadline = sooner(_deadline(context, metadata), asked.options.deadline)
-        call = Call(id_, scope, deadline, metadata)
+        call = Call.of(key, id_, deadline, metadata)
         answer = await infer(asked, self._v2.gateway, self._v2.models, call)
         return write_message(answer, raw=bool(request.raw_input_contents))
 
     async def _answered(
         self,
         context: Context,
-        answer: Callable[[Scope, str], Awaitable[Message]],
+        answer: Callable[[ApiKey, str], Awaitable[Message]],
         *,
         api: str = "",
     ) -> Message:
@@ -144,15 +144,15 @@ class V2Service(inference_pb2_grpc.GRPCInferenceServiceServicer):
 
         Args:
             context: Of the call.
-            answer: Gives the answer to a scope and a request id.
+            answer: Gives the answer to a key's holder under a request id.
             api: What to count the answer as; "" leaves it uncounted.
         """
         metadata = _metadata(context)
         id_ = request_id(metadata.get(REQUEST_ID_KEY))
         error: BaseException | None = None
         try:
-            scope = await self._v2.scope_of(metadata_key(metadata.items()))
-            response = await answer(scope, id_)
+            key = await self._v2.key_of(metadata_key(metadata.items()))
+            response = await answer(key, id_)
         except BaseException as failed:
             error = failed
             if isinstance(failed, Exception):
@@ -176,7 +176,7 @@ class V2Service(inference_pb2_grpc.GRPCInferenceServiceServicer):
                 self._idle.set()
 
 
-async def _refuse(_: Scope, __: str) -> Any:
+async def _refuse(_: ApiKey, __: str) -> Any:
     raise repository_refusal()
 
 

@@ -36,7 +36,7 @@ from serving.api.v2_models import (
 )
 from serving.api.v2_options import sooner
 from serving.dataplane.calls import Call
-from serving.store.values import Scope
+from serving.store.values import ApiKey
 
 PREFIX = "/v2"
 TIMEOUT_HEADER = "X-Timeout-Ms"
@@ -148,13 +148,13 @@ class V2Http:
 
     async def _infer(self, request: Request, account: Account) -> Response:
         # The key before the body: a stranger's megabytes are not read.
-        scope = await self._authenticated(request)
+        key = await self._authenticated(request)
         check_plain(request)
         asked = deadline_of(TIMEOUT_HEADER, request.headers.get(TIMEOUT_HEADER))
         body = await read_body(request, asked, self._most_bytes(), account)
         read = read_json(body, request.headers.get(HEADER_LENGTH), *_model(request))
         deadline = sooner(asked, read.request.options.deadline)
-        call = Call(request_id_of(request), scope, deadline, request.headers)
+        call = Call.of(key, request_id_of(request), deadline, request.headers)
         async with cancelled_on_disconnect(request):
             answer = await infer(read.request, self._v2.gateway, self._v2.models, call)
         body, length = write_json(answer, read.binary)
@@ -166,8 +166,8 @@ class V2Http:
             media_type="application/octet-stream",
         )
 
-    async def _authenticated(self, request: Request) -> Scope:
-        return await self._v2.scope_of(http_key(request))
+    async def _authenticated(self, request: Request) -> ApiKey:
+        return await self._v2.key_of(http_key(request))
 
     def _most_bytes(self) -> int:
         """Return the largest body: all images of a request together are one image's limit."""

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from proto.wire.v1 import detection_pb2 as wire
 from serving.dataplane.admission import Lane
+from serving.dataplane.allowances import Allowances
 from serving.dataplane.answers import Answerer, Spent, answer
 from serving.dataplane.calls import Call
 from serving.dataplane.deadline import Deadline
@@ -56,6 +57,7 @@ class Gateway:
         patience: Who waits for an arm that is down.
         traffic: Where every end is told.
         limits: What a frame may be.
+        allowances: How many frames keys and cameras may have answered.
         shadow: Is shown what was answered.
         log: Says which frames failed or were slow.
         tracing: Is told of each frame's steps.
@@ -71,6 +73,7 @@ class Gateway:
         patience: Patience,
         traffic: Traffic,
         limits: FrameLimits,
+        allowances: Allowances | None = None,
         shadow: ShadowHook | None = None,
         log: FrameLog | None = None,
         tracing: Tracing | None = None,
@@ -81,6 +84,7 @@ class Gateway:
         self._fallback = fallback
         self._patience = patience
         self._traffic = traffic
+        self._allowances = allowances or Allowances()
         self._shadow = shadow
         self._log = log or FrameLog()
         self._tracing = tracing or Untraced()
@@ -93,7 +97,8 @@ class Gateway:
 
         Raises:
             RequestError: The request breaks a limit, or its key does not reach as far.
-            Overloaded: The release has as much work as it may hold.
+            Overloaded: The release has as much work as it may hold; its subclass RateLimited: the
+                key or the camera has had its share.
             DeadlineExceeded: The deadline passed; while waiting for a place, nothing was sent.
             UpstreamError: The worker or TorchServe failed, or no route is set.
         """
@@ -102,6 +107,7 @@ class Gateway:
         with noted(note), self._tracing.frame(call, request):
             try:
                 frame = check(request, self.limits)
+                self._allowances.take(call, frame.camera_id)
                 response = await self._perform(frame, call, started)
             except BaseException as error:
                 self._log.failed(error, time.monotonic() - started)

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from serving.dataplane.allowances import Allowances
 from serving.dataplane.breaker import BreakerState
 from serving.dataplane.endpoints import Endpoint, Endpoints, Predictor
 from serving.dataplane.fallback import Fallback
@@ -49,6 +50,7 @@ class DataPlane:
         harvest: Which frames are kept on which the arms disagree; None: none.
         log: Says which frames failed or were slow.
         tracing: Is told of each frame's steps; None: nobody is.
+        camera_fps: Frames a second that each camera may have answered here; 0: no limit.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class DataPlane:
         harvest: HarvestPlan | None = None,
         log: FrameLog | None = None,
         tracing: Tracing | None = None,
+        camera_fps: float = 0.0,
     ) -> None:
         self.id = gateway_id or f"gateway-{uuid.uuid4().hex[:12]}"
         self._store = store
@@ -103,6 +106,7 @@ class DataPlane:
             patience=Patience(self._upstream, room=waiting_room),
             traffic=Traffic(metrics, self._recorder),
             limits=limits,
+            allowances=Allowances(camera_fps=camera_fps, refused=metrics.count_rate_limited),
             shadow=self._shadow,
             log=log,
             tracing=tracing,
@@ -125,15 +129,15 @@ class DataPlane:
             stack.push_async_callback(self._shadow.close, _SHADOW_STOP_S)
             yield self.gateway
 
-    def ready(self) -> str | None:
-        """Return why frames cannot be answered; None when they can."""
-        table = self.routes.table
-        if not table.routes:
     def take_backends(self, backends: Mapping[str, Predictor]) -> None:
         """Send by other backends from now on; one that is gone answers what it has."""
         self._endpoints.use(backends)
         self._endpoints.apply(self.routes.table)
 
+    def ready(self) -> str | None:
+        """Return why frames cannot be answered; None when they can."""
+        table = self.routes.table
+        if not table.routes:
             return (
                 "no route yet: deploy a release (`understudy deploy`) and set a route "
                 "(`understudy route set`)"
@@ -176,13 +180,13 @@ class DataPlane:
         self._seen.add(key)
         self._metrics.faults.show_breaker(endpoint.backend, key, state)
 
+    def _hide_breaker(self, endpoint: Endpoint) -> None:
+        self._metrics.faults.hide_breaker(endpoint.backend, endpoint.key)
+
     def _applied(self, table: RouteTable) -> None:
         self._heartbeat.soon()
         self._metrics.recall(key for key in table.releases if not self._is_gone(table, key))
         self._endpoints.apply(table)
-    def _hide_breaker(self, endpoint: Endpoint) -> None:
-        self._metrics.faults.hide_breaker(endpoint.backend, endpoint.key)
-
         self._metrics.show_routes(table.revision, table.routes.values())
         for key in [key for key in self._seen if self._is_gone(table, key)]:
             self._seen.discard(key)

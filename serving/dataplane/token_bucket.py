@@ -48,6 +48,13 @@ class TokenBucket:
         self._tokens = max(0.0, self._tokens - 1)
         return True
 
+    def wait_s(self) -> float:
+        """Return after how many seconds the clock alone has filled in a token; 0: there is one."""
+        self._fill()
+        rate = self._floor / self._fill_s
+        missing = max(0.0, 1 - self._tokens)
+        return missing / rate if rate else float("inf") if missing else 0.0
+
     def _fill(self) -> None:
         now = self._clock()
         passed_s, self._filled_at = now - self._filled_at, now

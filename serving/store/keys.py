@@ -29,6 +29,30 @@ async def every(connection: AsyncConnection) -> list[ApiKey]:
     return [ApiKey.model_validate(dict(row)) for row in rows]
 
 
+async def limit(
+    connection: AsyncConnection, key_id: str, frames_per_second: float | None
+) -> ApiKey:
+    """Let a key's holders have so many frames a second answered; None: without limit.
+
+    Raises:
+        UnknownKey: No key has this id.
+    """
+    mine = update(table).where(table.c.id == key_id)
+    await connection.execute(mine.values(frames_per_second=frames_per_second))
+    return await _known(connection, key_id)
+
+
+async def end(connection: AsyncConnection, key_id: str, at: datetime) -> ApiKey:
+    """Have a key end at a time, UTC; one that ends before does so still.
+
+    Raises:
+        UnknownKey: No key has this id.
+    """
+    later = table.c.expires.is_(None) | (table.c.expires > at)
+    await connection.execute(update(table).where((table.c.id == key_id) & later).values(expires=at))
+    return await _known(connection, key_id)
+
+
 async def revoke(connection: AsyncConnection, key_id: str) -> ApiKey:
     """Revoke a key from now on; a second time changes nothing.
 
@@ -37,6 +61,10 @@ async def revoke(connection: AsyncConnection, key_id: str) -> ApiKey:
     """
     mine = (table.c.id == key_id) & table.c.revoked.is_(None)
     await connection.execute(update(table).where(mine).values(revoked=datetime.now(UTC)))
+    return await _known(connection, key_id)
+
+
+async def _known(connection: AsyncConnection, key_id: str) -> ApiKey:
     found = await one(connection, key_id)
     if found is None:
         raise UnknownKey("id", f"id: no key {key_id!r}; `understudy key list` shows them all")

@@ -95,8 +95,8 @@ class Store:
         self.put_rollout = write(rollouts.put)
 
         self.key, self.keys = read(keys.one), read(keys.every)
-        self.add_key = write(keys.add)
-        self.revoke_key = write(keys.revoke)
+        self.add_key, self.limit_key = write(keys.add), write(keys.limit)
+        self.revoke_key, self.end_key = write(keys.revoke), write(keys.end)
 
         self.audit = write(audit.add)
         self.audit_log = read(audit.newest)

@@ -179,6 +179,7 @@ api_keys = Table(
     Column("created", UtcTime, nullable=False),
     Column("expires", UtcTime),
     Column("revoked", UtcTime),
+    Column("frames_per_second", Float),
 )
 
 audit = Table(

@@ -218,6 +218,7 @@ class ApiKey(Frozen):
         created: UTC.
         expires: UTC, or never.
         revoked: UTC, or not.
+        frames_per_second: What each gateway process answers its holders; None: no limit.
     """
 
     id: str
@@ -228,6 +229,7 @@ class ApiKey(Frozen):
     created: datetime
     expires: datetime | None = None
     revoked: datetime | None = None
+    frames_per_second: float | None = Field(default=None, gt=0, le=100_000)
 
 
 class GatewayStatus(Frozen):

@@ -20,6 +20,7 @@ from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.controller import Controller
 from serving.controlplane.keeper import Loaded
 from serving.dataplane.routing import pick
+from serving.keys import ADMIN_KEY_FILE
 from serving.observability.disk_series import Places
 from serving.observability.state_metrics import StateMetrics
 from serving.settings import Settings
@@ -126,7 +127,13 @@ async def _admin(
     async def livez() -> dict[str, str]:
         return {"status": "alive"}
 
-    app.include_router(admin_router(controller, connections.store, connections.authenticator))
+    operators = admin_router(
+        controller,
+        connections.store,
+        connections.authenticator,
+        admin_key_file=wiring.settings.state_dir / ADMIN_KEY_FILE,
+    )
+    app.include_router(operators)
     rollouts = rollouts_router(
         lambda: controller.rollouts, connections.store, connections.authenticator
     )

@@ -130,14 +130,15 @@ def _plane(
         harvest=settings.harvest_plan,
         log=FrameLog(slow_s=settings.log_slow_ms / 1000, answers_share=settings.log_answers),
         tracing=tracing,
+        camera_fps=settings.camera_frames_per_second,
     )
 
 
-def _grpc_listener(wiring: Wiring, tls: ServerTls | None) -> GrpcListener:
 def _clients(connections: Connections) -> Mapping[str, Predictor]:
     return {one.name: one.inference for one in connections.backends}
 
 
+def _grpc_listener(wiring: Wiring, tls: ServerTls | None) -> GrpcListener:
     return bind_grpc(
         wiring.grpc_host,
         wiring.grpc_port,

@@ -159,6 +159,44 @@ async def test_keys_are_made_listed_and_revoked(operator: Any) -> None:
 
 @pytest.mark.slow
 @on_the_loop
+async def test_a_key_is_limited_and_rotated(operator: Any) -> None:
+    made = await operator("key", "create", "recorder", "--frames-per-second", "50")
+    key_id = made.stdout.split("_")[1]
+
+    limited = await operator("key", "limit", key_id, "12.5")
+    listed = await operator("key", "list")
+    rotated = await operator("key", "rotate", key_id, "--grace", "7d")
+    lifted = await operator("key", "limit", rotated.stdout.split("_")[1], "none")
+
+    assert limited.stdout == f"{key_id} (recorder): 12.5 frames a second\n"
+    assert "12.5" in listed.stdout
+    assert rotated.stdout.startswith("us_")
+    assert rotated.stdout.count("\n") == 1
+    assert f"in place of {key_id}, which ends 20" in rotated.stderr
+    assert lifted.stdout.endswith("(recorder): no limit\n")
+
+
+@pytest.mark.slow
+@on_the_loop
+async def test_a_limit_and_a_grace_that_are_none_are_refused(operator: Any) -> None:
+    key_id = (await operator("key", "create", "recorder")).stdout.split("_")[1]
+
+    refused = [
+        await operator("key", "limit", key_id, "many"),
+        await operator("key", "limit", key_id, "0"),
+        await operator("key", "rotate", key_id, "--grace", "soon"),
+        await operator("key", "rotate", key_id, "--grace", "1000d"),
+        await operator("key", "rotate", "0123456789ab"),
+    ]
+
+    assert all(one.exit_code for one in refused)
+    says = ("neither a number", "greater than 0", "no time as in", "7776000", "no key")
+    for one, said in zip(refused, says, strict=True):
+        assert said in one.stderr, one.stderr
+
+
+@pytest.mark.slow
+@on_the_loop
 async def test_refusals_end_the_command_with_what_to_do(
     operator: Any, server: AdminServer, tmp_path: Path
 ) -> None:

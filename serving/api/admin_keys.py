@@ -1,0 +1,93 @@
+"""The admin API's calls on API keys: scope admin, and each leaves a line in the audit log."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from serving import keys
+from serving.api.admin_models import (
+    KeyInfo,
+    KeyRequest,
+    LimitRequest,
+    NewKey,
+    RotatedKey,
+    RotateRequest,
+)
+from serving.key_rotation import rotate
+from serving.store.store import Store
+from serving.store.values import ApiKey
+
+Caller = Callable[[Request], Awaitable[ApiKey]]
+
+
+def keys_router(store: Store, admin: Caller, admin_key_file: Path | None) -> APIRouter:
+    """Return the routes below /keys.
+
+    Args:
+        store: Where keys are kept.
+        admin: Yields the caller's key, of scope admin.
+        admin_key_file: Where the first start wrote a key; it follows that key's rotation.
+    """
+    router = APIRouter(prefix="/keys", tags=["keys"])
+
+    @router.get("")
+    async def list_keys(_: Annotated[ApiKey, Depends(admin)]) -> list[KeyInfo]:
+        """Every key, revoked ones too, without the secrets."""
+        return [KeyInfo.of(key) for key in await store.keys()]
+
+    @router.post("", status_code=HTTPStatus.CREATED)
+    async def create_key(wanted: KeyRequest, caller: Annotated[ApiKey, Depends(admin)]) -> NewKey:
+        """Make a key; its text is in this answer and nowhere else."""
+        days = wanted.expires_in_days
+        expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
+        key, text = keys.mint(
+            wanted.name,
+            wanted.scope,
+            expires=expires,
+            frames_per_second=wanted.frames_per_second,
+        )
+        await store.add_key(key)
+        detail = f"{key.name}, scope {key.scope}, {_limit(key)}"
+        await store.audit(caller.name, "key.create", key.id, detail)
+        return NewKey(**KeyInfo.of(key).model_dump(), key=text)
+
+    @router.patch("/{key_id}")
+    async def limit_key(
+        key_id: str, wanted: LimitRequest, caller: Annotated[ApiKey, Depends(admin)]
+    ) -> KeyInfo:
+        """Let a key's holders have so many frames a second answered; holds within a second."""
+        key = await store.limit_key(key_id, wanted.frames_per_second)
+        await store.audit(caller.name, "key.limit", key.id, f"{key.name}, {_limit(key)}")
+        return KeyInfo.of(key)
+
+    @router.post("/{key_id}/rotate", status_code=HTTPStatus.CREATED)
+    async def rotate_key(
+        key_id: str, wanted: RotateRequest, caller: Annotated[ApiKey, Depends(admin)]
+    ) -> RotatedKey:
+        """Make a key's successor; the text that was known until now ends after the grace."""
+        grace = timedelta(seconds=wanted.grace_s)
+        new, text, old = await rotate(store, key_id, grace, admin_key_file)
+        ends = "" if old.expires is None else f", which ends {old.expires:%Y-%m-%d %H:%M:%S} UTC"
+        detail = f"{new.name}, in place of {old.id}{ends}"
+        await store.audit(caller.name, "key.rotate", new.id, detail)
+        replaced = KeyInfo.of(old)
+        return RotatedKey(**KeyInfo.of(new).model_dump(), key=text, replaced=replaced)
+
+    @router.delete("/{key_id}")
+    async def revoke_key(key_id: str, caller: Annotated[ApiKey, Depends(admin)]) -> KeyInfo:
+        """Revoke a key; it takes effect within a second."""
+        key = await store.revoke_key(key_id)
+        await store.audit(caller.name, "key.revoke", key.id, key.name)
+        return KeyInfo.of(key)
+
+    return router
+
+
+def _limit(key: ApiKey) -> str:
+    if key.frames_per_second is None:
+        return "no limit"
+    return f"{key.frames_per_second:g} frames a second"
