@@ -113,8 +113,12 @@ class Reconciler:
                 # Ended is only one whose lease is lost.
                 for ended in (task for task in looks.values() if task.done()):
                     await ended
+                if not looks:
+                    await asyncio.sleep(_JOINED_WITHIN_S)
+                    continue
                 await asyncio.wait(
-                    {*looks.values(), asyncio.create_task(asyncio.sleep(_JOINED_WITHIN_S))},
+                    looks.values(),
+                    timeout=_JOINED_WITHIN_S,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
         finally:
