@@ -19,6 +19,7 @@ from distill_jobs.release import archive
 from distill_jobs.release.asking import ask_checkpoint, measure_checkpoint
 from distill_jobs.release.build import build_release, publish_staged
 from distill_jobs.release.int8_images import Int8Images, int8_images
+from distill_jobs.release.looking import looked_at
 from distill_jobs.release.marker import archive_figures, quality_figures, release_figures
 from distill_jobs.release.request import Int8Tuning, Lineage, ReleaseRequest
 from distill_jobs.release.standard import Standard
@@ -83,13 +84,9 @@ def measure_or_release(
     request = _request(folder, job, dataset, role)
     if job.archive is None:
         return quality_figures(measure_checkpoint(request, reporter))
-    if role == "student":
-        request = replace(request, teacher=_teacher(folder, job, request, reporter))
-    with warnings.catch_warnings():
-        # torch 2.14 deprecates the TorchScript that the job asks for; its user cannot act on it.
-        warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
-        result = build_release(request, reporter)
+    with looked_at(request, reporter) as looked, _no_deprecations():
+        teacher = _teacher(folder, job, looked, reporter) if role == "student" else None
+        result = build_release(replace(looked, teacher=teacher), reporter)
     figures = release_figures(result)
     if role == "student" and not _is_published(folder):
         with _undone_on_failure(result.archive):
@@ -97,6 +94,15 @@ def measure_or_release(
                 publish_staged(_request(folder, job, dataset, "teacher"))
             )
     return figures
+
+
+@contextlib.contextmanager
+def _no_deprecations() -> Iterator[None]:
+    """Be silent about torch 2.14's, of the TorchScript that a job asks for: no user can act."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
+        yield
 
 
 def _request(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> ReleaseRequest:

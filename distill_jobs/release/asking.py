@@ -112,6 +112,7 @@ def ask_checkpoint(
         held_out=asker.ask(standard.HELD_OUT, images.held_out).detections,
         validation=asker.ask(standard.VALIDATION, images.validation).detections,
         frames=asker.ask(standard.FRAMES, images.frames).detections,
+        frames_sha256=images.frames_sha256,
         folder=folder,
     )
 

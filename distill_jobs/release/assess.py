@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.release import gate, sign, standard
 from distill_jobs.release.agreement import Rule, compare_each
 from distill_jobs.release.answers import tensor_of
@@ -68,15 +69,17 @@ class Own:
 
 
 def images_of(request: ReleaseRequest) -> Images:
-    """Return the images that a request's models are asked about.
+    """Return the images that a request's models are asked about; frames where they were looked at.
 
-    Raises:
-        ReleaseInvalid: `gate.frames` holds no image that decodes.
+    Args:
+        request: As `looking.looked_at` gives it.
     """
+    frames = request.frames or Frames()
     return Images(
         held_out=request.image_files,
         validation=tuple(sample.image for sample in request.validation),
-        frames=Frames.of(request.gate.frames, request.taught).images,
+        frames=frames.images,
+        frames_sha256=frames.sha256,
     )
 
 
@@ -178,6 +181,7 @@ def _evidence(request: ReleaseRequest, own: Own, live: Standard | None) -> Evide
         own.card.post_processing.operating_thresholds,
         tuple(own.answers),
         frames=tuple(own.frames),
+        frames_sha256=request.frames.sha256 if request.frames else (),
         folder=own.stage,
     )
     held = None
@@ -211,6 +215,12 @@ def _accord(request: ReleaseRequest, model: Standard | None) -> Accord | None:
     pairs = (teacher.frames, model.frames)
     if not request.gate.frames:
         pairs = ((), ()) if request.samples else (teacher.held_out, model.held_out)
+    elif teacher.frames_sha256 != model.frames_sha256:
+        raise ReleaseInvalid(
+            "gate.frames",
+            f"{teacher.name} and {model.name} were asked about different frames: their answers do "
+            "not compare. Ask both within one look at the folder",
+        )
     if not pairs[0]:
         return None
     both = (teacher.thresholds_array, model.thresholds_array)

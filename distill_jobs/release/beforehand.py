@@ -52,7 +52,8 @@ def _refuse_unmeasurable(gate: Gate) -> None:
 
 
 def _refuse_unfit_frames(gate: Gate, taught: Taught, work_dir: Path, reporter: Reporter) -> None:
-    frames = Frames.of(gate.frames, taught)
+    with tempfile.TemporaryDirectory(prefix="understudy-frames-") as scratch:
+        frames = Frames.copied(gate.frames, Path(scratch), taught)
     frames.tell(work_dir, reporter)
     if gate.frames is not None and gate.min_agreement_f1 and len(frames.images) < gate.min_frames:
         raise ReleaseInvalid(

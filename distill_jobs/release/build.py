@@ -12,6 +12,7 @@ from distill_jobs.progress import Reporter
 from distill_jobs.release import archive, assess, card, export, gate, golden, report, sign
 from distill_jobs.release.answers import ask
 from distill_jobs.release.checking import Checked, check_variants
+from distill_jobs.release.looking import looked_at
 from distill_jobs.release.request import ReleaseRequest
 from distill_jobs.release.requirements import device_for
 from distill_jobs.release.result import ReleaseResult, VariantResult
@@ -39,8 +40,8 @@ def build_release(request: ReleaseRequest, reporter: Reporter) -> ReleaseResult:
         DataSetInvalid: An image or a label does not fit.
     """
     archive.refuse_taken(request.model_store, request.key)
-    with export.no_torchscript_noise():
-        return release_prepared(prepare(request, reporter))
+    with export.no_torchscript_noise(), looked_at(request, reporter) as looked:
+        return release_prepared(prepare(looked, reporter))
 
 
 def publish_staged(request: ReleaseRequest) -> archive.Published:

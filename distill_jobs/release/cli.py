@@ -232,11 +232,11 @@ def _build(request: "ReleaseRequest", teacher: Path | None) -> "ReleaseResult":
     from distill_jobs.log_lines import job_reporter  # noqa: PLC0415 - keeps --help fast
     from distill_jobs.release.asking import ask_checkpoint  # noqa: PLC0415 - likewise
     from distill_jobs.release.build import build_release  # noqa: PLC0415 - imports torch
+    from distill_jobs.release.looking import looked_at  # noqa: PLC0415 - keeps --help fast
 
-    with job_reporter() as reporter:
-        if teacher is not None:
-            request = replace(request, teacher=ask_checkpoint(teacher, request, reporter))
-        return build_release(request, reporter)
+    with job_reporter() as reporter, looked_at(request, reporter) as looked:
+        held = ask_checkpoint(teacher, looked, reporter) if teacher is not None else None
+        return build_release(replace(looked, teacher=held), reporter)
 
 
 def _key(private_key: Path | None) -> Path:

@@ -1,9 +1,13 @@
-"""The unlabelled frames that teacher and student must agree on: those that workers decode."""
+"""The unlabelled frames that teacher and student must agree on: those that workers decode.
 
+The natural folder is a harvest, or a camera's: frames come and go while models are asked for hours.
+So it is looked at once, and copied.
+"""
+
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from distill_jobs.data.dataset import IMAGE_SUFFIXES
@@ -19,22 +23,25 @@ _SHOWN = 3  # in a message; the report lists all
 
 @dataclass(frozen=True)
 class Frames:
-    """A folder's images.
+    """A folder's images as they were when it was looked at.
 
     Attributes:
-        images: Those that decode and that the student was not trained on, by name.
+        images: Copies of those that decode and that the student was not trained on, by name.
+        sha256: Of each copy's bytes, in hex.
         faults: The others, and why.
     """
 
     images: tuple[Path, ...] = ()
+    sha256: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
 
     @classmethod
-    def of(cls, folder: Path | None, taught: Taught | None = None) -> "Frames":
+    def copied(cls, folder: Path | None, copies: Path, taught: Taught | None = None) -> "Frames":
         """Look at each image of `gate.frames`, as workers do; none where there is no such folder.
 
         Args:
             folder: `gate.frames`.
+            copies: Gets the images that decode; an empty folder.
             taught: What the student was trained to answer as its teacher does; left out.
 
         Raises:
@@ -48,20 +55,19 @@ class Frames:
             wanted = ", ".join(sorted(IMAGE_SUFFIXES))
             raise ReleaseInvalid("gate.frames", f"{folder} holds no image ({wanted})")
         with ThreadPoolExecutor() as threads:
-            whys = tuple(threads.map(_fault_of, found))
-        faults = tuple(
-            Fault(file, "frames", why, file) for file, why in zip(found, whys, strict=True) if why
-        )
+            whys = tuple(threads.map(lambda file: _copy(file, copies), found))
+        faults = tuple(_fault(file, why) for file, why in zip(found, whys, strict=True) if why)
         if len(faults) == len(found):
             raise ReleaseInvalid("gate.frames", f"no image of {folder} decodes: {_listed(faults)}")
-        sound = tuple(file for file, why in zip(found, whys, strict=True) if not why)
+        sound = [copies / file.name for file, why in zip(found, whys, strict=True) if not why]
         known = taught.among(sound) if taught is not None else {}
-        faults += tuple(Fault(file, "frames", why, file) for file, why in known.items())
+        faults += tuple(_fault(folder / copy.name, why) for copy, why in known.items())
         if len(known) == len(sound):
             raise ReleaseInvalid(
                 "gate.frames", f"{folder}: the student is trained on them all: {_listed(faults)}"
             )
-        return cls(tuple(file for file in sound if file not in known), faults)
+        images = tuple(copy for copy in sound if copy not in known)
+        return cls(images, tuple(_sha256(image) for image in images), faults)
 
     def tell(self, work_dir: Path, reporter: Reporter) -> None:
         """Count what was skipped, and list it in `frame_faults.json`; nothing where nothing was."""
@@ -75,20 +81,25 @@ class Frames:
         )
 
 
-def _fault_of(file: Path) -> str:
-    facts = file.stat()
-    return _decoded(file, facts.st_size, facts.st_mtime_ns)
-
-
-@lru_cache(maxsize=100_000)
-def _decoded(file: Path, size_bytes: int, changed_ns: int) -> str:
-    """Return why an image does not decode, ""; a release asks several times of the same files."""
-    del size_bytes, changed_ns  # tell a file from what it was before
+def _copy(file: Path, copies: Path) -> str:
+    """Copy an image that decodes; returns why it was not, "" where it was."""
     try:
-        decode(file.read_bytes())
+        content = file.read_bytes()
+        decode(content)
+    except FileNotFoundError:
+        return "was removed while the folder was looked at"
     except BadFrame as bad:
         return bad.message
+    (copies / file.name).write_bytes(content)
     return ""
+
+
+def _fault(file: Path, why: str) -> Fault:
+    return Fault(file, "frames", why, file)
+
+
+def _sha256(image: Path) -> str:
+    return hashlib.sha256(image.read_bytes()).hexdigest()
 
 
 def _listed(faults: Sequence[Fault]) -> str:

@@ -14,6 +14,7 @@ from distill_jobs import files
 from distill_jobs.release.archive import Published
 from distill_jobs.release.beside import REPORT, beside
 from distill_jobs.release.checks import Check
+from distill_jobs.release.frames import Frames
 from distill_jobs.release.report_page import page_of
 from distill_jobs.release.report_plots import draw_plots
 from distill_jobs.release.thresholds import ClassThreshold
@@ -62,11 +63,19 @@ def figures(told: Told) -> dict[str, Any]:
         "teacher_calibration": (
             asdict(found.teacher_calibration) if found.teacher_calibration else None
         ),
+        "frames": _frames(told.request.frames),
         "variants": [asdict(one) for one in told.variants],
         "left_out": dict(told.left_out),
     }
     plain: dict[str, Any] = _without_nan(content)
     return plain
+
+
+def _frames(frames: Frames | None) -> dict[str, str]:
+    """Return which unlabelled frames were asked about: SHA-256 by name."""
+    if frames is None:
+        return {}
+    return {one.name: sha256 for one, sha256 in zip(frames.images, frames.sha256, strict=True)}
 
 
 def gate_figures(checks: Sequence[Check]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.recipe.compression import FineTuning
 from distill_jobs.recipe.release import DEFAULT_EXPORTS, Gate, Licences
 from distill_jobs.recipe.thresholds import Thresholds
+from distill_jobs.release.frames import Frames
 from distill_jobs.release.standard import Standard
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -99,6 +100,7 @@ class ReleaseRequest:
         rectangular: Whether a frame is fitted into a rectangle of whole strides, and not into the
             square.
         taught: What it was trained on; left out of `gate.frames`.
+        frames: What `gate.frames` holds; None: nobody looked yet, see `looking`.
         publish: Whether its archive goes into the model store at once; else `publish_staged` puts
             it there later.
     """
@@ -130,6 +132,7 @@ class ReleaseRequest:
     keep_unmeasured: bool = False
     rectangular: bool = True
     taught: Taught = field(default_factory=Taught)
+    frames: Frames | None = None
     publish: bool = True
 
     def __post_init__(self) -> None:

@@ -31,11 +31,13 @@ class Images:
         held_out: Those the gate judges by.
         validation: Those the operating thresholds are chosen on.
         frames: Unlabelled ones, for the agreement with the teacher.
+        frames_sha256: Of their bytes, in hex.
     """
 
     held_out: tuple[Path, ...] = ()
     validation: tuple[Path, ...] = ()
     frames: tuple[Path, ...] = ()
+    frames_sha256: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Standard:
         held_out: One an image.
         validation: One an image; () where it was not asked.
         frames: One an image; () where it was not asked.
+        frames_sha256: Which frames these were.
         folder: Where its card and exported files lie; None: not exported.
     """
 
@@ -58,6 +61,7 @@ class Standard:
     held_out: tuple[Detections, ...]
     validation: tuple[Detections, ...] = ()
     frames: tuple[Detections, ...] = ()
+    frames_sha256: tuple[str, ...] = ()
     folder: Path | None = None
 
     @property
@@ -110,6 +114,7 @@ def from_archive(
         thresholds=card.post_processing.operating_thresholds,
         held_out=held_out.detections,
         frames=frames.detections,
+        frames_sha256=images.frames_sha256,
         folder=folder,
     )
 

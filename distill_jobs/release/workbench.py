@@ -13,7 +13,6 @@ from distill_jobs.progress import Reporter
 from distill_jobs.release import assess, card, making, standard
 from distill_jobs.release.asking import Asker, keep_answers
 from distill_jobs.release.dense import DenseDetector
-from distill_jobs.release.frames import Frames
 from distill_jobs.release.parity import Answers
 from distill_jobs.release.request import ReleaseRequest
 from distill_jobs.release.runtimes import TorchRuntime
@@ -84,7 +83,6 @@ def prepare(request: ReleaseRequest, reporter: Reporter) -> Workbench:
     shutil.rmtree(stage, ignore_errors=True)  # of an earlier try: its files are not this release's
     stage.mkdir(parents=True)
     images = assess.images_of(request)
-    Frames.of(request.gate.frames, request.taught).tell(request.work_dir, reporter)
     runtime = TorchRuntime(module)
     asker = Asker(request.checkpoint, card.as_handlers_read(drafted), runtime, reporter)
     reference = asker.ask(standard.HELD_OUT, images.held_out, request.samples)

@@ -254,5 +254,15 @@ def test_latency_is_as_sure_as_its_turns() -> None:
     assert check.measured.high - check.measured.value == pytest.approx(0.033, abs=0.025)
 
 
+def test_turns_are_no_images_that_a_bound_needs() -> None:
+    evidence = Evidence(latency_ratios=np.full(40, 0.5))
+
+    check = judged(
+        evidence, "max_latency_ratio", max_latency_ratio=0.9, confidence=0.95, min_images=50
+    )
+
+    assert (check.verdict, check.judged_by) == ("passed", 0.5)
+
+
 def test_nothing_to_judge_refuses_nothing() -> None:
     assert check_all(Evidence(), Gate()) == ()

@@ -23,6 +23,7 @@ from distill_jobs.release.asking import ask_checkpoint
 from distill_jobs.release.assess import choose_thresholds
 from distill_jobs.release.build import build_release
 from distill_jobs.release.evaluate import match_all
+from distill_jobs.release.looking import looked_at
 from distill_jobs.release.operating import Operating
 from distill_jobs.release.request import ReleaseRequest
 from distill_jobs.release.result import ReleaseResult
@@ -155,6 +156,14 @@ class Heard(Silent):
         self.stages.append(name)
 
 
+def ask_now(
+    checkpoint: Path, request: ReleaseRequest, reporter: Silent, stage: Path | None = None
+) -> standard.Standard:
+    """Ask a checkpoint about the frames that are there now, too."""
+    with looked_at(request, reporter) as looked:
+        return ask_checkpoint(checkpoint, looked, reporter, stage=stage)
+
+
 def test_a_release_can_be_a_standard_later(
     request_for: Make, small_set: Dataset, tmp_path: Path
 ) -> None:
@@ -168,9 +177,9 @@ def test_a_release_can_be_a_standard_later(
     student = replace(request, name="small", role="student", work_dir=tmp_path / "small")
 
     heard, heard_later = Heard(), Heard()
-    kept = ask_checkpoint(request.checkpoint, student, heard, stage=stage)
+    kept = ask_now(request.checkpoint, student, heard, stage=stage)
     (yard / "000.png").rename(yard / "late.png")
-    later = ask_checkpoint(request.checkpoint, student, heard_later, stage=stage)
+    later = ask_now(request.checkpoint, student, heard_later, stage=stage)
 
     assert (len(kept.held_out), len(kept.validation), len(kept.frames)) == (6, 4, 8)
     assert (kept.name, kept.folder) == ("tiny-1.0", stage)
@@ -178,7 +187,7 @@ def test_a_release_can_be_a_standard_later(
     # The teacher's file is weighed and timed all the same where the yard has changed.
     assert later.folder == stage
     assert heard_later.stages == ["tiny: frames answers"]
-    asked = ask_checkpoint(request.checkpoint, student, Silent())
+    asked = ask_now(request.checkpoint, student, Silent())
     assert asked.folder != stage
     for one, other in zip(later.frames, asked.frames, strict=True):
         assert (one.scores == other.scores).all()
@@ -210,7 +219,7 @@ def test_the_gate_judges_the_answers_of_the_variant_that_will_serve(
         calibration=(small_set.split("train")[0].image,),
         gate=gate_with(frames=small_set.split("train")[0].image.parent, min_agreement_f1=0.0),
     )
-    teacher = ask_checkpoint(tiny_checkpoint, request, Silent())
+    teacher = ask_now(tiny_checkpoint, request, Silent())
 
     result = build(replace(request, teacher=teacher))
 
@@ -294,7 +303,7 @@ def test_unlabelled_frames_count_beside_the_labels(
 ) -> None:
     frames = small_set.split("train")[0].image.parent
     request = request_for(gate=gate_with(frames=frames, min_agreement_f1=0.9))
-    stranger = ask_checkpoint(other_checkpoint, request, Silent())
+    stranger = ask_now(other_checkpoint, request, Silent())
 
     with pytest.raises(GateRefused) as refused:
         build(replace(request, teacher=stranger))
