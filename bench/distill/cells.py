@@ -24,8 +24,9 @@ class Cell:
     Attributes:
         kind: "train", "narrow", "measure" or "latency".
         name: For people: arm, fold, seed.
-        inputs: All that decides the outcome, as JSON; the name is no part of it, and neither is
-            the commit: code that changes what a cell means changes its inputs.
+        inputs: All that decides the outcome but the code, as JSON; the name is no part of it, and
+            neither is the commit, which a finished cell notes. Whoever changes what a cell means
+            changes its inputs by hand: nothing checks it, so the report names each commit.
         after: Folders' keys of the cells that it reads; done before it begins.
     """
 

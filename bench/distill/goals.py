@@ -8,6 +8,7 @@ from bench.distill.cells import Figures
 
 MET, MISSED, UNMEASURED = "met", "missed", "not measured"
 NOT_ASKED = "not asked of a CPU without VNNI"
+NO_GAP = "missed: cannot be judged as set, the gap is not positive"
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,10 @@ class Goal:
         text: As the issue has it.
         least: What must be reached.
         read: What a report measured: a figure with its interval, or a bare one; KeyError or
-            TypeError where it is not there.
+            TypeError where it is not there. Its value is None where there is no gap to share.
         above: Whether `least` itself does not do.
         vnni: Whether it is asked of CPUs with VNNI alone.
+        parts: The figures that a share is made of, in words: shown where it has no value.
     """
 
     text: str
@@ -28,10 +30,18 @@ class Goal:
     read: Callable[[Figures], Any]
     above: bool = False
     vnni: bool = False
+    parts: Callable[[Figures], Figures] = lambda _: {}
 
 
 def _gain(first: str, second: str) -> Callable[[Figures], Any]:
     return lambda report: report["differences"][f"{first} - {second}"]["map50_95"]
+
+
+def _gap_parts(report: Figures) -> Figures:
+    return {
+        "teacher over no teacher": report["gap_closed"]["ours"]["gap_map50_95"],
+        "ours over no teacher": _gain("ours", "none")(report),
+    }
 
 
 GOALS: Sequence[Goal] = (
@@ -51,6 +61,7 @@ GOALS: Sequence[Goal] = (
         "share of the gap to the teacher closed, %, at least 40",
         40.0,
         lambda report: report["gap_closed"]["ours"]["map50_95"],
+        parts=_gap_parts,
     ),
     Goal("aim: ours over no teacher, points, at least 2.5", 2.5, _gain("ours", "none")),
     Goal("aim: ours over ultralytics' own, points, at least 1.0", 1.0, _gain("ours", "builtin")),
@@ -96,10 +107,13 @@ def judged(report: Figures) -> list[Figures]:
 def _judge(goal: Goal, report: Figures) -> Figures:
     try:
         found = goal.read(report)
-        bounds = found if isinstance(found, dict) else {"value": found, "low": None, "high": None}
-        value = round(float(bounds["value"]), 4)
     except (KeyError, TypeError):
         return {"goal": goal.text, "measured": None, "verdict": UNMEASURED}
+    bounds = found if isinstance(found, dict) else {"value": found, "low": None, "high": None}
+    if bounds["value"] is None:
+        parts = goal.parts(report)
+        return {"goal": goal.text, "measured": None, "verdict": NO_GAP, "parts": parts}
+    value = round(float(bounds["value"]), 4)
     return {
         "goal": goal.text,
         "measured": value,

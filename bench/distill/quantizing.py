@@ -1,4 +1,9 @@
-"""INT8 after training, as a release makes it; what a release may choose, the inner part chooses."""
+"""INT8 after training by a release's stems and settings; the inner part chooses among them.
+
+A release asks more of INT8 (`release/checking.py`): its answers must match PyTorch's as well (F1),
+where no way passes it takes the one that matches best, and what its gate refuses is left out of
+the card. Here the loss of mAP50-95 alone chooses, and the arm is measured whatever it lost.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +40,8 @@ class Quantized:
 def quantized(module: DenseDetector, card: Card, fold: Fold, here: Path) -> Quantized:
     """Quantize a model; the fewest float layers that lose no more than the gate allows are taken.
 
-    A release tries the same stems in the same order, and its gate judges them; here the inner part
-    does, and the train part calibrates: the held-out part chooses nothing.
+    A release tries the same stems in the same order. The inner part chooses, the train part
+    calibrates: the held-out part chooses nothing. Where no stem passes, the last one is taken.
 
     Args:
         module: The model at its image size.

@@ -1,6 +1,7 @@
 """The results file: what was measured, what it is held against, and everything that was tried."""
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from bench.distill import arms
@@ -13,6 +14,7 @@ from bench.distill.standings import standings
 from bench.provenance import provenance
 from distill_jobs.files import write_json
 
+_FOLD = re.compile(r"-f\d")  # what comes before it in a cell's name is an arm or a model
 _COSTS = ("epochs_run", "best_epoch", "cpu_s_per_epoch", "wall_s_per_epoch", "step_ms", "threads")
 
 
@@ -27,9 +29,7 @@ def write_report(plan: Plan, result: Path) -> Figures:
     report: Figures = {
         **provenance("make bench-distill"),
         "load_generator": None,
-        "commits_of_cells": dict(
-            Counter(one["about"].get("commit", "unknown") for one in cells if one["planned"])
-        ),
+        "commits_of_cells": _commits(cells),
         "protocol": _protocol(plan),
         "chosen": _chosen(plan),
         **standings(plan),
@@ -111,6 +111,16 @@ def _cells(plan: Plan) -> list[Figures]:
         {**one, "planned": one["key"] in planned, "trial": trials.get(one["key"])}
         for one in plan.store.all_done()
     ]
+
+
+def _commits(cells: list[Figures]) -> dict[str, dict[str, int]]:
+    """Return what each commit trained and measured: how many cells, by kind and arm."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for one in cells:
+        if one["planned"]:
+            what = f"{one['kind']} {_FOLD.split(one['name'])[0]}"
+            found[one["about"].get("commit", "unknown")][what] += 1
+    return {commit: dict(kinds) for commit, kinds in found.items()}
 
 
 def _trials(plan: Plan) -> dict[str, Figures]:

@@ -74,11 +74,28 @@ def shares(report: Figures) -> str:
         (
             NAMES[arm],
             bounds(kept["map50_95"]),
-            bounds(report["gap_closed"][arm]["map50_95"]) if arm in report["gap_closed"] else "",
+            *_gap(report["gap_closed"].get(arm)),
         )
         for arm, kept in report["retention"].items()
     ]
-    return table(("student", "% of the teacher's mAP50-95 kept", "% of the gap closed"), rows)
+    return table(
+        (
+            "student",
+            "% of the teacher's mAP50-95 kept",
+            "the gap: teacher over no teacher, points",
+            "% of the gap closed",
+        ),
+        rows,
+    )
+
+
+def _gap(closed: Figures | None) -> tuple[str, str]:
+    """Return the gap and the share of it; in words where there is none to share."""
+    if closed is None:
+        return "", ""
+    share = closed["map50_95"]
+    gap = bounds(closed["gap_map50_95"], "+")
+    return gap, "no gap" if share["value"] is None else bounds(share)
 
 
 def speed(report: Figures) -> str:
@@ -168,7 +185,8 @@ def _fate(cell: Figures, chosen: Figures) -> str:
 
 def _measured(goal: Figures) -> str:
     if goal["measured"] is None:
-        return ""
+        parts = goal.get("parts", {})
+        return "; ".join(f"{what} {bounds(one, '+')} points" for what, one in parts.items())
     return bounds({"value": goal["measured"], "low": goal["low"], "high": goal["high"]})
 
 

@@ -8,11 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.distill import arms
+from bench.distill import arms, tables
 from bench.distill.cells import Cell, Figures, Store
-from bench.distill.comparing import Scored, bounded, difference, gap_closed, resample
+from bench.distill.comparing import (
+    Scored,
+    bounded,
+    difference,
+    gap_closed,
+    resample,
+    retention,
+)
 from bench.distill.folds import Fold
-from bench.distill.goals import MET, MISSED, NOT_ASKED, UNMEASURED, judged
+from bench.distill.goals import MET, MISSED, NO_GAP, NOT_ASKED, UNMEASURED, judged
 from bench.distill.measuring import keep_matches, read_matches
 from bench.distill.page import write_page
 from bench.distill.plan import Plan
@@ -125,6 +132,44 @@ def test_goals_are_met_missed_or_not_measured() -> None:
     assert verdicts[:3] == [MET, MISSED, UNMEASURED]
 
 
+def test_a_share_of_no_gap_is_a_missed_goal_with_both_its_parts() -> None:
+    """The teacher was measured and does not lead: that is not "not measured"."""
+    ours, none = (
+        resample(scored(arm, passed), (0, 1)) for arm, passed in (("ours", _OURS), ("none", _NONE))
+    )
+    worse = resample(scored("teacher", _NONE - 1), (0, 1))
+    report = {
+        "gap_closed": {"ours": gap_closed(ours, none, worse)},
+        "differences": {"ours - none": difference(ours, none)},
+        "retention": {"ours": retention(ours, worse)},
+    }
+
+    goals = judged(report)
+
+    (goal,) = [one for one in goals if one["goal"].startswith("share of the gap")]
+    assert goal["verdict"] == NO_GAP
+    assert goal["verdict"].startswith("missed")
+    table = tables.goals({"goals": [goal]})
+    assert "teacher over no teacher -9.95 [-9.95, -9.95] points" in table
+    assert "ours over no teacher +19.90 [+19.90, +19.90] points" in table
+    assert "| no gap |" in tables.shares(report)
+
+
+def test_the_page_says_first_how_far_the_teacher_leads(tmp_path: Path) -> None:
+    plan = _plan_with_two_arms(tmp_path)
+    report = write_report(plan, tmp_path / "distill.json")
+    gap = {"value": -0.16, "low": -1.1, "high": 0.8}
+    closed = {"map50_95": {"value": None, "low": None, "high": None}, "gap_map50_95": gap}
+
+    write_page({**report, "gap_closed": {"ours": closed}}, tmp_path / "p.md", "a.svg", "d.json")
+
+    page = _words(tmp_path / "p.md")
+    lead = page.index("The teacher is -0.16 [-1.10, +0.80] points of mAP50-95 above the student")
+    assert lead < page.index("share of the gap to the teacher closed")
+    assert "chosen from 2 trials a fold where each student has 3." in page
+    assert "It does not surely lead" in page
+
+
 def test_a_gain_of_nothing_is_not_above_it() -> None:
     bounds = {"map50_95": {"value": 1.2, "low": 0.0, "high": 2.0}}
 
@@ -202,7 +247,10 @@ def test_the_commits_of_the_cells_are_told(tmp_path: Path) -> None:
     write_page(report, tmp_path / "page.md", "a.svg", "distill.json")
 
     assert set(report["commits_of_cells"]) == {"abc1234"}
-    assert "at commit abc1234" in _words(tmp_path / "page.md")
+    assert report["commits_of_cells"]["abc1234"]["train teacher"] == 6
+    assert "at commit abc1234 (measure none, measure teacher, train none, train teacher)" in _words(
+        tmp_path / "page.md"
+    )
 
 
 @pytest.mark.parametrize("commit", ["abc1234+", "unknown"])
