@@ -11,7 +11,7 @@ import grpc
 
 from proto.wire.v1 import detection_pb2 as wire
 from serving import errors
-from serving.api.internal_errors import say_internal_error
+from serving.api.internal_errors import say_internal_error, told_of
 
 REQUEST_ID_KEY = "x-request-id"
 ERROR_KEY = "understudy-error-bin"
@@ -70,13 +70,14 @@ def wire_error(error: Exception, request_id: str) -> wire.Error:
     """Return the error as a message; one that is not ours is logged and told only "internal"."""
     if not isinstance(error, errors.UnderstudyError):
         say_internal_error(error, request_id=request_id)
-    info = errors.describe(error)
+    info = errors.describe(told_of(error))
     return wire.Error(code=info.code, message=info.message, field=info.field)
 
 
 async def abort(context: Context, error: Exception, request_id: str) -> NoReturn:
     """End the call with the error."""
     details = wire_error(error, request_id)
+    error = told_of(error)
     trailing: list[tuple[str, str | bytes]] = [
         (REQUEST_ID_KEY, request_id),
         (ERROR_KEY, details.SerializeToString()),

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from serving import errors
 from serving.api.complaints import complaint
-from serving.api.internal_errors import say_internal_error
+from serving.api.internal_errors import say_internal_error, told_of
 from serving.api.request_ids import REQUEST_ID_HEADER, request_id_of
 
 
@@ -76,10 +76,11 @@ def answer_errors(app: FastAPI) -> None:
 
 async def error_answer(request: Request, error: Exception) -> Response:
     """Return the answer for an error; one that is not ours is logged and told only "internal"."""
-    info = errors.describe(error)
     request_id = request_id_of(request)
     if not isinstance(error, errors.UnderstudyError):
         say_internal_error(error, request_id=request_id, path=request.url.path)
+    error = told_of(error)
+    info = errors.describe(error)
     return _answer(request_id, status_of(error), info, headers_of(error))
 
 

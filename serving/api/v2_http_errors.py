@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from serving import errors
 from serving.api.http_errors import headers_of, status_of
-from serving.api.internal_errors import say_internal_error
+from serving.api.internal_errors import say_internal_error, told_of
 from serving.api.request_ids import REQUEST_ID_HEADER, request_id_of
 
 # nginx's word for a client that left; nobody reads it but our own log.
@@ -37,6 +37,7 @@ def _failed(request: Request, error: Exception) -> Response:
     request_id = request_id_of(request)
     if not isinstance(error, errors.UnderstudyError):
         say_internal_error(error, request_id=request_id, path=request.url.path)
+    error = told_of(error)
     return Response(
         orjson.dumps({"error": errors.describe(error).message}),
         status_of(error),

@@ -3,13 +3,14 @@
 import logging
 import os
 import sys
-from typing import TextIO
+from typing import TextIO, cast
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
 from serving.logs.frame_note import add_frame
+from serving.logs.output import LastingOutput
 from serving.logs.redaction import redact
 from serving.logs.styles import LogFormat, LogLevel
 from serving.logs.uncaught import say_uncaught
@@ -51,7 +52,7 @@ def set_up_log(
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level.value),
         # One write a line: several processes share the output.
-        logger_factory=structlog.WriteLoggerFactory(output),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", LastingOutput(output))),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
 from serving.errors import ConfigurationError
+from serving.store.sqlite_file import SqliteFile
 
 # A writer waits this long for another's transaction; ours last milliseconds.
 BUSY_TIMEOUT_S = 10.0
@@ -40,11 +41,12 @@ _KEEPALIVE = {
 }
 
 
-def create_engine(url: str) -> AsyncEngine:
+def create_engine(url: str, *, create: bool = True) -> AsyncEngine:
     """Return an engine whose transactions take the write lock at their start.
 
     Args:
         url: As `open_store` takes it.
+        create: Whether SQLite's file is made where it is missing.
 
     Raises:
         ConfigurationError: The URL is not one that the store can use.
@@ -57,7 +59,7 @@ def create_engine(url: str) -> AsyncEngine:
     if parsed.drivername == "postgresql+psycopg" and parsed.database:
         return _postgresql(parsed)
     if parsed.drivername == "sqlite+aiosqlite" and parsed.database not in (None, "", ":memory:"):
-        return _sqlite(parsed)
+        return _sqlite(parsed, create=create)
     raise ConfigurationError(
         f"store url: {parsed.render_as_string()!r} cannot be used; the store is a file or a "
         f"PostgreSQL database: {_URLS}"
@@ -84,11 +86,15 @@ def unusable(url: URL, error: DatabaseError) -> ConfigurationError:
     )
 
 
-def _sqlite(url: URL) -> AsyncEngine:
+def _sqlite(url: URL, *, create: bool) -> AsyncEngine:
     if not Path(str(url.database)).parent.is_dir():
         raise ConfigurationError(f"store: {url.database} cannot be opened; its folder must exist")
     engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S}, **_JSON)
+    file = SqliteFile(Path(str(url.database)), create=create)
+    event.listen(engine.sync_engine, "do_connect", file.name)
     event.listen(engine.sync_engine, "connect", _prepare)
+    event.listen(engine.sync_engine, "connect", file.remember)
+    event.listen(engine.sync_engine, "checkout", file.must_be_the_same)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
 

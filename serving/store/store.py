@@ -113,18 +113,21 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(url: str, *, migrate: bool = True) -> AsyncIterator[Store]:
+async def open_store(
+    url: str, *, migrate: bool = True, create: bool = True
+) -> AsyncIterator[Store]:
     """Open the store at `url`, bring its schema up to date, close it at the end.
 
     Args:
         url: "sqlite+aiosqlite:///FILE", where the file is made and its folder is not; or
             "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE", where the database exists.
         migrate: False leaves the schema alone, and refuses one that is not up to date.
+        create: Whether SQLite's file is made where it is missing.
 
     Raises:
         ConfigurationError: The URL, the database or its schema cannot be used.
     """
-    engine = create_engine(url)
+    engine = create_engine(url, create=create)
     try:
         try:
             async with engine.begin() as connection:

@@ -50,7 +50,8 @@ async def connected(
     settings = wiring.settings
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
-            open_store(settings.store_url, migrate=settings.migrate)
+            # The supervisor has made it and brought it up to date.
+            open_store(settings.store_url, migrate=False, create=False)
         )
         several = len(wiring.backends)
         key = _worker_key(wiring)
