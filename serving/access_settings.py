@@ -24,6 +24,8 @@ class AccessSettings(BaseSettings):
             workers on other machines in clear.
         workers_cert_file: What gateways and controller show to workers that ask for it.
         workers_key_file: Its private key.
+        workers_name: That each worker's certificate holds; None: the host by which it is reached,
+            which is an address where UNDERSTUDY_WORKERS says dns:NAME.
         camera_frames_per_second: Of one camera, at each gateway process; 0: no limit.
     """
 
@@ -34,6 +36,7 @@ class AccessSettings(BaseSettings):
     workers_ca_file: Path | None = None
     workers_cert_file: Path | None = None
     workers_key_file: Path | None = None
+    workers_name: str | None = None
     camera_frames_per_second: float = Field(default=0, ge=0, le=10_000)
 
     @field_validator(

@@ -75,13 +75,15 @@ def history(found: Iterable[Mapping[str, Any]]) -> Table:
 
 def keys(found: Iterable[Mapping[str, Any]]) -> Table:
     """Return a table of API keys."""
-    table = plain_table("Id", "Name", "Scope", "Frames/s", "Made", "Ends")
-    for one in found:
+    known = list(found)
+    limits = ["Frames/s"] if any(one.get("frames_per_second") for one in known) else []
+    table = plain_table("Id", "Name", "Scope", *limits, "Made", "Ends")
+    for one in known:
         ends = f"[red]revoked {when(one['revoked'])}[/]" if one["revoked"] else None
         ends = ends or (when(one["expires"]) if one["expires"] else "never")
         limit = one.get("frames_per_second")  # a server of before tells none
-        shown = "" if limit is None else f"{limit:g}"
-        table.add_row(one["id"], one["name"], one["scope"], shown, when(one["created"]), ends)
+        shown = [f"{limit:g}" if limit else ""] if limits else []
+        table.add_row(one["id"], one["name"], one["scope"], *shown, when(one["created"]), ends)
     return table
 
 

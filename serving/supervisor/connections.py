@@ -9,6 +9,7 @@ from serving.store.store import Store, open_store
 from serving.supervisor.crew_places import far_place
 from serving.supervisor.discovery import Discovery
 from serving.supervisor.wiring import BackendPlace, Role, Wiring
+from serving.tls.peer_tls import PeerTls, opened_peer_tls
 from serving.torchserve.backend import Backend
 from serving.torchserve.choices import Choices
 from serving.torchserve.inference import InferenceClient
@@ -45,7 +46,8 @@ async def connected(
         frame_headers: Returns what a frame's request to a worker carries beside the frame.
 
     Raises:
-        ConfigurationError: The store cannot be opened, or the workers' key cannot be read.
+        ConfigurationError: The store cannot be opened, or the workers' key or certificates cannot
+            be read.
     """
     settings = wiring.settings
     async with AsyncExitStack() as stack:
@@ -55,9 +57,12 @@ async def connected(
         )
         several = len(wiring.backends)
         key = _worker_key(wiring)
+        tls = await stack.enter_async_context(
+            opened_peer_tls(settings.workers_tls, settings.workers_name)
+        )
         backends = [
             await stack.enter_async_context(
-                _far_backend(one, key, frame_headers)
+                _far_backend(one, key, frame_headers, tls)
                 if one.token_file is None
                 else _backend(one, several, frame_headers)
             )
@@ -67,7 +72,7 @@ async def connected(
         discovery = Discovery(
             settings.worker_names,
             backends,
-            lambda address: _far_backend(far_place(settings, address), key, frame_headers),
+            lambda address: _far_backend(far_place(settings, address), key, frame_headers, tls),
         )
         roster = await stack.enter_async_context(discovery.running())
         yield Connections(store, authenticator, roster)
@@ -89,12 +94,15 @@ async def _backend(
 
 @asynccontextmanager
 async def _far_backend(
-    place: BackendPlace, key: Credential, frame_headers: Callable[[], Mapping[str, str]]
+    place: BackendPlace,
+    key: Credential,
+    frame_headers: Callable[[], Mapping[str, str]],
+    tls: PeerTls,
 ) -> AsyncIterator[Backend]:
     async with (
-        InferenceClient(place.inference_url, NoToken(), frame_headers) as inference,
-        ManagementClient(place.management_url, key) as management,
-        WorkerHost(place.management_url, key) as host,
+        InferenceClient(place.inference_url, NoToken(), frame_headers, tls) as inference,
+        ManagementClient(place.management_url, key, tls=tls) as management,
+        WorkerHost(place.management_url, key, tls) as host,
     ):
         yield Backend(place.name, inference, management, host=host)
 

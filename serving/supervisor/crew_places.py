@@ -12,8 +12,9 @@ def far_place(settings: Settings, host: str) -> BackendPlace:
         settings: Hold the ports, which are the same on all hosts.
         host: Its name or address, by which placements know it.
     """
+    web = "http" if settings.workers_tls is None else "https"
     return BackendPlace(
         name=host,
-        inference_url=f"http://{authority(host, settings.inference_port)}",
-        management_url=f"http://{authority(host, settings.worker_port)}",
+        inference_url=f"{web}://{authority(host, settings.inference_port)}",
+        management_url=f"{web}://{authority(host, settings.worker_port)}",
     )

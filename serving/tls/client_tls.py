@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from serving.errors import ConfigurationError
+from serving.tls.look import look_at
 
 CA_VARIABLE = "UNDERSTUDY_CA_FILE"
 CERT_VARIABLE = "UNDERSTUDY_CLIENT_CERT_FILE"
@@ -53,12 +54,29 @@ class ClientTls:
         try:
             context = ssl.create_default_context(cafile=self.ca)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if self.cert is not None:
-                # A password, or OpenSSL would ask the terminal for one.
-                context.load_cert_chain(self.cert, self.key, password="")
+            self.load_into(context)
         except OSError as error:  # ssl.SSLError is one
             raise _unusable(self, error) from error
         return context
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Have new connections of a context of ours trust, and show, what the files hold now.
+
+        Raises:
+            OSError: A file cannot be read, or OpenSSL does not take it.
+        """
+        if self.ca is not None:
+            context.load_verify_locations(self.ca)
+        if self.cert is not None:
+            # A password, or OpenSSL would ask the terminal for one.
+            context.load_cert_chain(self.cert, self.key, password="")
+
+    def look(self) -> object:
+        """Return what changes when a file is exchanged; None while one is not there."""
+        try:
+            return look_at((self.ca, self.cert, self.key))
+        except OSError:
+            return None
 
     def pem(self) -> tuple[bytes | None, bytes | None, bytes | None]:
         """Return the content of `ca`, `key` and `cert`, in the order in which gRPC takes them.

@@ -12,9 +12,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from serving.errors import ConfigurationError
+from serving.tls.look import Look, look_at
 
 CERT, KEY, CLIENT_CA = "tls_cert_file", "tls_key_file", "tls_client_ca_file"
-Look = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,7 @@ class TlsFiles:
         Raises:
             OSError: One is not there.
         """
-        files = (self.cert, self.key, self.client_ca)
-        found = [one.stat() for one in files if one is not None]
-        return tuple((one.st_ino, one.st_mtime_ns, one.st_size) for one in found)
+        return look_at((self.cert, self.key, self.client_ca))
 
 
 @dataclass(frozen=True)

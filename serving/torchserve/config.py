@@ -25,6 +25,7 @@ _INHERITED_PREFIXES = ("NVIDIA_", "ORT_")
 # What a request holds beside the image: its query and its headers.
 _REQUEST_ROOM_BYTES = 64 * 1024
 
+_HERE = "127.0.0.1"
 _PROPERTIES = "config.properties"
 _LOGGING = "log4j2.xml"
 
@@ -77,13 +78,19 @@ class Listen:
 
     Attributes:
         host: Address of the interface: whoever else can reach it must be kept away by the network.
-        inference: Port for frames.
+        inference: Port for frames; None: any free one of the loopback interface, where something of
+            ours stands before it.
         metrics: Port for Prometheus.
     """
 
     host: str
-    inference: int
+    inference: int | None
     metrics: int
+
+    @property
+    def inference_host(self) -> str:
+        """Where it listens for frames."""
+        return _HERE if self.inference is None else self.host
 
 
 @dataclass(frozen=True)
@@ -124,9 +131,10 @@ class TorchServeConfig:
 
 def properties(config: TorchServeConfig, ports: Ports) -> str:
     """Return the text of TorchServe's configuration file."""
-    host = config.listen.host if config.listen else "127.0.0.1"
+    host = config.listen.host if config.listen else _HERE
+    inference_host = config.listen.inference_host if config.listen else _HERE
     values = {
-        "inference_address": f"http://{host}:{ports.inference}",
+        "inference_address": f"http://{inference_host}:{ports.inference}",
         "management_address": f"http://127.0.0.1:{ports.management}",
         "metrics_address": f"http://{host}:{ports.metrics}",
         "grpc_inference_address": "127.0.0.1",

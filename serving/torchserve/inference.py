@@ -24,6 +24,7 @@ from serving.errors import (
 )
 from serving.logs.quota import LineQuota
 from serving.store.values import ReleaseKey
+from serving.tls.peer_tls import IN_CLEAR, PeerTls
 from serving.torchserve.management import is_token_refused
 from serving.torchserve.tokens import Credential
 
@@ -119,18 +120,24 @@ class InferenceClient:
         url: Of the inference listener.
         token: For it.
         further_headers: Returns what else each frame's request carries.
+        tls: Over https, whom to trust and who we are.
     """
 
     def __init__(
-        self, url: str, token: Credential, further_headers: Callable[[], Mapping[str, str]] = dict
+        self,
+        url: str,
+        token: Credential,
+        further_headers: Callable[[], Mapping[str, str]] = dict,
+        tls: PeerTls = IN_CLEAR,
     ) -> None:
         self._url = url
+        self._tls = tls
         self._token = token
         self._further_headers = further_headers
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+        connector = self._tls.connector(limit=0, keepalive_timeout=60)
         self._http = aiohttp.ClientSession(
             self._url, connector=connector, auto_decompress=False, raise_for_status=False
         )
@@ -204,7 +211,13 @@ class InferenceClient:
         # A large body in pieces, so that the others' answers are not held up behind it.
         body = image if len(image) <= _WHOLE_BODY_BYTES else io.BytesIO(image)
         try:
-            async with self._http.post(path, data=body, headers=headers, timeout=timeout) as reply:
+            async with self._http.post(
+                path,
+                data=body,
+                headers=headers,
+                timeout=timeout,
+                server_hostname=self._tls.name,
+            ) as reply:
                 return reply.status, await reply.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise BackendUnavailable("nobody listens for TorchServe", refused=True) from error

@@ -10,6 +10,7 @@ import aiohttp
 
 from serving.errors import BackendUnavailable, WorkerFailed
 from serving.store.values import ReleaseKey
+from serving.tls.peer_tls import IN_CLEAR, PeerTls
 from serving.torchserve.tokens import Credential
 
 _CALL_TIMEOUT_S = 30.0
@@ -82,16 +83,25 @@ class ManagementClient:
         url: Of the management listener.
         token: For it.
         load_timeout_s: How long loading a version may take.
+        tls: Over https, whom to trust and who we are.
     """
 
-    def __init__(self, url: str, token: Credential, *, load_timeout_s: float = 300.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: Credential,
+        *,
+        load_timeout_s: float = 300.0,
+        tls: PeerTls = IN_CLEAR,
+    ) -> None:
         self._url = url
+        self._tls = tls
         self._token = token
         self._load_timeout_s = load_timeout_s
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._http = aiohttp.ClientSession(self._url)
+        self._http = aiohttp.ClientSession(self._url, connector=self._tls.connector())
         return self
 
     async def __aexit__(
@@ -271,6 +281,7 @@ class ManagementClient:
                 method,
                 path,
                 params=query,
+                server_hostname=self._tls.name,
                 headers=self._token.header(),
                 timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_S),
             ) as reply:

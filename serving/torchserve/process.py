@@ -31,6 +31,7 @@ from serving.torchserve.tokens import Credential, NoToken, Token
 
 _log = structlog.get_logger(__name__)
 
+_HERE = "127.0.0.1"
 _GUARD = Path(__file__).with_name("guard.py")
 _PING_INTERVAL_S = 0.05
 
@@ -57,7 +58,13 @@ class TorchServe:
     @property
     def inference_url(self) -> str:
         """Where frames go."""
-        return f"http://{self._near}:{self._ports.inference}"
+        listen = self.config.listen
+        return f"http://{_near(listen.inference_host if listen else _HERE)}:{self.inference_port}"
+
+    @property
+    def inference_port(self) -> int:
+        """Of `inference_url`; the same at every start."""
+        return self._ports.inference
 
     @property
     def management_url(self) -> str:
@@ -67,13 +74,8 @@ class TorchServe:
     @property
     def metrics_url(self) -> str:
         """What Prometheus reads; it asks for no token."""
-        return f"http://{self._near}:{self._ports.metrics}/metrics"
-
-    @property
-    def _near(self) -> str:
-        """Its address from this machine."""
-        host = self.config.listen.host if self.config.listen else "127.0.0.1"
-        return "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - compared, not bound
+        listen = self.config.listen
+        return f"http://{_near(listen.host if listen else _HERE)}:{self._ports.metrics}/metrics"
 
     @property
     def inference_token(self) -> Credential:
@@ -234,15 +236,20 @@ class TorchServe:
             self._guard = None
 
 
+def _near(host: str) -> str:
+    """Return a listener's address from this machine."""
+    return _HERE if host == "0.0.0.0" else host  # noqa: S104 - compared, not bound
+
+
 def _must_be_free(ports: Ports, listen: Listen | None) -> None:
     """Check that nobody listens on a port: TorchServe would hang and not end.
 
     Raises:
         ConfigurationError: Somebody does.
     """
-    ours = {ports.inference, ports.metrics} if listen is not None else set()
+    hosts = {} if listen is None else {"inference": listen.inference_host, "metrics": listen.host}
     for name, port in asdict(ports).items():
-        host = listen.host if listen is not None and port in ours else "127.0.0.1"
+        host = hosts.get(name, _HERE)
         with socket.socket() as one:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past TIME_WAIT, as Java
             try:

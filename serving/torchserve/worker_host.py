@@ -7,6 +7,7 @@ import aiohttp
 
 from serving.errors import BackendUnavailable, WorkerFailed
 from serving.store.values import AUTO, Release
+from serving.tls.peer_tls import IN_CLEAR, PeerTls
 from serving.torchserve.tokens import Credential
 
 # It copies an archive out of its model store and verifies it.
@@ -22,15 +23,17 @@ class WorkerHost:
     Args:
         url: Of the door.
         key: For it.
+        tls: Over https, whom to trust and who we are.
     """
 
-    def __init__(self, url: str, key: Credential) -> None:
+    def __init__(self, url: str, key: Credential, tls: PeerTls = IN_CLEAR) -> None:
         self._url = url
+        self._tls = tls
         self._key = key
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._http = aiohttp.ClientSession(self._url)
+        self._http = aiohttp.ClientSession(self._url, connector=self._tls.connector())
         return self
 
     async def __aexit__(
@@ -76,7 +79,12 @@ class WorkerHost:
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_S)
         try:
             async with self._http.request(
-                method, path, json=body, headers=self._key.header(), timeout=timeout
+                method,
+                path,
+                json=body,
+                headers=self._key.header(),
+                timeout=timeout,
+                server_hostname=self._tls.name,
             ) as reply:
                 status, said = reply.status, await reply.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:

@@ -68,3 +68,13 @@ def test_what_workers_import_reports_to_nobody(tmp_path: Path) -> None:
 
     # Either would leave an identity of this machine there.
     assert [one.name for one in tmp_path.rglob("*") if one.is_file()] == ["openvino_telemetry"]
+
+
+def test_where_tls_stands_before_it_only_its_metrics_are_heard_elsewhere(tmp_path: Path) -> None:
+    listen = Listen("10.0.0.5", inference=None, metrics=3)
+
+    said = written(TorchServeConfig(archives=tmp_path, folder=tmp_path, listen=listen))
+
+    assert said["inference_address"] == "http://127.0.0.1:1"
+    assert said["metrics_address"] == "http://10.0.0.5:3"
+    assert said["management_address"] == "http://127.0.0.1:2"
