@@ -131,13 +131,30 @@ def read_model(folder: RunFolder, role: str) -> ModelResult | None:
     )
 
 
-def settled_map50_95(folder: RunFolder, role: str) -> float | None:
-    """Return mAP50-95 on validation of a checkpoint whose batch norms were measured anew.
+@dataclass(frozen=True)
+class Validated:
+    """What a checkpoint that was kept scores on the validation split, measured as a release is.
 
-    None where it keeps those of its training, whose curves tell its quality then.
+    Attributes:
+        map50_95: 0 to 1.
+        settled: Whether its batch norms were measured anew; else it keeps those of its training.
     """
-    norms = (folder.figures(role) or {}).get("batch_norms") or {}
-    return float(norms["settled"]) if norms.get("kept") == "settled" else None
+
+    map50_95: float
+    settled: bool
+
+
+def validated(folder: RunFolder, role: str) -> Validated | None:
+    """Return what a finished model scores; None where its batch norms were frozen: see its curves.
+
+    Args:
+        folder: Of its run.
+        role: "teacher" or "student".
+    """
+    norms = (folder.figures(role) or {}).get("batch_norms")
+    if not norms:
+        return None
+    return Validated(float(norms[norms["kept"]]), norms["kept"] == "settled")
 
 
 def _variant(figures: dict[str, Any]) -> VariantFigures:

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,12 @@ from distill_jobs.data.dataset import Dataset
 from distill_jobs.recipe.distillation import Distillation
 from distill_jobs.recipe.networks import Student
 from distill_jobs.recipe.training import Training
+from distill_jobs.release.suppression import NMS_IOU
 from distill_jobs.training.amp import choose_precision
 from distill_jobs.training.plain import write_plain_checkpoint
 from distill_jobs.training.settling import Settling, settle_if_better
 from distill_jobs.training.train import TrainRequest, train
+from distill_jobs.training.validator import ReleasesValidator
 
 # What distill_jobs sets in every training, for ultralytics alone.
 _QUIET: dict[str, Any] = {
@@ -109,6 +112,15 @@ class _Alone(DetectionTrainer):
         self.amp = precision.scaled
         self.scaler = torch.amp.GradScaler("cuda", enabled=precision.scaled)
 
+    def get_validator(self) -> ReleasesValidator:
+        """Score an epoch as our engine does."""
+        return ReleasesValidator(
+            self.test_loader,
+            save_dir=self.save_dir,
+            args=copy(self.args),
+            _callbacks=self.callbacks,
+        )
+
     def final_eval(self) -> None:
         """Leave the checkpoints as they are: all arms are measured by one implementation."""
 
@@ -121,6 +133,7 @@ def _by_ultralytics(task: _Task) -> Settling:
         "device": _device(task.inputs),
         "patience": given["patience"] or given["epochs"],
         "nbs": given["batch"],
+        "iou": NMS_IOU,
         "model": str(task.weights),
         "data": str(task.data.path),
         "imgsz": IMAGE_SIDE_PX,

@@ -54,8 +54,8 @@ class Sweep(Section):
     """The search space and the yardstick of `understudy job sweep`.
 
     Attributes:
-        metric: What is maximised on the validation split: of the student that is kept (its best
-            epoch's, for `map50_95` with batch norms measured anew where that is better).
+        metric: What is maximised on the validation split: of the student that is kept, measured as
+            a release is (`map50_95`), or of its best epoch (`map50`).
         space: By dotted key of the job file: "training.lr0", "distillation.losses.box".
         startup_trials: Trials that explore at random before the sampler learns from them; none of
             them is stopped early.

@@ -7,7 +7,7 @@ from typing import Any
 
 from distill_jobs.errors import JobError
 from distill_jobs.progress import Reporter
-from distill_jobs.results import ModelResult, read_model, settled_map50_95
+from distill_jobs.results import ModelResult, read_model, validated
 from distill_jobs.run_folder import RunFolder
 from distill_jobs.study.differences import Difference, differences
 from distill_jobs.tracking.curves import MAP50_95, Curves, read_curves
@@ -40,7 +40,7 @@ class ComparedRun:
         """Return parameters, mAP50, mAP50-95, share kept, best on validation, and latency."""
         student, teacher = self.student, self.teacher
         best = self.curves.best(MAP50_95) if self.curves else None
-        settled = settled_map50_95(self.folder, "student")
+        validation = validated(self.folder, "student")
         kept = None
         if student and student.map50_95 is not None and teacher and teacher.map50_95:
             kept = student.map50_95 / teacher.map50_95
@@ -50,7 +50,7 @@ class ComparedRun:
             _share(student.map50 if student else None),
             _share(student.map50_95 if student else None),
             f"{100 * kept:.1f}%" if kept is not None else "-",
-            f"{best[1] if settled is None else settled:.3f} @{best[0]}" if best else "-",
+            f"{validation.map50_95 if validation else best[1]:.3f} @{best[0]}" if best else "-",
             f"{fastest:.1f}" if fastest is not None else "-",
         )
 

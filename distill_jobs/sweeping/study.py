@@ -100,16 +100,17 @@ class Study:
         asked.set_user_attr("folder", name)  # from here on it is what it is
         return Trial(asked, name, values, self._sweep.metric)
 
-    def complete(self, trial: Trial, settled: float | None = None) -> None:
+    def complete(self, trial: Trial, kept: float | None = None) -> None:
         """Take a trial whose training came to its end; without a finite epoch it has failed.
 
         Args:
             trial: The trial.
-            settled: What the student scores that was kept, where it is not its best epoch's.
+            kept: What the student that was kept scores as a release is measured; None: what its
+                best epoch did.
         """
         noted = self._study.trials[trial.asked.number].intermediate_values
         if noted:
-            self._study.tell(trial.asked, max(noted.values()) if settled is None else settled)
+            self._study.tell(trial.asked, max(noted.values()) if kept is None else kept)
         else:
             self.fail(trial, "no epoch of it was measured on the validation split")
 

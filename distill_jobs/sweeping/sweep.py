@@ -13,7 +13,7 @@ from distill_jobs.errors import JobError, JobFileInvalid
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
 from distill_jobs.recipe.sweep import Sweep
-from distill_jobs.results import settled_map50_95
+from distill_jobs.results import validated
 from distill_jobs.run_folder import RunFolder
 from distill_jobs.sweeping.ledger import SweepFigures
 from distill_jobs.sweeping.trial_folder import open_trial, trials_of
@@ -144,8 +144,8 @@ def _run_trial(plan: SweepPlan, study: "Study", runner: Runner, reporter: Report
     except JobError as error:
         study.fail(trial, error.message)
     else:
-        is_known = plan.sweep.metric == "map50_95"
-        study.complete(trial, settled_map50_95(folder, "student") if is_known else None)
+        kept = validated(folder, "student") if plan.sweep.metric == "map50_95" else None
+        study.complete(trial, kept.map50_95 if kept else None)
 
 
 def _base(plan: SweepPlan) -> Path:

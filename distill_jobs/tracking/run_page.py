@@ -11,7 +11,7 @@ from distill_jobs.files import write_atomically
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
 from distill_jobs.release.beside import TRAINING, beside
-from distill_jobs.results import ModelResult, read_model, settled_map50_95
+from distill_jobs.results import ModelResult, read_model, validated
 from distill_jobs.run_folder import STEPS, RunFolder
 from distill_jobs.tracking.chart import Series
 from distill_jobs.tracking.curves import ALPHA, MAP50, MAP50_95, Curves, read_curves
@@ -167,12 +167,15 @@ def _variant_sections(models: Sequence[ModelResult]) -> list[PageSection]:
 
 
 def _training_section(folder: RunFolder, role: str, curves: Curves) -> PageSection:
-    best, settled = curves.best(MAP50_95), settled_map50_95(folder, role)
+    best, kept = curves.best(MAP50_95), validated(folder, role)
     note = f"{curves.epochs[-1]} epochs"
     if best is not None:
         note += f"; best mAP50-95 on validation {best[1]:.3f} after epoch {best[0]}"
-    if settled is not None:
-        note += f", and {settled:.3f} with its batch norms measured anew"
+    if kept is not None:
+        norms = "measured anew" if kept.settled else "as trained"
+        note += (
+            f"; kept with its batch norms {norms}: {kept.map50_95:.3f}, measured as a release is"
+        )
     return PageSection(f"Training of the {role}", note=f"{note}.", charts=training_charts(curves))
 
 

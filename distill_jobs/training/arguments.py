@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from distill_jobs.errors import TrainingFailed
+from distill_jobs.release.suppression import NMS_IOU
 from distill_jobs.training import ranks
 from distill_jobs.training.request import TrainRequest
 
@@ -39,6 +40,7 @@ def trainer_arguments(request: TrainRequest) -> dict[str, Any]:
         "close_mosaic": training.mosaic_free_epochs,
         "device": _device(training.device),
         "patience": training.patience or training.epochs,
+        "iou": NMS_IOU,  # validation's suppression: a release's, and not the default of 0.7
         # The default of 64 would update once in several batches.
         "nbs": training.batch * training.accumulate,
         "model": "student.yaml",  # never opened: the lesson brings the network

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from distill_jobs.training.splits import describe, training_split, validation_sp
 from distill_jobs.training.teachers.faculty import Rows, assemble
 from distill_jobs.training.together import train_together
 from distill_jobs.training.trackers import no_trackers
+from distill_jobs.training.validator import ReleasesValidator
 
 
 class LessonTrainer(DetectionTrainer):
@@ -90,6 +92,15 @@ class LessonTrainer(DetectionTrainer):
         taught = isinstance(unwrap_model(self.model), Distiller)
         return training_split(
             data, self.args, batch=images, taught=taught, boxes=self._boxes, stride=stride
+        )
+
+    def get_validator(self) -> ReleasesValidator:
+        """Build what scores an epoch: as ultralytics does, but of another class."""
+        return ReleasesValidator(
+            self.test_loader,
+            save_dir=self.save_dir,
+            args=copy(self.args),
+            _callbacks=self.callbacks,
         )
 
     def setup_model(self) -> None:

@@ -10,6 +10,7 @@ from distill_jobs.environment import offline
 from distill_jobs.errors import TrainingFailed
 from distill_jobs.recipe.networks import Student
 from distill_jobs.recipe.training import Training
+from distill_jobs.release.suppression import NMS_IOU
 
 
 def arguments(**recipe: Any) -> dict[str, Any]:
@@ -39,6 +40,10 @@ def test_a_batch_is_shared_out_evenly(monkeypatch: pytest.MonkeyPatch):
     assert arguments(batch=6)["batch"] == 6
     with pytest.raises(TrainingFailed, match="batch 8 cannot be shared out among 3 processes"):
         arguments(batch=8)
+
+
+def test_validation_suppresses_as_a_release_does():
+    assert arguments()["iou"] == NMS_IOU == 0.6
 
 
 def test_several_processes_do_not_share_a_gpu(monkeypatch: pytest.MonkeyPatch):

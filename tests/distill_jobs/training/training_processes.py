@@ -61,9 +61,11 @@ else:
 """
 
 
-def draw_data(folder: Path, *, train: int, side: int = 64, unlabelled: Sequence[int] = ()) -> Path:
-    """Draw square scenes, four of them to validate on; returns the data.yaml."""
-    for split, count in (("train", train), ("val", 4)):
+def draw_data(
+    folder: Path, *, train: int, val: int = 4, side: int = 64, unlabelled: Sequence[int] = ()
+) -> Path:
+    """Draw square scenes; returns the data.yaml."""
+    for split, count in (("train", train), ("val", val)):
         assert sum(1 for _ in scenes.write_split(folder, split, count, side, 0)) == count
     images = sorted((folder / "images" / "train").iterdir())
     strange = [images[index] for index in unlabelled]
