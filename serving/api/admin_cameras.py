@@ -11,7 +11,7 @@ from serving.api.admin_models import Message
 from serving.errors import InvalidField, UnknownCamera
 from serving.store.observations import LEAST_SILENCE_S, SILENT_PERIODS, Camera, Sighting
 from serving.store.store import Store
-from serving.store.values import ApiKey
+from serving.store.values import ApiKey, Number
 
 MOST_AT_ONCE = 10_000
 
@@ -24,7 +24,7 @@ class CameraWords(Message):
     """What the operator says of a camera."""
 
     group: str = Field(default="", max_length=64, examples=["north gate"])
-    expected_fps: float | None = Field(
+    expected_fps: Number | None = Field(
         default=None, gt=0, le=1000, description="frames a second; null: none are expected"
     )
     note: str = Field(default="", max_length=1000)

@@ -10,22 +10,26 @@ from serving.errors import InvalidRoute
 from serving.machine import Machine
 from serving.store.values import (
     AUTO,
+    MAX_REVISION,
     MAX_WEIGHT,
     NAME_PATTERN,
     ApiKey,
     Arm,
     AuditEntry,
     GatewayStatus,
+    Number,
     Release,
     ReleaseKey,
     ReleaseState,
     Route,
     RouteRevision,
     Scope,
+    Whole,
 )
 from serving.torchserve.management import Registration
 
 _STICKY = "what the split hashes: camera, none, or header:NAME in lower case"
+Revision = Annotated[Whole, Field(ge=0, le=MAX_REVISION)]
 
 
 class Message(BaseModel):
@@ -41,12 +45,12 @@ class DeployRequest(Message):
         description="NAME-VERSION.mar in the server's model store, or a path below it",
         examples=["student-1.0.mar"],
     )
-    workers: int = Field(default=1, ge=1, le=64, description="worker processes")
-    batch_size: int = Field(default=8, ge=1, le=256, description="largest batch")
-    batch_delay_ms: int = Field(
+    workers: Whole = Field(default=1, ge=1, le=64, description="worker processes")
+    batch_size: Whole = Field(default=8, ge=1, le=256, description="largest batch")
+    batch_delay_ms: Whole = Field(
         default=0, ge=0, le=1000, description="how long a worker waits for a batch to fill"
     )
-    threads: int | None = Field(
+    threads: Whole | None = Field(
         default=None,
         ge=1,
         le=256,
@@ -91,21 +95,21 @@ class ArmInfo(Message):
 
     name: str = Field(pattern=NAME_PATTERN, examples=["student"])
     release: str = Field(description="MODEL-VERSION", examples=["student-1.0"])
-    weight: float = Field(description="percent; a route's weights sum to 100", examples=[100.0])
+    weight: Number = Field(description="percent; a route's weights sum to 100", examples=[100.0])
 
 
 class ShadowInfo(Message):
     """An arm that answers frames of the others too, unheard."""
 
     arm: str = Field(examples=["student"])
-    rate: float = Field(description="share of the frames, above 0 and at most 1", examples=[0.1])
+    rate: Number = Field(description="share of the frames, above 0 and at most 1", examples=[0.1])
 
 
 class FallbackInfo(Message):
     """Who answers where an arm fails or is full."""
 
     arm: str = Field(examples=["teacher"])
-    budget: float = Field(
+    budget: Number = Field(
         default=0.2, description="share of the requests that may be handed over, 0 to 1"
     )
 
@@ -115,11 +119,11 @@ class RouteRequest(Message):
 
     arms: tuple[ArmInfo, ...]
     sticky: str = Field(default="camera", description=_STICKY)
-    timeout_s: float = 10.0
+    timeout_s: Number = 10.0
     shadow: ShadowInfo | None = None
     fallback: FallbackInfo | None = None
     why: str = Field(default="", max_length=1000)
-    expected_revision: int | None = Field(
+    expected_revision: Revision | None = Field(
         default=None, description="refuse when the route is at another revision by now"
     )
 
@@ -194,11 +198,11 @@ class PromoteRequest(Message):
 class RollbackRequest(Message):
     """How far to go back."""
 
-    revision: int | None = Field(default=None, description="none: the newest that differs")
+    revision: Revision | None = Field(default=None, description="none: the newest that differs")
     why: str = Field(default="", max_length=1000)
 
 
-FramesPerSecond = Annotated[float | None, Field(gt=0, le=100_000)]
+FramesPerSecond = Annotated[Number | None, Field(gt=0, le=100_000)]
 
 
 class KeyRequest(Message):
@@ -206,7 +210,7 @@ class KeyRequest(Message):
 
     name: str = Field(min_length=1, max_length=100, examples=["gate camera 3"])
     scope: Scope = Scope.DETECT
-    expires_in_days: int | None = Field(default=None, ge=1, le=3650)
+    expires_in_days: Whole | None = Field(default=None, ge=1, le=3650)
     frames_per_second: FramesPerSecond = None
 
 
@@ -219,7 +223,7 @@ class LimitRequest(Message):
 class RotateRequest(Message):
     """How long the text that is known until now is good still."""
 
-    grace_s: float = Field(default=24 * 3600.0, ge=0, le=90 * 86_400)
+    grace_s: Number = Field(default=24 * 3600.0, ge=0, le=90 * 86_400)
 
 
 class KeyInfo(Message):

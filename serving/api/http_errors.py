@@ -11,11 +11,14 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from serving import errors
 from serving.api.complaints import complaint
 from serving.api.internal_errors import say_internal_error, told_of
 from serving.api.request_ids import REQUEST_ID_HEADER, request_id_of
+
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
 class UnsupportedMediaType(errors.RequestError):
@@ -144,5 +147,17 @@ async def _http(request: Request, error: Exception) -> Response:
     code = HTTPStatus(error.status_code).name.lower()
     message = f"{request.method} {request.url.path}: {error.detail}; GET /openapi.json lists all"
     headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
     info = errors.ErrorInfo(code, message)
     return _answer(request_id_of(request), error.status_code, info, headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """Return the methods of a path, each a route of its own; Starlette names the first one's."""
+    routes = request.app.routes
+    return {
+        method
+        for method in _METHODS
+        if any(one.matches({**request.scope, "method": method})[0] is Match.FULL for one in routes)
+    }

@@ -1,4 +1,7 @@
-"""What OpenAPI says of `POST /v1/detect`; the schemas come from the wire contract itself."""
+"""What OpenAPI says of `POST /v1/detect`; the schemas come from the wire contract itself.
+
+The admin API borrows its errors and keys: see `admin_openapi`.
+"""
 
 from typing import Any
 
@@ -83,15 +86,18 @@ def detect_operation(limit_bytes: int) -> Schema:
         "requestBody": {"required": True, "content": _body(limit_bytes)},
         "responses": {
             "200": {"description": "The detections", "content": _json(answer)},
-            **{
-                status: {
-                    "description": text,
-                    "content": _json({"$ref": "#/components/schemas/Error"}),
-                }
-                for status, text in _REFUSALS.items()
-            },
+            **{status: refusal(text) for status, text in _REFUSALS.items()},
         },
     }
+
+
+def refusal(text: str) -> Schema:
+    """Return the response in which every error is told.
+
+    Args:
+        text: When it comes.
+    """
+    return {"description": text, "content": _json({"$ref": "#/components/schemas/Error"})}
 
 
 def message_schema(message: Any) -> Schema:

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from serving.store.values import MAX_WEIGHT, NAME_PATTERN, Frozen, Route
+from serving.store.values import MAX_WEIGHT, NAME_PATTERN, Frozen, Number, Route, Whole
 
 # Fewer cameras than this show nothing about the next ones.
 MIN_CAMERAS = 5
@@ -25,10 +25,10 @@ class Guardrails(Frozen):
             stages and looks together.
     """
 
-    max_error_increase: float = Field(default=0.005, ge=0.0005, le=0.5)
-    max_p99_ratio: float = Field(default=1.5, ge=1, le=100)
-    min_agreement: float = Field(default=0.8, ge=0.05, le=1)
-    alpha: float = Field(default=0.05, gt=0, le=0.5)
+    max_error_increase: Number = Field(default=0.005, ge=0.0005, le=0.5)
+    max_p99_ratio: Number = Field(default=1.5, ge=1, le=100)
+    min_agreement: Number = Field(default=0.8, ge=0.05, le=1)
+    alpha: Number = Field(default=0.05, gt=0, le=0.5)
 
 
 class Hold(Frozen):
@@ -40,9 +40,9 @@ class Hold(Frozen):
         samples: At least so many frames answered by the arm.
     """
 
-    seconds: float = Field(default=300, ge=0, le=30 * 86400)
-    cameras: int = Field(default=MIN_CAMERAS, ge=MIN_CAMERAS, le=100_000)
-    samples: int = Field(default=1000, ge=1, le=10**9)
+    seconds: Number = Field(default=300, ge=0, le=30 * 86400)
+    cameras: Whole = Field(default=MIN_CAMERAS, ge=MIN_CAMERAS, le=100_000)
+    samples: Whole = Field(default=1000, ge=1, le=10**9)
 
 
 class RolloutPlan(Frozen):
@@ -60,10 +60,10 @@ class RolloutPlan(Frozen):
 
     route: str = Field(default="default", pattern=NAME_PATTERN)
     arm: str = Field(pattern=NAME_PATTERN)
-    stages: tuple[float, ...] = Field(default=(1, 5, 25, 50, 100), min_length=1, max_length=20)
+    stages: tuple[Number, ...] = Field(default=(1, 5, 25, 50, 100), min_length=1, max_length=20)
     hold: Hold = Hold()
     guardrails: Guardrails = Guardrails()
-    shadow_rate: float | None = Field(default=None, gt=0, le=1)
+    shadow_rate: Number | None = Field(default=None, gt=0, le=1)
 
     @model_validator(mode="after")
     def _stages_rise(self) -> Self:

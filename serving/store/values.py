@@ -2,15 +2,29 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 STICKY_PATTERN = r"^(camera|none|header:[a-z0-9-]{1,64})$"
 # A percentage.
 MAX_WEIGHT = 100
 NAME_RULE = "1 to 63 of a-z, 0-9, '.', '_', '-', and begin with a letter or digit"
+
+MAX_REVISION = 2**63 - 1
+
+
+def _must_be_number(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise ValueError("Input should be a number")  # noqa: TRY004 - pydantic's way to refuse
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_must_be_number)]
+"""A whole number as JSON schema has it: neither true nor "1", which pydantic takes for one."""
+Number = Annotated[float, BeforeValidator(_must_be_number)]
+"""Likewise, perhaps with a fraction."""
 
 
 class Frozen(BaseModel):

@@ -9,6 +9,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from serving.api.admin import PREFIX, admin_router
+from serving.api.admin_openapi import add_description
 from serving.api.admin_rollouts import rollouts_router
 from serving.api.body_limit import BodyLimit
 from serving.api.http_errors import answer_errors
@@ -119,7 +120,7 @@ def _controller(wiring: Wiring, connections: Connections, loaded: Loaded) -> Con
 async def _admin(
     wiring: Wiring, controller: Controller, connections: Connections
 ) -> AsyncIterator[FastAPI]:
-    app = FastAPI(title="Understudy admin", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Understudy admin", docs_url=None, redoc_url=None, openapi_url=None)
     answer_errors(app)
     app.add_middleware(BodyLimit, limit_bytes=_BODY_LIMIT_BYTES)
 
@@ -138,6 +139,7 @@ async def _admin(
         lambda: controller.rollouts, connections.store, connections.authenticator
     )
     app.include_router(rollouts, prefix=PREFIX)
+    add_description(app)
     async with AsyncExitStack() as stack:
         if wiring.settings.console:
             services = Services(
