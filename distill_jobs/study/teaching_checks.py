@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from distill_jobs.study.finding import Finding
 from distill_jobs.study.symptoms import Symptoms
-from distill_jobs.tracking.curves import ALPHA
+from distill_jobs.tracking.curves import ALPHA, Curves
 
 _TASK_LOSSES = frozenset({"box_loss", "cls_loss", "dfl_loss"})
 
@@ -28,20 +28,11 @@ def alpha_epochs(symptoms: Symptoms) -> Iterator[Finding]:
 
 def alpha_share(symptoms: Symptoms) -> Iterator[Finding]:
     """Judge how much of the loss came from the teacher while it was heard."""
-    if symptoms.curves is None or symptoms.job.distillation is None:
+    distillation = symptoms.job.distillation
+    if symptoms.curves is None or distillation is None:
         return
-    task = distilled = 0.0
-    alphas = symptoms.curves.columns.get(ALPHA, ())
-    for name, by_split in symptoms.curves.losses().items():
-        heard = [
-            value
-            for value, alpha in zip(by_split.get("train", ()), alphas, strict=False)
-            if alpha > 0
-        ]
-        if name in _TASK_LOSSES:
-            task += sum(heard)
-        elif name.endswith("_distill"):
-            distilled += sum(heard)
+    convex = distillation.schedule.mode == "convex"
+    task, distilled = _heard(symptoms.curves, convex=convex)
     if not task + distilled > 0:
         return
     share = distilled / (task + distilled)
@@ -54,6 +45,23 @@ def alpha_share(symptoms: Symptoms) -> Iterator[Finding]:
         if share < 0.05
         else "lower the weights in distillation.losses, or schedule.start: the labels drown",
     )
+
+
+def _heard(curves: Curves, *, convex: bool) -> tuple[float, float]:
+    """Add up the student's own losses and the teachers' over the epochs in which α is above 0.
+
+    Curves hold the teachers' shares with α, and the student's own losses without their weight,
+    h = 1 - α where the total is convex.
+    """
+    task = distilled = 0.0
+    alphas = curves.columns.get(ALPHA, ())
+    for name, by_split in curves.losses().items():
+        for value, alpha in zip(by_split.get("train", ()), alphas, strict=False):
+            if alpha > 0 and name in _TASK_LOSSES:
+                task += value * (1 - alpha) if convex else value
+            elif alpha > 0 and name.endswith("_distill"):
+                distilled += value
+    return task, distilled
 
 
 def softness(symptoms: Symptoms) -> Iterator[Finding]:

@@ -40,8 +40,9 @@ class EpochSeen:
         epoch: 0-based.
         epochs: How many there may be at most.
         step: Batches seen since the training began.
-        losses: Mean over the epoch's batches by name ("box_loss", "class_distill"...), α and
-            weights included.
+        losses: Mean over the epoch's batches by name: the teachers' shares ("class_distill"...)
+            with α and their weights, the student's own ("box_loss"...) without h, which is 1 - α
+            where the total is convex.
         validation: By ultralytics' name without its decoration: "map50", "map50_95", "precision",
             "recall", and validation losses as "val/box_loss"...; empty where none was measured.
         learning_rates: One a parameter group.

@@ -124,6 +124,19 @@ def test_a_teacher_too_soft_spoken_or_too_loud(healthy, loss):
     assert found == ["alpha: how loud the teacher is"]
 
 
+def test_a_convex_total_takes_from_the_students_own_losses_what_it_gives(healthy, write_job):
+    text = "schedule: {warmup_epochs: 1, ramp_epochs: 0, decay: none}"
+    convex = write_job((text, "schedule: {mode: convex, warmup_epochs: 0, ramp_epochs: 0}"))
+    job = replace(healthy, job=Job.load(convex))
+    loud = {"train/class_distill": (0.05,) * 8, "teacher_weight": (0.7,) * 8}
+
+    found = {one.name: one for one in diagnose(with_curve(job, **loud))}
+
+    told = found["alpha: how loud the teacher is"]
+    assert told.measured == "14% of the loss while it is heard"  # .05 of .3 · 1 + .05
+    assert not told.suspicious
+
+
 def test_a_teacher_that_is_heard_too_briefly(healthy):
     brief = (0.0, 0.0, 0.0, 0.0, 1.0, 0.2, 0.1, 0.1)
 
