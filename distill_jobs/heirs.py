@@ -1,4 +1,8 @@
-"""Models that come from the parent of a data set, and what they know by heart."""
+"""Models that come from an older run, and what they know by heart.
+
+An older run is known by its `data.lock`: the one that the job names as `data.parent`, and the one
+that lies in the run folder of a job's own weights.
+"""
 
 import json
 import zipfile
@@ -6,24 +10,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from distill_jobs.checkpoints import digest
-from distill_jobs.data.lineage import Growth, refuse_seen
+from distill_jobs.data.intake import Intake
+from distill_jobs.data.lineage import Growth, grown_from, refuse_seen
+from distill_jobs.data.lock import root_of
 from distill_jobs.job import Job
 
 
-def refuse_heirs(job: Job, growth: Growth | None) -> None:
+def refuse_heirs(job: Job, intake: Intake, growth: Growth | None) -> None:
     """Fail where a model that was trained on an image would be measured on it.
 
-    Images may move when a pool that is split by camera or time grows. A student that begins from
-    the parent's weights then passes its gate by heart, and a teacher or a live model of the
-    parent's is better on paper than it is.
+    Images may move when a pool that is split by camera or time grows, or is split by another seed.
+    A student that begins from weights of before then passes its gate by heart, and such a teacher
+    or live model is better on paper than it is.
 
     Args:
         job: Names the models and `data.parent`.
+        intake: Its data.
         growth: Of its data, against the parent; None where it names none.
 
     Raises:
-        DataSetInvalid: It would.
+        DataSetInvalid: It would, or an older run's lock cannot be read.
     """
+    for key, weights in _weights(job):
+        if (lock := _lock_beside(weights)) is not None:
+            seen = grown_from(lock, intake.pieces, root_of(intake.source))
+            refuse_seen(seen, lock, f"{key} ({weights})")
     parent = job.data.parent
     if growth is None or parent is None or not growth.now_measured_on:
         return
@@ -43,6 +54,14 @@ def _weights(job: Job) -> Iterator[tuple[str, Path]]:
     for number, teacher in enumerate(job.further_teachers):
         if teacher.weights is not None:
             yield f"further_teachers.{number}.weights", teacher.weights
+
+
+def _lock_beside(weights: Path) -> Path | None:
+    """Return the lock of the run in whose folder a checkpoint lies; None where it lies in none."""
+    for folder in weights.resolve().parents:
+        if (folder / "run.json").is_file() and (folder / "data.lock").is_file():
+            return folder / "data.lock"
+    return None
 
 
 def _is_of(weights: Path, lock: Path) -> bool:

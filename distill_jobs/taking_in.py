@@ -56,7 +56,7 @@ def _stage(folder: RunFolder, job: Job, figures: dict[str, Any], reporter: Repor
         reporter.note(line)
     refuse_faulty(intake, data)
     refuse_duplicates(intake, data)
-    refuse_heirs(job, growth)
+    refuse_heirs(job, intake, growth)
     dataset = stage(intake, folder.data)
     write_intake_lock(folder.data_lock, intake, data, growth)
     figures["skipped_images"] = skipped_images(intake.faults)

@@ -64,7 +64,7 @@ def check_data(
             write_reports(out, intake)
         refuse_faulty(intake, data)
         refuse_duplicates(intake, data)
-        refuse_heirs(job, growth)
+        refuse_heirs(job, intake, growth)
         if out is not None:
             write_intake_lock(out / "data.lock", intake, data, growth)
 

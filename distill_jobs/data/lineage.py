@@ -84,7 +84,9 @@ def grown_from(parent: Path, pieces: Sequence[Piece], root: Path) -> Growth:
             if Path(name).suffix.lower() in IMAGE_SUFFIXES
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataSetInvalid(parent, "data.parent: is no readable data.lock") from error
+        raise DataSetInvalid(
+            parent, "is no readable data.lock: nobody knows what its run was trained on"
+        ) from error
     now = {piece.picture.file_sha256: piece for piece in pieces}
     kept = now.keys() & before.keys()
     moved = [one for one in kept if (before[one] in _MEASURED) != (now[one].split in _MEASURED)]

@@ -177,6 +177,28 @@ def test_models_of_the_parent_are_not_measured_on_what_they_were_trained_on(
     assert "1 image that data.parent trained on: measured on now" in heard.notes
 
 
+@pytest.mark.parametrize("place", ["teacher.pt", "training/student/weights/best.pt"])
+def test_an_older_runs_model_is_known_by_the_folder_it_lies_in(begun, data_set, place):
+    """No `parent:` is named: a pool split by another seed, or images that moved."""
+    older = begun(name="older")
+    data_step(older, older.job(), Silent())
+    weights = older.path / place
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    weights.write_bytes(b"weights")
+    from_it = ("architecture: yolov5n\n  width: 0.125", f"weights: {weights}")
+    same = begun("", from_it, name="same")
+    data_step(same, same.job(), Silent())  # nothing has moved
+
+    (data_set.parent / "images/train/2.png").rename(data_set.parent / "images/test/3.png")
+    moved = begun("", from_it, name="moved")
+
+    with pytest.raises(
+        DataSetInvalid,
+        match=r"older/data\.lock: student\.weights .*was trained on 1 of the images",
+    ):
+        data_step(moved, moved.job(), Silent())
+
+
 def test_drawn_scenes_may_have_some_without_labels(write_job, tmp_path):
     job = write_job((SCENES, "scenes: {train: 8, val: 4, test: 4, unlabelled: 3, size: 96}"))
     folder = RunFolder.create(tmp_path / "run", job, {})
