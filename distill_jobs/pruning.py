@@ -68,6 +68,24 @@ def cut_student(folder: RunFolder, job: Job, student: Student, reporter: Reporte
     return student.model_copy(update={"weights": file, "prune": None})
 
 
+def cut_for_all(folder: RunFolder, job: Job, reporter: Reporter) -> None:
+    """Cut the student of a sweep once for all trials, where none of them changes how.
+
+    A latency measured anew in each could choose another width, and trials would differ in it.
+
+    Args:
+        folder: Of the sweep; its data is there.
+        job: The swept job.
+        reporter: Told of progress.
+
+    Raises:
+        JobError: As `cut_student`.
+    """
+    swept = {key.partition(".")[0] for key in (job.sweep.space if job.sweep else ())}
+    if job.student is not None and not swept & {"student", "image_size"}:
+        cut_student(folder, job, job.student, reporter)
+
+
 def settling_batches(images: "Sequence[Path]", image_size: int) -> "Iterator[torch.Tensor]":
     """Yield what a cut network's batch norms are measured on, fitted as the student will see it.
 

@@ -8,6 +8,7 @@ from distill_jobs.environment import offline, process_count, process_rank
 from distill_jobs.errors import RunFolderInvalid
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
+from distill_jobs.pruning import cut_for_all
 from distill_jobs.results import RunResult, read_result
 from distill_jobs.run_folder import RunFolder
 from distill_jobs.steps import release_steps, student_step, teacher_step
@@ -84,7 +85,7 @@ def resume(run_dir: Path, *, reporter: Reporter) -> RunResult:
 
 
 def prepare(folder: RunFolder, reporter: Reporter) -> None:
-    """Do the data and teacher steps: what the trials of a sweep share.
+    """Do the data and teacher steps and the student's cut: what the trials of a sweep share.
 
     Raises:
         JobError: As `run_job`.
@@ -93,6 +94,7 @@ def prepare(folder: RunFolder, reporter: Reporter) -> None:
     job = folder.job()
     data_step(folder, job, reporter)
     teacher_step(folder, job, reporter)
+    cut_for_all(folder, job, reporter)
 
 
 def train_student(

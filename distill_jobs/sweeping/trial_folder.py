@@ -1,4 +1,4 @@
-"""A trial's run folder: its own student, the sweep's data and teacher."""
+"""A trial's run folder: its own student, the sweep's data, teacher, teachers' answers and cut."""
 
 import os
 import shutil
@@ -10,16 +10,19 @@ from distill_jobs.data.staging import UNLABELLED_LIST
 from distill_jobs.files import write_atomically
 from distill_jobs.run_folder import RunFolder
 
-_SHARED = ("data.lock", "teacher.pt")
+_SHARED = ("data.lock", "teacher.pt", "student-cut.pt", "teacher-answers")
 _TRAINED_ON = ("train", "val")
-_STEPS_DONE = ("data", "teacher")
+_STEPS_DONE = ("data", "teacher", "prune")
 
 
 def open_trial(sweep: RunFolder, name: str, job_file: Path) -> RunFolder:
     """Make a trial's run folder, or find it again after a kill.
 
+    Teachers' answers are kept by teacher, image and class map, so that trials may share them.
+
     Args:
-        sweep: The sweep's own run folder, whose data and teacher steps are done.
+        sweep: The sweep's own run folder, whose data and teacher steps are done, and the student's
+            cut where it is the same for all.
         name: Of the trial: "0003".
         job_file: The trial's job.
 
@@ -34,12 +37,12 @@ def open_trial(sweep: RunFolder, name: str, job_file: Path) -> RunFolder:
     making = path.with_name(f".{name}.making")
     shutil.rmtree(making, ignore_errors=True)
     RunFolder.create(making, job_file, {"kind": "trial"})
-    for shared in _SHARED:
-        target = os.path.relpath(sweep.path / shared, path)
-        (making / shared).symlink_to(target)
+    (sweep.path / "teacher-answers").mkdir(exist_ok=True)
+    for shared in (name for name in _SHARED if (sweep.path / name).exists()):
+        (making / shared).symlink_to(os.path.relpath(sweep.path / shared, path))
     _share_data(sweep, making, path)
     (making / "steps").mkdir()
-    for step in _STEPS_DONE:
+    for step in (name for name in _STEPS_DONE if sweep.figures(name) is not None):
         shutil.copyfile(sweep.path / "steps" / f"{step}.json", making / "steps" / f"{step}.json")
     making.rename(path)
     return RunFolder(path)
