@@ -1,9 +1,7 @@
 """A run's last steps: each model measured, and archived where the job says so."""
 
 import contextlib
-import json
 import warnings
-import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +13,7 @@ from distill_jobs.data.taught import Taught
 from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.job import Job
 from distill_jobs.progress import Reporter
-from distill_jobs.release import archive
+from distill_jobs.release import archive, claim
 from distill_jobs.release.asking import ask_checkpoint, measure_checkpoint
 from distill_jobs.release.build import build_release, publish_staged
 from distill_jobs.release.int8_images import Int8Images, int8_images
@@ -89,7 +87,7 @@ def measure_or_release(
         result = build_release(replace(looked, teacher=teacher), reporter)
     figures = release_figures(result)
     if role == "student" and not _is_published(folder):
-        with _undone_on_failure(result.archive):
+        with archive.undone_on_failure(result.archive):
             figures["teacher_archive"] = archive_figures(
                 publish_staged(_request(folder, job, dataset, "teacher"))
             )
@@ -118,7 +116,7 @@ def _request(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> Relea
         image_size=job.image_size,
         model_store=Path(folder.place("model_store")),
         signing_key=Path(folder.place("signing_key")),
-        work_dir=folder.path / "release" / role,
+        work_dir=_work_dir(folder, role),
         licences=job.licences,
         exports=job.exports,
         class_names=dataset.class_names,
@@ -154,8 +152,12 @@ def _int8_tuning(
 
 def _teacher(folder: RunFolder, job: Job, request: ReleaseRequest, reporter: Reporter) -> Standard:
     """Return the teacher's answers: those its own release kept, the others asked anew."""
-    stage = stage_of(folder.path / "release" / "teacher", release_key(job, "teacher") or "")
+    stage = stage_of(_work_dir(folder, "teacher"), release_key(job, "teacher") or "")
     return ask_checkpoint(folder.checkpoint("teacher"), request, reporter, stage=stage)
+
+
+def _work_dir(folder: RunFolder, role: Role) -> Path:
+    return folder.path / "release" / role
 
 
 def _lineage(folder: RunFolder, job: Job, role: Role) -> Lineage:
@@ -170,17 +172,17 @@ def _lineage(folder: RunFolder, job: Job, role: Role) -> Lineage:
     )
 
 
-def withdraw_unfinished(folder: RunFolder, job: Job, dataset: Dataset, role: Role) -> None:
-    """Remove the archives of these very checkpoints that a killed attempt of this step published.
+def withdraw_unfinished(folder: RunFolder, job: Job, role: Role) -> None:
+    """Remove the archives that a killed attempt of this very step published.
 
     Archives are immutable and the step refuses to overwrite one; but killed between publishing
     and its marker, it must be able to finish. Anything that is not surely its own stays.
     """
     if job.archive is None:
         return
-    _withdraw(_request(folder, job, dataset, role))
+    _withdraw(folder, job, role)
     if role == "student" and not _is_published(folder):
-        _withdraw(_request(folder, job, dataset, "teacher"))
+        _withdraw(folder, job, "teacher")
 
 
 def _is_published(folder: RunFolder) -> bool:
@@ -188,25 +190,6 @@ def _is_published(folder: RunFolder) -> bool:
     return "archive" in (folder.figures("release-teacher") or {})
 
 
-@contextlib.contextmanager
-def _undone_on_failure(published: Path) -> Iterator[None]:
-    """Take an archive out of the model store again where what belongs to it fails."""
-    try:
-        yield
-    except BaseException:
-        archive.remove(published)
-        raise
-
-
-def _withdraw(request: ReleaseRequest) -> None:
-    published = archive.path_in(request.model_store, request.key)
-    if not published.exists():
-        return
-    try:
-        with zipfile.ZipFile(published) as parts:
-            lineage = json.loads(parts.read("card.json"))["lineage"]
-        found = (lineage["checkpoint_sha256"], lineage["job_sha256"])
-    except (KeyError, TypeError, ValueError, zipfile.BadZipFile):
-        return
-    if found == (digest(request.checkpoint), request.lineage.job_sha256):
-        archive.remove(published)
+def _withdraw(folder: RunFolder, job: Job, role: Role) -> None:
+    store, key = Path(folder.place("model_store")), release_key(job, role) or ""
+    claim.withdraw(archive.path_in(store, key), _work_dir(folder, role))

@@ -163,5 +163,5 @@ def release_steps(folder: RunFolder, job: Job, dataset: Dataset, reporter: Repor
             killed_before = folder.begun(step)
             with folder.step(step) as figures:
                 if killed_before:
-                    withdraw_unfinished(folder, job, dataset, role)
+                    withdraw_unfinished(folder, job, role)
                 figures.update(measure_or_release(folder, job, dataset, role, reporter))

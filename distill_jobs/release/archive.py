@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,8 +96,33 @@ def stage(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
     return digests
 
 
+@contextmanager
+def undone_on_failure(published: Path) -> Iterator[None]:
+    """Take an archive out of the model store again where what belongs to it fails.
+
+    Args:
+        published: The archive.
+
+    Raises:
+        ArchiveFailed: The file system failed.
+    """
+    try:
+        yield
+    except BaseException as error:
+        remove(published)
+        if isinstance(error, OSError):
+            raise ArchiveFailed(f"{published} was taken back: {error}") from error
+        raise
+
+
 def publish(
-    folder: Path, *, name: str, version: str, model_store: Path, signing_key: Path
+    folder: Path,
+    *,
+    name: str,
+    version: str,
+    model_store: Path,
+    signing_key: Path,
+    packed_as: Callable[[Path], None] = lambda _: None,
 ) -> Published:
     """Pack a staged folder, sign the archive, and put both into the model store.
 
@@ -111,6 +136,7 @@ def publish(
         version: Of the model.
         model_store: Where to.
         signing_key: Private EC key, PEM.
+        packed_as: Told of the archive before it has its name in the store.
 
     Returns:
         The two paths.
@@ -128,6 +154,7 @@ def publish(
         signature = sign.sign(packed, signing_key)
         for file in (packed, signature):
             _flush(file)
+        packed_as(packed)
         with _alone_in(model_store):
             _put(packed, signature, target)
     return Published(target, sign.signature_of(target))

@@ -9,7 +9,7 @@ from pathlib import Path
 from distill_jobs import checkpoints
 from distill_jobs.errors import NoVariantLeft
 from distill_jobs.progress import Reporter
-from distill_jobs.release import archive, assess, card, export, gate, golden, report, sign
+from distill_jobs.release import archive, assess, card, claim, export, gate, golden, report, sign
 from distill_jobs.release.answers import ask
 from distill_jobs.release.checking import Checked, check_variants
 from distill_jobs.release.looking import looked_at
@@ -61,8 +61,10 @@ def publish_staged(request: ReleaseRequest) -> archive.Published:
         version=request.version,
         model_store=request.model_store,
         signing_key=request.signing_key,
+        packed_as=lambda packed: claim.lay(packed, request.work_dir),
     )
-    report.add_archive(published, request.work_dir)
+    with archive.undone_on_failure(published.archive):
+        report.add_archive(published, request.work_dir)
     return published
 
 

@@ -37,14 +37,14 @@ def write(told: Told) -> Path:
 
 
 def add_archive(published: Published, folder: Path) -> None:
-    """Add to `report.json` what is known now, and put the page beside the published archive."""
+    """Put the page beside the published archive, and add to `report.json` what is known now."""
+    page = (folder / PAGE_NAME).read_bytes()
+    files.write_atomically(beside(published.archive, REPORT), page)
     written = json.loads((folder / JSON_NAME).read_text(encoding="utf-8"))
     written["archive"] = str(published.archive)
     written["archive_bytes"] = published.file_bytes
     written["sha256"] = published.sha256
     files.write_json(folder / JSON_NAME, written)
-    page = (folder / PAGE_NAME).read_bytes()
-    files.write_atomically(beside(published.archive, REPORT), page)
 
 
 def figures(told: Told) -> dict[str, Any]:
