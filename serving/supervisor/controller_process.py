@@ -24,12 +24,15 @@ from serving.dataplane.routing import pick
 from serving.keys import ADMIN_KEY_FILE
 from serving.observability.disk_series import Places
 from serving.observability.state_metrics import StateMetrics
+from serving.observability.worker_certificates import worker_certificates_shown
 from serving.settings import Settings
 from serving.supervisor.connections import Connections, connected
 from serving.supervisor.own_metrics import metrics_server
 from serving.supervisor.superior import Superior
 from serving.supervisor.wiring import Wiring
+from serving.tls.certificate_series import CertificateSeries
 from serving.tls.opened import opened_tls
+from serving.tls.server_tls import ServerTls
 
 # All cameras that may be described at once, with the longest of words.
 _BODY_LIMIT_BYTES = 16 * 1024 * 1024
@@ -55,7 +58,7 @@ async def controller_process(wiring: Wiring, superior: Superior) -> AsyncIterato
         connected(wiring) as connections,
         nullcontext(_state_metrics(wiring, connections)) as state,
         metrics_server(state.text) as metrics_url,
-        opened_tls(wiring.settings.tls, state.registry, "admin") as tls,
+        _certificates(wiring, connections, state) as tls,
         _controller(wiring, connections, state.workers.loaded) as controller,
         state.followed(controller),
         _admin(wiring, controller, connections) as app,
@@ -73,6 +76,18 @@ async def controller_process(wiring: Wiring, superior: Superior) -> AsyncIterato
             await controller.taken_up()
             _yield_to_frames()
             yield metrics_url
+
+
+@asynccontextmanager
+async def _certificates(
+    wiring: Wiring, connections: Connections, state: StateMetrics
+) -> AsyncIterator[ServerTls | None]:
+    """Show our own certificate and, where workers have some, theirs."""
+    series = CertificateSeries(state.registry)
+    async with AsyncExitStack() as stack:
+        if wiring.settings.workers_tls is not None:
+            await stack.enter_async_context(worker_certificates_shown(connections.backends, series))
+        yield await stack.enter_async_context(opened_tls(wiring.settings.tls, series, "admin"))
 
 
 def _yield_to_frames() -> None:

@@ -27,6 +27,7 @@ from serving.supervisor.closed_together import closed_together
 from serving.supervisor.connections import Connections, connected
 from serving.supervisor.own_metrics import metrics_server
 from serving.supervisor.wiring import Wiring
+from serving.tls.certificate_series import CertificateSeries
 from serving.tls.opened import opened_tls
 from serving.tls.server_tls import ServerTls
 from serving.tracing.opened import opened
@@ -55,7 +56,7 @@ async def gateway_process(wiring: Wiring) -> AsyncIterator[str]:
         metrics_server(metrics.text) as metrics_url,
         opened(settings.tracing, share=share, process=name, instance=wiring.id) as tracing,
         connected(wiring, tracing.headers) as connections,
-        opened_tls(settings.tls, metrics.registry, "http", "grpc") as tls,
+        opened_tls(settings.tls, CertificateSeries(metrics.registry), "http", "grpc") as tls,
         _listening(wiring, connections, metrics, tracing, tls),
     ):
         yield metrics_url

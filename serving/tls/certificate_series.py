@@ -1,6 +1,6 @@
 """Series of the certificates: when each listener's ends, and what was not taken up."""
 
-from collections.abc import Iterable
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -8,15 +8,13 @@ from serving.tls.identity import Identity
 
 
 class CertificateSeries:
-    """Of one process; absent where its listeners speak in clear.
+    """Of one process; a listener that speaks in clear has none.
 
     Args:
         registry: Of the process.
-        listeners: What shows the certificate: http, grpc, admin...
     """
 
-    def __init__(self, registry: CollectorRegistry, listeners: Iterable[str]) -> None:
-        self._listeners = tuple(listeners)
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._ends = Gauge(
             "understudy_certificate_expiry_timestamp_seconds",
             "When a listener's certificate (server), or who signs its clients' (clients), ends, "
@@ -30,11 +28,25 @@ class CertificateSeries:
             registry=registry,
         )
 
-    def show(self, identity: Identity) -> None:
-        """Show what the listeners show from now on."""
-        for listener in self._listeners:
-            for of, end in identity.ends.items():
-                self._ends.labels(listener, of).set(end.timestamp())
+    def show(self, listener: str, identity: Identity) -> None:
+        """Show what a listener shows from now on.
+
+        Args:
+            listener: http, grpc, admin...
+            identity: Of it.
+        """
+        for of, end in identity.ends.items():
+            self.show_end(listener, of, end)
+
+    def show_end(self, listener: str, of: str, end: datetime) -> None:
+        """Show when a part of a listener's identity ends.
+
+        Args:
+            listener: http, grpc, admin...
+            of: "server" or "clients".
+            end: UTC.
+        """
+        self._ends.labels(listener, of).set(end.timestamp())
 
     def count_failed(self) -> None:
         """Count files that were not taken up."""

@@ -3,23 +3,21 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from prometheus_client import CollectorRegistry
-
 from serving.tls.certificate_series import CertificateSeries
-from serving.tls.identity import TlsFiles
+from serving.tls.identity import Identity, TlsFiles
 from serving.tls.server_tls import ServerTls
 
 
 @asynccontextmanager
 async def opened_tls(
-    files: TlsFiles | None, registry: CollectorRegistry, *listeners: str
+    files: TlsFiles | None, series: CertificateSeries, *listeners: str
 ) -> AsyncIterator[ServerTls | None]:
     """Read the certificate, show its end, and follow its renewals until the block ends.
 
     Args:
         files: None: the listeners speak in clear.
-        registry: Of the process.
-        listeners: What shows the certificate, for the series.
+        series: Of the process.
+        listeners: What shows the certificate.
 
     Raises:
         ConfigurationError: The files cannot be used.
@@ -27,7 +25,11 @@ async def opened_tls(
     if files is None:
         yield None
         return
-    series = CertificateSeries(registry, listeners)
-    tls = ServerTls(files, changed=series.show, failed=series.count_failed)
+
+    def changed(identity: Identity) -> None:
+        for listener in listeners:
+            series.show(listener, identity)
+
+    tls = ServerTls(files, changed=changed, failed=series.count_failed)
     async with tls.followed():
         yield tls

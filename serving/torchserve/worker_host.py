@@ -1,7 +1,11 @@
 """The machine of a worker that is not ours: asked over HTTP for what a folder does at home."""
 
+import asyncio
+import ssl
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -70,6 +74,27 @@ class WorkerHost:
             BackendUnavailable: It cannot be reached.
         """
         return str((await self._call("GET", f"/v1/faults/{card_sha256}"))["fault"])
+
+    async def certificate_ends(self) -> datetime:
+        """Return when the certificate ends that it shows now, UTC.
+
+        Raises:
+            BackendUnavailable: It cannot be reached, or its certificate is not good.
+        """
+        place = urlsplit(self._url)
+        try:
+            async with asyncio.timeout(_CALL_TIMEOUT_S):
+                _, writer = await asyncio.open_connection(
+                    place.hostname,
+                    place.port,
+                    ssl=self._tls.context,
+                    server_hostname=self._tls.name or place.hostname,
+                )
+        except OSError as error:  # a TimeoutError and an ssl.SSLError are each one
+            raise BackendUnavailable(f"the worker at {self._url}: {error}") from error
+        certificate = writer.get_extra_info("ssl_object").getpeercert()
+        writer.transport.abort()
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)
 
     async def _call(
         self, method: str, path: str, body: Any = None, *, timeout_s: float = _CALL_TIMEOUT_S

@@ -12,6 +12,7 @@ from serving.controlplane.archives import ArchiveStore
 from serving.ready_file import Addresses, ready_file
 from serving.settings import Settings
 from serving.supervisor.state_folder import owned
+from serving.tls.certificate_series import CertificateSeries
 from serving.tls.opened import opened_tls
 from serving.torchserve.config import Listen, TorchServeConfig
 from serving.torchserve.process import TorchServe
@@ -38,7 +39,9 @@ async def open_worker(settings: Settings) -> AsyncIterator[Addresses]:
     key = WorkerKey.read(settings.worker_key_file)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        tls = await enter(opened_tls(settings.tls, CollectorRegistry(), "worker"))
+        tls = await enter(
+            opened_tls(settings.tls, CertificateSeries(CollectorRegistry()), "worker")
+        )
         context = None if tls is None else tls.context
         listener = stack.enter_context(
             closing(bind(settings.host, settings.worker_port, "worker_port"))

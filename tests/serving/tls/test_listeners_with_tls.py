@@ -183,14 +183,15 @@ class Renewing:
         self.first = authority.issue(days=1)
         self._loop = asyncio.get_running_loop()
         self.registry = CollectorRegistry()
-        self.series = CertificateSeries(self.registry, ("http", "grpc"))
+        self.series = CertificateSeries(self.registry)
         self.taken_up = asyncio.Event()
         self.tls = ServerTls(
             authority.files(self.first), changed=self._changed, failed=self.series.count_failed
         )
 
     def _changed(self, identity: Identity) -> None:
-        self.series.show(identity)
+        for listener in ("http", "grpc"):
+            self.series.show(listener, identity)
         if identity.ends["server"] != self.first.ends:
             self._loop.call_soon_threadsafe(self.taken_up.set)
 

@@ -102,6 +102,20 @@ def test_a_certificate_alone_opens_no_door(encrypted: Encrypted) -> None:
     assert refused.status_code == 401
 
 
+def test_the_controller_s_metrics_say_when_the_worker_s_certificate_ends(
+    encrypted: Encrypted,
+) -> None:
+    url = encrypted.parts.running["controller"].addresses.metrics_url
+    name = "understudy_certificate_expiry_timestamp_seconds"
+
+    def ends() -> list[float]:
+        lines = httpx.get(url).text.splitlines()
+        mine = [one for one in lines if one.startswith(name) and 'listener="worker"' in one]
+        return [float(one.rpartition(" ")[2]) for one in mine]
+
+    until(lambda: ends() == [encrypted.worker.ends.timestamp()])
+
+
 def test_torchserve_itself_listens_on_the_loopback_interface_alone(encrypted: Encrypted) -> None:
     worker = encrypted.parts.running[f"worker-{HOST}"]
     supervisor = psutil.Process(worker.process.pid)
