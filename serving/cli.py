@@ -24,7 +24,7 @@ __all__ = ["deploy", "key_app", "route_app"]
 def deploy(  # noqa: PLR0917 - Typer reads the options from the parameters
     archive: Annotated[Path, typer.Argument(help="NAME-VERSION.mar in the server's model store.")],
     workers: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Worker processes. [1]")
+        int | None, typer.Option(min=1, max=64, help="Worker processes. [1, or as many as it has]")
     ] = None,
     threads: Annotated[
         int | None,
@@ -53,7 +53,7 @@ def deploy(  # noqa: PLR0917 - Typer reads the options from the parameters
 
     The server checks the signature on its own copy, starts the workers, and has them answer the
     archive's golden frames. Whatever fails, what serves now goes on serving. The same archive a
-    second time changes nothing but the number of workers.
+    second time changes nothing but the number of workers, where one is given.
 
     [bold]Examples[/]
 
@@ -73,7 +73,9 @@ def deploy(  # noqa: PLR0917 - Typer reads the options from the parameters
         "variant": variant,
     }
     read = _read(settings) if settings is not None else DeploySettings(deploy=DeployOptions())
-    options = read.deploy.model_dump() | {k: v for k, v in given.items() if v is not None}
+    # What nobody names is the server's to say: a release that is loaded keeps its workers.
+    options = read.deploy.model_dump(exclude_unset=True)
+    options |= {k: v for k, v in given.items() if v is not None}
     console = Console()
     with admin_session(url) as admin, console.status(f"loading and warming {archive.name} ..."):
         release = admin.call("POST", "/releases", {"path": _for_server(archive)} | options)
@@ -108,7 +110,8 @@ def _machine(
     status = admin.call("GET", "/status")
     if not all(one.get("here", True) for one in status["backends"]):
         return None, 1
-    backends = len(status["backends"]) if options["workers"] == settings.deploy.workers else 1
+    workers = options.get("workers", settings.deploy.workers)
+    backends = len(status["backends"]) if workers == settings.deploy.workers else 1
     return Machine.model_validate(status["machine"]), backends
 
 

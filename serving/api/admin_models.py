@@ -45,7 +45,12 @@ class DeployRequest(Message):
         description="NAME-VERSION.mar in the server's model store, or a path below it",
         examples=["student-1.0.mar"],
     )
-    workers: Whole = Field(default=1, ge=1, le=64, description="worker processes")
+    workers: Whole | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="worker processes; null: 1, or as many as the release has if it is loaded",
+    )
     batch_size: Whole = Field(default=8, ge=1, le=256, description="largest batch")
     batch_delay_ms: Whole = Field(
         default=0, ge=0, le=1000, description="how long a worker waits for a batch to fill"

@@ -154,7 +154,7 @@ class Controller:
         self,
         path: Path,
         *,
-        workers: int = 1,
+        workers: int | None = None,
         batch_size: int = 8,
         batch_delay_ms: int = 0,
         threads: int | None = None,
@@ -169,7 +169,8 @@ class Controller:
 
         Args:
             path: NAME-VERSION.mar in the model store.
-            workers: How many processes it runs on.
+            workers: How many processes it runs on; None: one, and where the release is loaded
+                already, as many as it has.
             batch_size: Largest batch TorchServe forms for it.
             batch_delay_ms: How long a worker waits for a batch to fill.
             threads: Of a run of its model; None: the workers of a machine share its cores.
@@ -191,8 +192,8 @@ class Controller:
             BackendUnavailable: Another controller leads.
         """
         deployer = self._leading().deployer
-        wanted = Wanted(workers, batch_size, batch_delay_ms, threads, variant)
-        return await deployer.deploy(path, wanted=wanted, who=who)
+        wanted = Wanted(workers or 1, batch_size, batch_delay_ms, threads, variant)
+        return await deployer.deploy(path, wanted=wanted, who=who, resizes=workers is not None)
 
     async def set_route(
         self, route: Route, *, who: str, why: str, expected_revision: int | None = None

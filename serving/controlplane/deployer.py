@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -68,13 +69,24 @@ class Deployer:
         self.one_at_a_time = asyncio.Lock()
         """Held by a deploy, and by whoever removes archives or ends what a deploy began."""
 
-    async def deploy(self, path: Path, *, wanted: Wanted, who: str) -> Release:
-        """Take an archive to ready; see `Controller.deploy`."""
+    async def deploy(
+        self, path: Path, *, wanted: Wanted, who: str, resizes: bool = True
+    ) -> Release:
+        """Take an archive to ready; see `Controller.deploy`.
+
+        Args:
+            path: In the model store.
+            wanted: How it is to run.
+            who: Name of the key that asks.
+            resizes: Whether a release that is loaded already gets another number of workers.
+        """
         async with self.one_at_a_time:
             archive = await asyncio.to_thread(self._archives.take, path)
             known = await self._known(archive)
             if known is not None and known.state in LOADED:
-                return await self._as_wanted(archive, known, wanted, who)
+                workers = wanted.workers if resizes else known.workers
+                same = replace(wanted, workers=workers)
+                return await self._as_wanted(archive, known, same, who)
             await self._must_list(archive, wanted.variant)
             release = staged(archive, wanted, known)
             await self._store.put_release(release)

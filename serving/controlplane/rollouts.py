@@ -12,6 +12,7 @@ from serving.errors import (
     LeaseLost,
     RolloutBusy,
     RolloutNotFound,
+    RouteConflict,
     UnderstudyError,
     UnknownArm,
     UnknownRoute,
@@ -54,40 +55,71 @@ class Rollouts:
         self._mover = RolloutMover(store, set_route, pick, self._clock)
         self._one_at_a_time = asyncio.Lock()
 
-    async def start(self, plan: RolloutPlan, *, who: str, why: str = "") -> Rollout:
+    async def start(
+        self,
+        plan: RolloutPlan,
+        *,
+        who: str,
+        why: str = "",
+        expected_revision: int | None = None,
+    ) -> Rollout:
         """Begin a rollout; its first stage follows at once where there are cameras enough.
+
+        Args:
+            plan: What is asked for.
+            who: Name of the key that asks.
+            why: The operator's words.
+            expected_revision: The route's that the plan was made for; None: whatever it is.
 
         Raises:
             UnknownRoute: No such route.
             UnknownArm: It has no such arm.
+            RouteConflict: The route is at another revision than expected.
             RolloutBusy: The route has a rollout under way, or the arm cannot be raised so.
         """
         async with self._one_at_a_time:
             found = (await self._store.routes()).get(plan.route)
             if found is None:
                 raise UnknownRoute("route", f"route: no route {plan.route!r} here")
+            if expected_revision not in {None, found.revision}:
+                raise RouteConflict(
+                    f"route {plan.route!r} is at revision {found.revision}, not "
+                    f"{expected_revision}: somebody changed it meanwhile; look again"
+                )
             _must_fit(plan, found.route)
             await self._must_be_alone(plan)
             rollout = await self._begun(plan, found, who, why)
             return await self._mover.step(rollout)
 
-    async def pause(self, rollout_id: str, *, who: str, why: str = "") -> Rollout:
+    async def pause(
+        self, rollout_id: str, *, who: str, why: str = "", at_stage: int | None = None
+    ) -> Rollout:
         """Stay at the present stage until it is resumed; the guardrails go on watching.
+
+        Args:
+            rollout_id: Which.
+            who: Name of the key that asks.
+            why: The operator's words.
+            at_stage: The stage that this was decided at; None: whichever it is.
 
         Raises:
             RolloutNotFound: No such rollout.
-            RolloutBusy: It has ended.
+            RolloutBusy: It has ended, or is at another stage.
         """
-        return await self._put(rollout_id, RolloutState.PAUSED, who, why)
+        return await self._put(rollout_id, RolloutState.PAUSED, who, why, at_stage)
 
-    async def resume(self, rollout_id: str, *, who: str, why: str = "") -> Rollout:
-        """Let a paused rollout go on; raises as `pause` does."""
-        return await self._put(rollout_id, RolloutState.RUNNING, who, why)
+    async def resume(
+        self, rollout_id: str, *, who: str, why: str = "", at_stage: int | None = None
+    ) -> Rollout:
+        """Let a paused rollout go on; takes and raises what `pause` does."""
+        return await self._put(rollout_id, RolloutState.RUNNING, who, why, at_stage)
 
-    async def cancel(self, rollout_id: str, *, who: str, why: str = "") -> Rollout:
-        """End it with the weights as they are; raises as `pause` does."""
+    async def cancel(
+        self, rollout_id: str, *, who: str, why: str = "", at_stage: int | None = None
+    ) -> Rollout:
+        """End it with the weights as they are; takes and raises what `pause` does."""
         async with self._one_at_a_time:
-            rollout = await self._mover.caught_up(await self._under_way(rollout_id))
+            rollout = await self._mover.caught_up(await self._under_way(rollout_id, at_stage))
             if rollout.state.ended:
                 return rollout
             return await self._mover.stop(rollout, RolloutState.CANCELLED, _by(who, why))
@@ -165,9 +197,11 @@ class Rollouts:
         await self._store.audit(who, "rollout.start", rollout.id, detail)
         return rollout
 
-    async def _put(self, rollout_id: str, state: RolloutState, who: str, why: str) -> Rollout:
+    async def _put(
+        self, rollout_id: str, state: RolloutState, who: str, why: str, at_stage: int | None
+    ) -> Rollout:
         async with self._one_at_a_time:
-            rollout = await self._under_way(rollout_id)
+            rollout = await self._under_way(rollout_id, at_stage)
             put = rollout.model_copy(
                 update={"state": state, "updated": await self._clock(), "note": _by(who, why)}
             )
@@ -175,7 +209,7 @@ class Rollouts:
             await self._store.audit(who, f"rollout.{state}", rollout_id, why)
             return put
 
-    async def _under_way(self, rollout_id: str) -> Rollout:
+    async def _under_way(self, rollout_id: str, at_stage: int | None = None) -> Rollout:
         rollout = await self._store.rollout(rollout_id)
         if rollout is None:
             raise RolloutNotFound(
@@ -183,6 +217,9 @@ class Rollouts:
             )
         if rollout.state.ended:
             raise RolloutBusy(f"rollout {rollout_id} has ended: {rollout.state}, {rollout.note}")
+        if at_stage not in {None, rollout.stage}:
+            weight = 0.0 if rollout.weight is None else rollout.weight
+            raise RolloutBusy(f"rollout {rollout_id} is at {weight:g}% by now: look again")
         return rollout
 
     async def _must_be_alone(self, plan: RolloutPlan) -> None:

@@ -191,6 +191,8 @@ async def test_a_release_gets_more_workers_without_being_loaded_again(plane: Any
     found = await plane.backend.management.describe(key("student-1.0"))
     assert scaled.workers == 2
     assert found.ready_workers == 2
+    # Whoever names no number leaves what there is.
+    assert (await plane.controller.deploy(path, who="test")).workers == 2
 
 
 async def test_workers_are_not_taken_from_a_release_that_has_work(plane: Any) -> None:
