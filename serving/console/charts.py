@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from serving.console.traffic import Point, Side, Sums
+from serving.console.traffic import Point
+from serving.side_sums import Side, Sums
 
-COLOURS = ("#4c6ef5", "#0ca678", "#e8590c", "#ae3ec9", "#1098ad", "#d6336c", "#74b816", "#868e96")
-"""An arm's, by its place in the route; each stands out from white and from the dark page."""
+COLOURS = ("#4c6ef5", "#0ca678", "#e8590c", "#ae3ec9", "#1098ad", "#d6336c", "#5c940d", "#7a828c")
+"""An arm's, by its place in the route; a test measures that each stands out, by day and night."""
 
 # Readable on both.
 _QUIET = "#868e96"
 _GRID = "rgba(134, 142, 150, 0.22)"
 
-Values = Callable[[Sums], float | None]
+Values = Callable[[Point], float | None]
 
 
 @dataclass(frozen=True)
@@ -36,60 +38,65 @@ class Chart:
     """What one chart shows.
 
     Attributes:
-        title: With its unit.
+        title: Above it.
+        unit: Of its numbers, in the title and beside each.
         lines: For each side.
         least_top: The axis goes at least up to here, so that noise does not look like a hill.
         top: The axis ends here; None: where the values do.
-        digits: Of the numbers in the tooltip.
     """
 
     title: str
+    unit: str
     lines: tuple[Line, ...]
     least_top: float
     top: float | None = None
 
 
+def _rate(point: Point) -> float | None:
+    if not point.sums.handed or point.seconds <= 0:
+        return None
+    return round(point.sums.handed / point.seconds, 2)
+
+
 def _milliseconds(share: float) -> Values:
-    def value(sums: Sums) -> float | None:
-        seconds = sums.quantile_s(share)
+    def value(point: Point) -> float | None:
+        seconds = point.sums.quantile_s(share)
         return None if seconds is None else round(1000 * seconds, 1)
 
     return value
 
 
 def _percent(of: Callable[[Sums], float | None]) -> Values:
-    def value(sums: Sums) -> float | None:
-        share = of(sums)
+    def value(point: Point) -> float | None:
+        share = of(point.sums)
         return None if share is None else round(100 * share, 2)
 
     return value
 
 
-def charts(step_s: float) -> tuple[Chart, ...]:
-    """Return the live page's charts.
-
-    Args:
-        step_s: Length of a step.
-    """
-    return (
-        Chart(
-            "Frames a second",
-            (Line("", lambda sums: round(sums.frames / step_s, 2) if sums.frames else None),),
-            least_top=1,
-        ),
-        Chart(
-            "Latency, ms: p50, and p99 dashed",
-            (Line("p50", _milliseconds(0.5)), Line("p99", _milliseconds(0.99), "dashed")),
-            least_top=10,
-        ),
-        Chart("Errors, % of the frames", (Line("", _percent(lambda one: one.error_rate)),), 1),
-        Chart(
-            "Agreement in the shadow, %",
-            (Line("", _percent(lambda one: one.agreement)),),
-            least_top=100,
-            top=100,
-        ),
-    )
+CHARTS = (
+    Chart("Frames a second", "/s", (Line("", _rate),), least_top=1),
+    Chart(
+        "Latency, ms: p50, and p99 dashed",
+        "ms",
+        (Line("p50", _milliseconds(0.5)), Line("p99", _milliseconds(0.99), "dashed")),
+        least_top=10,
+    ),
+    Chart(
+        "Failed, % of the arm's frames",
+        "%",
+        (Line("", _percent(lambda one: one.error_rate)),),
+        least_top=1,
+    ),
+    Chart(
+        "Agreement in the shadow, %",
+        "%",
+        (Line("", _percent(lambda one: one.agreement)),),
+        least_top=100,
+        top=100,
+    ),
+)
+"""The live page's."""
 
 
 def options(
@@ -97,8 +104,8 @@ def options(
     series: Mapping[Side, Sequence[Point]],
     colours: Mapping[Side, str],
     *,
-    start_ms: float,
-    end_ms: float,
+    end: datetime,
+    span: timedelta,
     step_s: float,
 ) -> dict[str, Any]:
     """Return a chart's options.
@@ -107,15 +114,15 @@ def options(
         chart: What it shows.
         series: Each side's course.
         colours: Each side's.
-        start_ms: Left end of the axis, Unix milliseconds.
-        end_ms: Right end.
+        end: Of the axis, UTC.
+        span: Its length.
         step_s: Length of a step: where more than two are missing, the line has a gap.
     """
     drawn = [
         _series(side, line, points, colours.get(side, _QUIET), step_s)
         for side, points in series.items()
         for line in chart.lines
-        if any(line.value(point.sums) is not None for point in points)
+        if any(line.value(point) is not None for point in points)
     ]
     return {
         "animation": False,
@@ -124,11 +131,12 @@ def options(
             "trigger": "axis",
             "axisPointer": {"type": "line", "lineStyle": {"color": _QUIET}},
             "confine": True,
+            ":valueFormatter": f"value => value == null ? '' : value + '{chart.unit}'",
         },
         "xAxis": {
             "type": "time",
-            "min": start_ms,
-            "max": end_ms,
+            "min": 1000 * (end - span).timestamp(),
+            "max": 1000 * end.timestamp(),
             "axisLabel": {"color": _QUIET, "hideOverlap": True, "fontSize": 11},
             "axisLine": {"lineStyle": {"color": _GRID}},
             "axisTick": {"show": False},
@@ -155,7 +163,7 @@ def _series(
         at_ms = 1000 * point.at.timestamp()
         if data and at_ms - (data[-1][0] or 0) > 2500 * step_s:
             data.append([at_ms - 1, None])
-        data.append([at_ms, line.value(point.sums)])
+        data.append([at_ms, line.value(point)])
     return {
         "name": " ".join(filter(None, (side.release, line.name))),
         "type": "line",

@@ -10,8 +10,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.console.fragments import fragment
+from serving.console.session_socket import REFUSED, cut_when_over
 from serving.console.sessions import Session, Sessions
 from serving.console.source import source_zip
+from serving.console.troubles import told
 from serving.errors import PermissionDenied, Unauthenticated, UnderstudyError
 from serving.keys import Authenticator
 from serving.store import values
@@ -22,8 +24,11 @@ SESSION = "understudy.session"
 
 SIGN_IN = "/sign-in"
 SIGN_OUT = "/sign-out"
+ASKED = "/session"
+"""Whether its session is good still, for a page whose socket has ended."""
 SOURCE = "/source.zip"
 _AS_SOURCE = {"Content-Disposition": 'attachment; filename="understudy-source.zip"'}
+_UNKEPT = {"Cache-Control": "no-store"}
 # A key has some 60 characters.
 _MOST_FORM_BYTES = 4096
 # Vue compiles templates in the browser, hence eval; nothing may come from, or go, anywhere else.
@@ -80,6 +85,8 @@ class Door:
             answer = Response(content, media_type="application/zip", headers=_AS_SOURCE)
         elif (session := await self._session(request)) is None:
             answer = _elsewhere(request, place)
+        elif place == ASKED:
+            answer = Response(status_code=HTTPStatus.NO_CONTENT, headers=_UNKEPT)
         elif not place:
             answer = RedirectResponse(f"{scope['root_path']}/")
         else:
@@ -93,10 +100,10 @@ class Door:
         session = await self._session(connection) if _of_this_site(connection) else None
         if session is None:
             await receive()
-            await send({"type": "websocket.close", "code": 1008})
+            await send({"type": "websocket.close", "code": REFUSED})
             return
         scope[SESSION] = session
-        await (await self._rooms())(scope, receive, send)
+        await cut_when_over(await self._rooms(), session, scope, receive, send)
 
     async def _session(self, connection: HTTPConnection) -> Session | None:
         """Return the caller's session, where its key is good still."""
@@ -104,7 +111,7 @@ class Door:
             # Nobody needs a key, and nobody signs in: all share one session.
             if self._everybody is None:
                 key = await self._authenticator.authenticate(None, values.Scope.DETECT)
-                self._everybody = Session(key, float("inf"))
+                self._everybody = Session(key)
             return self._everybody
         return self._sessions.find(connection.cookies.get(COOKIE, ""))
 
@@ -116,10 +123,11 @@ class Door:
             key = await self._authenticator.authenticate(text, values.Scope.DETECT)
         except (Unauthenticated, PermissionDenied) as error:
             return _sign_in_page(request, error=_mended(error), status=HTTPStatus.UNAUTHORIZED)
-        except UnderstudyError as error:
-            return _sign_in_page(
-                request, error=error.message, status=HTTPStatus.SERVICE_UNAVAILABLE
-            )
+        except Exception as error:  # noqa: BLE001 - the store may be away: the page says so
+            unable = HTTPStatus.SERVICE_UNAVAILABLE
+            return _sign_in_page(request, error=_sentence(told(error)), status=unable)
+        # Who signs in anew is who it was no longer, in none of the browser's tabs.
+        self._sessions.end(request.cookies.get(COOKIE, ""))
         answer = RedirectResponse(f"{_root(request)}/", HTTPStatus.SEE_OTHER)
         answer.set_cookie(
             COOKIE,
@@ -127,7 +135,7 @@ class Door:
             path=_root(request),
             httponly=True,
             samesite="strict",
-            secure=request.url.scheme == "https",
+            secure=_is_https(request),
         )
         return answer
 
@@ -148,10 +156,16 @@ def _of_this_site(connection: HTTPConnection) -> bool:
     return urlsplit(origin).netloc == connection.headers.get("host", "") != ""
 
 
+def _is_https(request: Request) -> bool:
+    """Whether the browser speaks HTTPS: to us, or to a proxy that need not have said so."""
+    return "https" in {request.url.scheme, urlsplit(request.headers.get("origin", "")).scheme}
+
+
 def _elsewhere(request: Request, place: str) -> Response:
     """Send a page's visitor to the sign-in; what a page fetches is only refused."""
-    if request.method == "GET" and not place.startswith("/_nicegui"):
-        return RedirectResponse(f"{_root(request)}{SIGN_IN}", HTTPStatus.SEE_OTHER)
+    if request.method == "GET" and place != ASKED and not place.startswith("/_nicegui"):
+        said = "?said=ended" if COOKIE in request.cookies else ""
+        return RedirectResponse(f"{_root(request)}{SIGN_IN}{said}", HTTPStatus.SEE_OTHER)
     return Response("sign in first", HTTPStatus.UNAUTHORIZED)
 
 
@@ -168,14 +182,18 @@ async def _key_of(request: Request) -> str:
 
 def _mended(error: UnderstudyError) -> str:
     """Return an error without what only a program can do about it."""
-    return error.message.partition(": send `Authorization")[0].capitalize() + "."
+    return _sentence(error.message.partition(": send `Authorization")[0])
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _sign_in_page(
     request: Request, *, error: str = "", said: str = "", status: int = HTTPStatus.OK
 ) -> Response:
     content = fragment("sign_in", root=_root(request), error=error, said=said)
-    return Response(content, status, media_type="text/html", headers={"Cache-Control": "no-store"})
+    return Response(content, status, media_type="text/html", headers=_UNKEPT)
 
 
 def _guarded(send: Send) -> Send:

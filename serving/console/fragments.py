@@ -5,8 +5,9 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from serving.console import words
+from serving import words
 
 
 def fragment(name: str, **values: Any) -> str:
@@ -34,7 +35,7 @@ def _templates() -> Environment:
         weight=words.weight,
         rate=words.rate,
         size=words.size,
-        ago=words.ago,
+        ago=_ago,
         clock=_clock,
     )
     return templates
@@ -43,3 +44,9 @@ def _templates() -> Environment:
 def _clock(at: datetime) -> str:
     """Return a time in UTC to the second."""
     return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _ago(at: datetime) -> Markup:
+    """Return a time that the page itself turns into how long ago it was, and keeps so."""
+    iso, clock = at.isoformat(), f"{_clock(at)} UTC"
+    return Markup('<time data-ago datetime="{}" title="{}">{}</time>').format(iso, clock, clock)

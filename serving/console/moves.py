@@ -1,14 +1,14 @@
 """What a change of a route does to cameras: reckoned before it is made, told in words."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from serving.console.words import as_counted, count, listed, weight
+from serving.controlplane.rollout_routes import Pick
 from serving.errors import InvalidField
 from serving.store.values import Arm, Route
+from serving.words import as_counted, count, listed, weight
 
-Pick = Callable[[Route, str], Arm]
-"""Which arm of a route answers a camera."""
+_SPLITS = {"camera": "by camera", "none": "anew for each request"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def sentences(before: Route | None, after: Route, cameras: Sequence[str], pick: 
         pick: Which arm answers a camera.
     """
     if before is None:
-        return [_new(after)]
+        return _new(after)
     said = _by_camera(before, after, cameras, pick) or _by_share(before, after)
     said += _beside(before, after)
     return said
@@ -59,9 +59,13 @@ def called(arm: Arm) -> str:
     return f"{arm.name} ({arm.release})"
 
 
-def _new(route: Route) -> str:
+def _new(route: Route) -> list[str]:
     shares = listed([f"{called(arm)} {weight(arm.weight)}" for arm in route.arms])
-    return f"Route “{route.name}” is made. It answers who asks for it: {shares}."
+    bare = route.model_copy(update={"shadow": None, "fallback": None})
+    return [
+        f"Route “{route.name}” is made. It answers who asks for it: {shares}.",
+        *_beside(bare, route),
+    ]
 
 
 def _by_camera(before: Route, after: Route, cameras: Sequence[str], pick: Pick) -> list[str]:
@@ -114,7 +118,21 @@ def _beside(before: Route, after: Route) -> list[str]:
         said.append(_shadow(after))
     if before.fallback != after.fallback:
         said.append(_fallback(after))
+    if before.sticky != after.sticky:
+        said.append(
+            f"The split is made {_split(after)} instead of {_split(before)}: any camera may get "
+            "another arm."
+        )
+    if before.timeout_s != after.timeout_s:
+        said.append(
+            f"A frame that brings no deadline has {after.timeout_s:g} s instead of "
+            f"{before.timeout_s:g} s."
+        )
     return said
+
+
+def _split(route: Route) -> str:
+    return _SPLITS.get(route.sticky, f"by {route.sticky.replace(':', ' ')}")
 
 
 def _shadow(after: Route) -> str:

@@ -1,27 +1,32 @@
 """The console's pages, as NiceGUI serves them. Importing this imports NiceGUI."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
+from nicegui import app as nicegui_app
 from nicegui import ui
 from starlette.types import ASGIApp
 
 from serving.console.door import SESSION
 from serving.console.files import files_router
+from serving.console.fragments import fragment
 from serving.console.operator import Operator
 from serving.console.pages.audit import audit_page
+from serving.console.pages.cameras import cameras_page
 from serving.console.pages.compare import ComparePage
 from serving.console.pages.frame import PLACES, framed
 from serving.console.pages.live import live_page
 from serving.console.pages.releases import releases_page
 from serving.console.pages.rollouts import rollouts_page
+from serving.console.pages.visit import Visit
 from serving.console.pictures import Pictures
 from serving.console.services import Services
 from serving.console.side_by_side import Asking
+from serving.console.troubles import told
 
-Room = Callable[[Operator, str], Awaitable[None]]
-"""Draws a page for somebody; told at which path the console is."""
+Room = Callable[[Visit], None]
+"""Draws a page for somebody, at once: what it shows is read once it is there."""
 
 _FAVICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
@@ -46,6 +51,7 @@ async def open_rooms(services: Services) -> AsyncIterator[ASGIApp]:
     pictures = Pictures()
     rooms: dict[str, Room] = {
         "/": live_page,
+        "/cameras": cameras_page,
         "/releases": releases_page,
         "/rollouts": rollouts_page,
         "/compare": ComparePage(Asking(services), pictures),
@@ -53,6 +59,8 @@ async def open_rooms(services: Services) -> AsyncIterator[ASGIApp]:
     }
     for place in PLACES:
         _open(place.path, place.title, rooms[place.path], services)
+    # NiceGUI's own page would show the error's text.
+    nicegui_app.on_page_exception(_broken)
     app = FastAPI(openapi_url=None)
     app.include_router(files_router(services, pictures))
     ui.run_with(
@@ -73,10 +81,13 @@ async def open_rooms(services: Services) -> AsyncIterator[ASGIApp]:
 
 
 def _open(path: str, title: str, room: Room, services: Services) -> None:
-    async def page(request: Request) -> None:
+    def page(request: Request) -> None:
         operator = Operator(services, request.scope[SESSION])
-        root = request.scope["root_path"]
-        with framed(operator, path, root):
-            await room(operator, root)
+        with framed(operator, path, request.scope["root_path"]) as visit:
+            room(visit)
 
     ui.page(path, title=f"{title} · Understudy")(page)
+
+
+def _broken(error: Exception) -> None:
+    ui.html(fragment("error", message=told(error)), sanitize=False)

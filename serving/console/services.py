@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.console.moves import Pick
 from serving.console.watch import Watch
 from serving.controlplane.controller import Controller
+from serving.controlplane.rollout_routes import Pick
 from serving.keys import Authenticator
 from serving.store.store import Store
 from serving.torchserve.backend import Backend
@@ -23,9 +23,9 @@ class Services:
         backends: Answer the frames that an operator compares two releases on.
         model_store: Where archives and their reports lie.
         harvest_dir: Where frames are kept on which arms disagree; None: none are.
-        image_limit_bytes: Largest encoded image, as for cameras.
+        image_limit_bytes: Largest encoded image that the server takes here.
         pick: Which arm of a route answers a camera.
-        watch: The routes' traffic.
+        watch: The deployment and its routes' traffic.
     """
 
     controller: Controller

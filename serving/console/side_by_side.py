@@ -1,6 +1,7 @@
 """One frame, two releases: what each sees, and where they differ."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -73,7 +74,7 @@ class SideBySide:
 
 
 class Asking:
-    """Asks two releases about one frame, as warming asks: beside the cameras' way, one at a time.
+    """Asks two releases about one frame, as warming asks: beside the cameras' way.
 
     Args:
         services: Where the backends and the releases are.
@@ -81,8 +82,9 @@ class Asking:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        # An operator's frame may wait; cameras' must not wait for many of them.
-        self._one_at_a_time = asyncio.Lock()
+        # An operator's frame may wait; cameras' must not wait for many of them. Each release has
+        # its own line: one that hangs holds up nobody who asks others.
+        self._one_at_a_time: dict[ReleaseKey, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def both(self, image: bytes, first: ReleaseKey, second: ReleaseKey) -> SideBySide:
         """Return what two releases see in a frame.
@@ -96,14 +98,15 @@ class Asking:
         media_type(image)
         if len(image) > self._services.image_limit_bytes:
             raise too_large(self._services.image_limit_bytes, f"{len(image)} bytes")
-        async with self._one_at_a_time:
-            replies = [await self._ask(key, image) for key in (first, second)]
+        replies = [await self._ask(key, image) for key in (first, second)]
         releases = [await self._release(key) for key in (first, second)]
         return compared(releases, replies)
 
     async def _ask(self, key: ReleaseKey, image: bytes) -> WorkerReply:
-        backend = _backend(key, self._services.backends, await self._services.store.placements())
-        return await backend.inference.predict(key, image, timeout_s=_TIMEOUT_S)
+        placements = await self._services.store.placements()
+        backend = _backend(key, self._services.backends, placements)
+        async with self._one_at_a_time[key]:
+            return await backend.inference.predict(key, image, timeout_s=_TIMEOUT_S)
 
     async def _release(self, key: ReleaseKey) -> Release:
         release = await self._services.store.release(key)

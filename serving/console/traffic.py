@@ -1,68 +1,52 @@
 """A route's traffic over the last hour, added up from the store's windows."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from math import ceil
 from typing import NamedTuple
 
-from serving.dataplane.recorder import CAMERAS_OWN
-from serving.histogram import quantile_s
-from serving.store.observations import WINDOW_S, Window
+from serving.side_sums import Side, Sums
+from serving.store.glances import Glance
+from serving.store.observations import WINDOW_S
 
 SPAN = timedelta(hours=1)
 """What is kept."""
 
-# A camera that is silent for so long is not among those that a change would move.
-_CAMERA_LASTS = timedelta(minutes=15)
+LATELY = timedelta(seconds=60)
+"""What the numbers beside an arm speak of; long enough for a camera of a frame a minute."""
+
+CAMERA_LASTS = timedelta(minutes=15)
+"""A camera that is silent for so long is not among those that a change would move."""
+
+# Gateways write a window soon after its end.
+_LATE_S = 1.0
 
 
-class Side(NamedTuple):
-    """Who answered: an arm, and the release that it had then."""
-
-    arm: str
-    release: str
-
-
-@dataclass
-class Sums:
-    """What one side answered in some time.
+class Seen(NamedTuple):
+    """A camera that sends frames.
 
     Attributes:
-        frames: Requests that were not refused through the camera's own fault.
-        errors: Those of them that ended without detections.
-        latency: Of the answered ones, by bucket of `serving.histogram`.
-        compared: Frames that this side answered in the shadow of another.
-        f1: Sum over those frames of their F1.
+        at: The newest window in which it did, UTC.
+        side: The last that answered it; None: none has.
+        answered: Whether that was in the newest window.
     """
 
-    frames: int = 0
-    errors: int = 0
-    latency: dict[int, int] = field(default_factory=dict)
-    compared: int = 0
-    f1: float = 0.0
+    at: datetime
+    side: Side | None
+    answered: bool
 
-    def add(self, other: "Sums") -> None:
-        """Add another's counts."""
-        self.frames += other.frames
-        self.errors += other.errors
-        self.compared += other.compared
-        self.f1 += other.f1
-        for bucket, number in other.latency.items():
-            self.latency[bucket] = self.latency.get(bucket, 0) + number
 
-    @property
-    def error_rate(self) -> float | None:
-        """Share of the frames without an answer, 0 to 1; None without a frame."""
-        return self.errors / self.frames if self.frames else None
+class Lately(NamedTuple):
+    """The last minute of whole windows.
 
-    @property
-    def agreement(self) -> float | None:
-        """Mean F1 with the arm that answered the camera, 0 to 1; None without a comparison."""
-        return self.f1 / self.compared if self.compared else None
+    Attributes:
+        sums: Each side's.
+        seconds: How long it is; less where the route's first window is younger.
+    """
 
-    def quantile_s(self, share: float) -> float | None:
-        """Return the latency that a share of the answers does not exceed, in seconds."""
-        return quantile_s(self.latency, share)
+    sums: Mapping[Side, Sums]
+    seconds: float
 
 
 class Point(NamedTuple):
@@ -71,62 +55,97 @@ class Point(NamedTuple):
     Attributes:
         at: Its beginning, UTC.
         sums: What was counted in it.
+        seconds: How much of it windows can speak of: the first and the last are seldom whole.
     """
 
     at: datetime
     sums: Sums
+    seconds: float
+
+
+class _Answer(NamedTuple):
+    """What a camera got in one window; the greatest counts.
+
+    The later one; of one window, who answered more; of as many, the split's arm.
+    """
+
+    start: datetime
+    frames: int
+    is_primary: bool
+    side: Side
 
 
 class RouteTraffic:
-    """A route's windows, added up by five seconds and side; those before the span are forgotten."""
+    """A route's windows, added up by five seconds and side; those before the span are forgotten.
 
-    def __init__(self) -> None:
+    Args:
+        route: Its name.
+    """
+
+    def __init__(self, route: str) -> None:
+        self._route = route
         self._slots: dict[datetime, dict[Side, Sums]] = {}
-        self._cameras: dict[str, tuple[datetime, Side]] = {}
+        self._newest: dict[str, datetime] = {}
+        self._answers: dict[str, _Answer] = {}
+        self._added = 0
+        self._series: dict[tuple[timedelta, float], tuple[object, dict[Side, list[Point]]]] = {}
 
-    def add(self, windows: Iterable[Window]) -> None:
-        """Add windows, each once."""
-        for window in windows:
-            side = Side(window.arm, str(window.release))
-            slot = self._slots.setdefault(window.start, {})
-            slot.setdefault(side, Sums()).add(_sums(window))
-            if window.kind != "shadow":
-                self._see(window, side)
+    def add(self, window: Glance) -> None:
+        """Add a window; each once."""
+        side = Side(self._route, window.arm, window.release)
+        sums = self._slots.setdefault(window.start, {}).setdefault(side, Sums())
+        sums.count(window.kind, window.codes, window.latency, window.agreement)
+        self._added += 1
+        for name, answered in window.cameras.items():
+            self._newest[name] = max(self._newest.get(name, window.start), window.start)
+            if answered:
+                found = _Answer(window.start, answered, window.kind == "primary", side)
+                self._answers[name] = max(self._answers.get(name, found), found)
 
     def forget(self, before: datetime) -> None:
         """Drop what is older than the span."""
         for start in [one for one in self._slots if one < before - SPAN]:
             del self._slots[start]
-        silent = before - _CAMERA_LASTS
-        self._cameras = {name: seen for name, seen in self._cameras.items() if seen[0] >= silent}
+        for name in [one for one, at in self._newest.items() if at < before - CAMERA_LASTS]:
+            del self._newest[name]
+            self._answers.pop(name, None)
 
     def cameras(self) -> list[str]:
-        """Return the cameras that send frames now, by name."""
-        return sorted(self._cameras)
+        """Return the cameras that sent frames in the last quarter of an hour, by name."""
+        return sorted(self._newest)
 
-    def cameras_of(self, now: datetime, within: timedelta) -> dict[Side, int]:
-        """Return how many cameras each side was the last to answer, of those seen within a time."""
-        counts: dict[Side, int] = {}
-        for at, side in self._cameras.values():
-            if at >= now - within:
-                counts[side] = counts.get(side, 0) + 1
-        return counts
+    def seen(self) -> dict[str, Seen]:
+        """Return each of these cameras with who answers it."""
+        return {name: self._seen(name, at) for name, at in self._newest.items()}
 
-    def last(self, now: datetime, within: timedelta) -> dict[Side, Sums]:
-        """Return each side's sums since `now - within`."""
-        found: dict[Side, Sums] = {}
-        for start, slot in self._slots.items():
-            if start >= now - within:
-                for side, sums in slot.items():
-                    found.setdefault(side, Sums()).add(sums)
+    def _seen(self, name: str, at: datetime) -> Seen:
+        answer = self._answers.get(name)
+        return Seen(at, answer and answer.side, answer is not None and answer.start == at)
+
+    def cameras_lately(self, now: datetime) -> Counter[Side | None]:
+        """Return how many cameras of the last minute each side answers; None: nobody does."""
+        found: Counter[Side | None] = Counter()
+        for name, at in self._newest.items():
+            if at >= now - LATELY:
+                seen = self._seen(name, at)
+                found[seen.side if seen.answered else None] += 1
         return found
 
-    def seconds_covered(self, now: datetime, within: timedelta) -> float:
-        """Return how much of the time before `now` the windows speak of, in seconds."""
-        known = [start for start in self._slots if start >= now - within]
-        if not known:
-            return 0.0
-        return (max(known) - min(known)).total_seconds() + WINDOW_S
+    def lately(self, now: datetime) -> Lately:
+        """Return what each side did in the last minute that is written whole."""
+        end = told_until(now)
+        first = min(self._slots, default=end)
+        begin = max(end - LATELY, first)
+        found: dict[Side, Sums] = {}
+        for start, slot in self._slots.items():
+            if begin <= start < end:
+                for side, sums in slot.items():
+                    found.setdefault(side, Sums()).add(sums)
+        return Lately(found, max(0.0, (end - begin).total_seconds()))
+
+    def stamp(self, now: datetime) -> tuple[datetime, int]:
+        """Return what changes when there is something new to draw."""
+        return told_until(now), self._added
 
     def series(self, now: datetime, span: timedelta, step_s: float) -> dict[Side, list[Point]]:
         """Return each side's course, in steps on the clock's whole multiples of `step_s`.
@@ -136,33 +155,38 @@ class RouteTraffic:
             span: How far back.
             step_s: Length of a step, a multiple of the windows' 5 s.
         """
+        # One for everybody who looks.
+        stamp, drawn = self._series.get((span, step_s), (None, {}))
+        if stamp != self.stamp(now):
+            drawn = self._drawn(told_until(now), span, step_s)
+            self._series[span, step_s] = self.stamp(now), drawn
+        return drawn
+
+    def _drawn(self, end: datetime, span: timedelta, step_s: float) -> dict[Side, list[Point]]:
+        begin_s, end_s = (end - span).timestamp(), end.timestamp()
         courses: dict[Side, dict[float, Sums]] = {}
         for start, slot in self._slots.items():
-            if start < now - span:
-                continue
-            step = start.timestamp() // step_s * step_s
-            for side, sums in slot.items():
-                courses.setdefault(side, {}).setdefault(step, Sums()).add(sums)
+            if begin_s <= start.timestamp() < end_s:
+                step = start.timestamp() // step_s * step_s
+                for side, sums in slot.items():
+                    courses.setdefault(side, {}).setdefault(step, Sums()).add(sums)
+
+        def point(step: float, sums: Sums) -> Point:
+            seconds = min(step + step_s, end_s) - max(step, begin_s)
+            return Point(datetime.fromtimestamp(step, end.tzinfo), sums, seconds)
+
         return {
-            side: [
-                Point(datetime.fromtimestamp(step, now.tzinfo), course[step])
-                for step in sorted(course)
-            ]
+            side: [point(step, course[step]) for step in sorted(course)]
             for side, course in sorted(courses.items())
         }
 
-    def _see(self, window: Window, side: Side) -> None:
-        for name in window.cameras:
-            known = self._cameras.get(name)
-            if known is None or known[0] <= window.start:
-                self._cameras[name] = (window.start, side)
+
+def told_until(now: datetime) -> datetime:
+    """Return the end of the last window that every gateway has had the time to write."""
+    past_s = (now.timestamp() - _LATE_S) // WINDOW_S * WINDOW_S
+    return datetime.fromtimestamp(past_s, now.tzinfo)
 
 
-def _sums(window: Window) -> Sums:
-    if window.kind == "shadow":
-        agreement = window.agreement
-        return Sums() if agreement is None else Sums(compared=agreement.frames, f1=agreement.f1)
-    own = sum(number for code, number in window.codes.items() if code in CAMERAS_OWN)
-    frames = sum(window.codes.values()) - own
-    answered = window.codes.get("ok", 0)
-    return Sums(frames=frames, errors=frames - answered, latency=window.latency)
+def step_for(span: timedelta, most: int) -> float:
+    """Return the length of a chart's steps, in seconds: whole windows, at most so many steps."""
+    return WINDOW_S * ceil(span.total_seconds() / most / WINDOW_S)

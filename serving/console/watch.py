@@ -1,48 +1,80 @@
-"""Reads the store's windows for everybody who looks, once; while nobody looks, nothing is read."""
+"""Reads the store for everybody who looks, once; while nobody looks, nothing is read."""
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from typing import Generic, TypeVar
 
-from serving.console.traffic import SPAN, RouteTraffic
+from serving.console.snapshot import snapshot
+from serving.console.traffic import CAMERA_LASTS, SPAN, RouteTraffic
 from serving.store.store import Store
 
 # Gateways write every five seconds: whoever looks sees a window two seconds after it at the latest.
 _AT_MOST_EVERY_S = 2.0
-# A page is small enough to leave the loop free in between.
-_AT_ONCE = 32
-# Of a camera's part only the names are wanted, and those that send frames do so within this.
-_CAMERAS_BACK = timedelta(seconds=60)
+# A window may hold thousands of cameras, and the loop has a lease to renew in between.
+_AT_ONCE = 16
+# What operators say of cameras: thousands of rows, seldom another.
+_CAMERAS_EVERY_S = 10.0
 # After so long without anybody the sums have a gap that is cheaper to read anew.
 _STALE_AFTER_S = 120.0
+
+Value = TypeVar("Value")
 
 
 @dataclass
 class _Watched:
-    traffic: RouteTraffic = field(default_factory=RouteTraffic)
+    traffic: RouteTraffic
     last: int | None = None
     read_at: float = float("-inf")
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Watch:
-    """The routes' traffic, as far as anybody looks at it.
+class Kept(Generic[Value]):
+    """What is read once for everybody who asks within some seconds.
 
     Args:
-        store: Holds the windows.
+        read: Reads it.
+        for_s: How long it is good, in seconds.
+    """
+
+    def __init__(self, read: Callable[[], Awaitable[Value]], for_s: float) -> None:
+        self._read = read
+        self._for_s = for_s
+        self._lock = asyncio.Lock()
+        self._found: tuple[float, Value] | None = None
+
+    async def __call__(self) -> Value:
+        """Return it."""
+        async with self._lock:
+            if self._found is None or time.monotonic() - self._found[0] >= self._for_s:
+                self._found = time.monotonic(), await self._read()
+            return self._found[1]
+
+
+class Watch:
+    """The deployment and its routes' traffic, as far as anybody looks at them.
+
+    Args:
+        store: Holds both.
         at_most_every_s: How old, in seconds, what was read may be.
+
+    Attributes:
+        now: Returns the deployment as it was read last, a moment ago at most.
+        cameras: Returns what the store knows of cameras, seconds ago at most.
     """
 
     def __init__(self, store: Store, *, at_most_every_s: float = _AT_MOST_EVERY_S) -> None:
         self._store = store
         self._at_most_every_s = at_most_every_s
         self._routes: dict[str, _Watched] = {}
+        self.now = Kept(lambda: snapshot(store), at_most_every_s)
+        self.cameras = Kept(store.cameras, max(at_most_every_s, _CAMERAS_EVERY_S))
 
     async def traffic(self, route: str) -> RouteTraffic:
         """Return a route's traffic as it was read last, a moment ago at most."""
         self._drop_unwatched()
-        watched = self._routes.setdefault(route, _Watched())
+        watched = self._routes.setdefault(route, _Watched(RouteTraffic(route)))
         async with watched.lock:
             if time.monotonic() - watched.read_at >= self._at_most_every_s:
                 await self._read(route, watched)
@@ -57,25 +89,18 @@ class Watch:
 
     async def _read(self, route: str, watched: _Watched) -> None:
         now = await self._store.now()
-        if watched.last is None:
-            # The long past without its cameras, which are most of it; then the last minute's.
-            await self._pages(route, watched, since=now - SPAN, until=now - _CAMERAS_BACK)
-        await self._pages(route, watched, since=now - SPAN, until=None)
-        watched.traffic.forget(now)
-
-    async def _pages(
-        self, route: str, watched: _Watched, *, since: datetime, until: datetime | None
-    ) -> None:
-        """Add page after page; those before `until` come without their cameras."""
         while True:
-            before = watched.last
-            page = await self._store.windows_page(
-                route, since=since, after=before, limit=_AT_ONCE, cameras=until is None
+            page = await self._store.glances(
+                route,
+                since=now - SPAN,
+                after=watched.last,
+                limit=_AT_ONCE,
+                cameras_since=now - CAMERA_LASTS,
             )
-            if until is not None and any(one.start >= until for one in page.windows):
-                # Read once more, with their cameras.
-                return
-            watched.traffic.add(page.windows)
+            # No await from here to the note of it: whoever stops looking stops it in between.
+            for one in page.glances:
+                watched.traffic.add(one)
+            if page.last == watched.last:
+                break
             watched.last = page.last
-            if page.last == before:
-                return
+        watched.traffic.forget(now)

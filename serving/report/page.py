@@ -9,8 +9,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from serving import words
 from serving.admin_client import shown_url
-from serving.console import words
 from serving.report.gathered import Gathered
 from serving.report.route_part import SIDE_HEADS, RoutePart, route_part
 from serving.report.time_chart import Mark
@@ -147,13 +147,13 @@ def _is_rollback(revision: Mapping[str, Any]) -> bool:
 
 
 def _tiles(gathered: Gathered) -> list[Tile]:
-    traffic, everything = gathered.traffic, gathered.traffic.all
+    everything = gathered.traffic.all
     changes = gathered.changes()
     rollbacks = sum(map(_is_rollback, changes))
     deploys = [one["action"] for one in gathered.audit]
     answered = None
     if everything.frames:
-        answered = 1 - traffic.unanswered / everything.frames
+        answered = 1 - everything.unanswered / everything.frames
     failed = deploys.count("release.failed")
     return [
         Tile("frames", f"{everything.frames:,}"),

@@ -7,11 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from serving.console import words
+from serving import words
 from serving.report.gathered import Gathered
 from serving.report.period import Period
 from serving.report.time_chart import Line, Mark, Scale, time_chart
-from serving.report.traffic import Side, Sums
+from serving.side_sums import Side, Sums
 
 # As many as the page has styles for; the others are in the table.
 MOST_LINES = 6
@@ -164,11 +164,11 @@ def _rate(gathered: Gathered, styles: Mapping[Side, int], marks: Sequence[Mark])
     for side, style in styles.items():
         course = gathered.traffic.sides.get(side, {})
         points = [
-            (_middle(at, period), (sums.codes.total() + sums.stood_in.total()) / lasted_s)
+            (_middle(at, period), sums.handed / lasted_s)
             for at, sums in sorted(course.items())
             # The last step may be a part of one; it is of whole windows, as the period is.
             if (lasted_s := min(period.step_s, (period.until - at).total_seconds())) > 0
-            and sums.codes.total() + sums.stood_in.total()
+            and sums.handed
         ]
         lines.append(Line(_name(side), style, points))
     return Chart(title, Markup(time_chart(title, period, lines, marks, Scale())))  # noqa: S704

@@ -1,8 +1,9 @@
 """Queries on the audit log: rows are only ever added."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from serving.store.tables import audit as table
@@ -19,9 +20,19 @@ async def add(
     await connection.execute(insert(table).values(**values, subject=subject, detail=detail))
 
 
-async def newest(connection: AsyncConnection, limit: int = 100) -> list[AuditEntry]:
-    """Return at most `limit` entries, newest first."""
-    query = select(*_COLUMNS).order_by(table.c.id.desc()).limit(limit)
+async def newest(
+    connection: AsyncConnection, limit: int = 100, words: Sequence[str] = ()
+) -> list[AuditEntry]:
+    """Return at most `limit` entries that hold each of the words, newest first.
+
+    Args:
+        connection: In a transaction.
+        limit: At most so many.
+        words: Parts of who did it, of the act, of its subject or of its detail, in any case.
+    """
+    texts = (table.c.who, table.c.action, table.c.subject, table.c.detail)
+    held = [or_(*(text.icontains(word, autoescape=True) for text in texts)) for word in words]
+    query = select(*_COLUMNS).where(*held).order_by(table.c.id.desc()).limit(limit)
     return [
         AuditEntry.model_validate(dict(row)) for row in (await connection.execute(query)).mappings()
     ]

@@ -13,6 +13,7 @@ from serving.store import (
     desired,
     gateways,
     generation,
+    glances,
     happened,
     keys,
     leases,
@@ -75,8 +76,8 @@ class Store:
         self.heartbeat = write(gateways.beat)
         self.leave_gateway = write(gateways.leave)
 
-        self.windows = read(windows.since)
-        self.windows_page = read(windows.page)
+        self.windows, self.windows_page = read(windows.since), read(windows.page)
+        self.glances = read(glances.page)
         self.add_windows = write(windows.add)
         self.forget_windows = write(windows.forget)
 

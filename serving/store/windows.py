@@ -71,7 +71,6 @@ async def page(
     since: datetime,
     after: int | None,
     limit: int,
-    cameras: bool = True,
 ) -> Page:
     """Return the next of a route's windows that start at `since` or later.
 
@@ -84,23 +83,27 @@ async def page(
         since: UTC.
         after: The last page's `last`; None: from the first on.
         limit: At most so many.
-        cameras: Whether their parts, the larger ones, are read too.
     """
+    after = await begin(connection, route, since) if after is None else after
     if after is None:
-        mine = (table.c.route == route) & (table.c.start >= since)
-        first = await connection.scalar(select(func.min(table.c.id)).where(mine))
-        if first is None:
-            return Page([], None)
-        after = first - 1
-    query = select(table)
-    if cameras:
-        parts = cameras_table, table.c.id == cameras_table.c.window
-        query = query.add_columns(cameras_table.c.cameras).join_from(table, *parts, isouter=True)
-    query = query.where(table.c.route == route, table.c.id > after).order_by(table.c.id)
-    query = query.limit(limit)
+        return Page([], None)
+    query = (
+        select(table, cameras_table.c.cameras)
+        .join_from(table, cameras_table, table.c.id == cameras_table.c.window, isouter=True)
+        .where(table.c.route == route, table.c.id > after)
+        .order_by(table.c.id)
+        .limit(limit)
+    )
     rows = (await connection.execute(query)).mappings().all()
     last = rows[-1]["id"] if rows else after
     return Page([_window(row) for row in rows if row["start"] >= since], last)
+
+
+async def begin(connection: AsyncConnection, route: str, since: datetime) -> int | None:
+    """Return after which window to read those of a route that start at `since` or later, if any."""
+    mine = (table.c.route == route) & (table.c.start >= since)
+    first = await connection.scalar(select(func.min(table.c.id)).where(mine))
+    return None if first is None else first - 1
 
 
 async def forget(

@@ -2,17 +2,17 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-import structlog
 from nicegui import ui
 
 from serving.console.fragments import fragment
-from serving.errors import describe
-
-_log = structlog.get_logger(__name__)
+from serving.console.pages.visit import fail
+from serving.console.troubles import told
 
 
 class ActionDialog:
     """A dialog for one act.
+
+    While it acts nothing closes it: what has begun is not called back, and its end is told here.
 
     Args:
         title: What is to be done: "Move weight on route default".
@@ -32,6 +32,7 @@ class ActionDialog:
         why: bool = True,
     ) -> None:
         self._act = act
+        self._acts = False
         with (
             ui.dialog().props(f'aria-label="{title}"') as self._dialog,
             ui.element("div").classes("sheet"),
@@ -46,11 +47,17 @@ class ActionDialog:
             )
             self._error = ui.html("", sanitize=False).props("role=alert")
             with ui.element("div").classes("buttons"):
-                ui.button("Cancel", on_click=self._dialog.close).props("flat no-caps")
+                self._cancel = ui.button("Cancel", on_click=self._dialog.close)
+                self._cancel.props("flat no-caps")
                 self._go = ui.button(
                     verb, on_click=self._do, color="negative" if dangerous else "primary"
                 ).props("unelevated no-caps")
         self._dialog.on("hide", self._dialog.delete)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was closed."""
+        return self._dialog.is_deleted
 
     @property
     def why(self) -> str:
@@ -65,7 +72,7 @@ class ActionDialog:
         """Say what will happen; where that is anything, let it be done."""
         self._said.set_content(fragment("consequences", sentences=sentences))
         self._error.set_content("")
-        self._go.set_enabled(bool(sentences))
+        self._go.set_enabled(bool(sentences) and not self._acts)
 
     def refuse(self, message: str) -> None:
         """Say what is wrong with the fields; nothing can be done until `tell`."""
@@ -75,32 +82,29 @@ class ActionDialog:
 
     async def _do(self) -> None:
         self._error.set_content("")
-        self._go.props(add="loading")
-        self._go.disable()
+        self._hold(True)
         try:
             said = await self._act()
         except Exception as error:  # noqa: BLE001 - whatever it is, the operator is told
-            self._fail(error)
+            self._fail(told(error))
         else:
+            self._hold(False)
             self._dialog.close()
             ui.notify(said, type="positive", position="bottom", close_button="Close")
-        finally:
-            if not self._go.is_deleted:
-                self._go.props(remove="loading")
-                self._go.enable()
 
-    def _fail(self, error: Exception) -> None:
-        self._error.set_content(fragment("error", message=told(error)))
+    def _hold(self, acting: bool) -> None:
+        """Let nothing close it while it acts."""
+        self._acts = acting
+        how = "add" if acting else "remove"
+        self._dialog.props(**{how: "persistent"})
+        self._go.props(**{how: "loading"})
+        self._go.set_enabled(not acting)
+        self._cancel.set_enabled(not acting)
 
-
-def told(error: Exception) -> str:
-    """Return what an operator is told of an error; one that is not ours goes to the log whole."""
-    info = describe(error)
-    if info.code == "internal":
-        _log.error("console_failed", exc_info=error)
-    return info.message
-
-
-def act_button(label: str, act: Callable[[], object]) -> None:
-    """Draw a button that opens the dialog of an act."""
-    ui.button(label, on_click=act).props("outline no-caps")
+    def _fail(self, message: str) -> None:
+        if self.is_gone:
+            # A page that was left for another, say; whoever is still there is told.
+            fail(message)
+            return
+        self._hold(False)
+        self._error.set_content(fragment("error", message=message))

@@ -1,16 +1,17 @@
 """The dialog that changes which releases a route's arms have, or makes a route."""
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from typing import Any
 
 from nicegui import ui
 from pydantic import ValidationError
 
 from serving.api.admin_models import RouteRequest
-from serving.api.complaints import complaint
 from serving.console.moves import sentences
 from serving.console.operator import Operator
 from serving.console.pages.action import ActionDialog
+from serving.console.pages.fields import complaint_of
 from serving.controlplane.releases import LOADED
 from serving.errors import InvalidRoute
 from serving.store.values import Release, Route, RouteRevision
@@ -20,11 +21,12 @@ _NONE = ""
 
 @dataclass
 class _Row:
-    """One arm, as it is typed."""
+    """One arm, as it is typed; whatever it is called, shadow and fallback know it by its id."""
 
     name: str
     release: str | None
     weight: float | None
+    id: str = field(default_factory=lambda: secrets.token_hex(4))
 
 
 class ArmsDialog:
@@ -77,8 +79,9 @@ class ArmsDialog:
             self._budget = self._share("Most of the requests", fallback.budget if fallback else 0.2)
 
     def _arm_of(self, label: str, part: Any) -> ui.select:
+        chosen = [row.id for row in self._rows if part and row.name == part.arm]
         return ui.select(
-            self._names(), value=part.arm if part else _NONE, label=label, on_change=self._tell
+            self._names(), value=[*chosen, _NONE][0], label=label, on_change=self._tell
         ).props("outlined dense")
 
     def _share(self, label: str, share: float) -> ui.number:
@@ -88,7 +91,7 @@ class ArmsDialog:
         ).props("outlined dense")
 
     def _names(self) -> dict[str, str]:
-        return {_NONE: "none"} | {row.name: row.name for row in self._rows if row.name}
+        return {_NONE: "none"} | {row.id: row.name or "the new arm" for row in self._rows}
 
     def _draw(self) -> None:
         self._list.clear()
@@ -99,6 +102,7 @@ class ArmsDialog:
     def _draw_row(self, row: _Row) -> None:
         def named(event: Any) -> None:
             row.name = str(event.value or "").strip()
+            label()
             self._tell()
 
         def released(event: Any) -> None:
@@ -109,11 +113,12 @@ class ArmsDialog:
             row.weight = event.value
             self._tell()
 
-        with (
-            ui.element("div")
-            .classes("arm-row")
-            .props(f'role=group aria-label="Arm {row.name or "to add"}"')
-        ):
+        def label() -> None:
+            # Not as text that is parsed: whatever is typed is only a name.
+            group.props["aria-label"] = f"Arm {row.name or 'to add'}"
+            remove.props["aria-label"] = f"Remove arm {row.name}".strip()
+
+        with ui.element("div").classes("arm-row").props("role=group") as group:
             ui.input("Arm", value=row.name, on_change=named).props("outlined dense")
             ui.select(self._loaded, value=row.release, label="Release", on_change=released).props(
                 "outlined dense"
@@ -121,9 +126,9 @@ class ArmsDialog:
             ui.number(
                 "Weight", value=row.weight, min=0, max=100, suffix="%", on_change=weighed
             ).props("outlined dense")
-            ui.button(icon="close", on_click=lambda: self._remove(row)).props(
-                f'flat dense round aria-label="Remove arm {row.name}"'
-            )
+            remove = ui.button(icon="close", on_click=lambda: self._remove(row))
+            remove.props("flat dense round")
+        label()
 
     def _add(self) -> None:
         self._rows.append(_Row("", None, 0.0))
@@ -137,13 +142,16 @@ class ArmsDialog:
 
     def _tell(self) -> None:
         names = self._names()
-        for field in (self._shadow, self._fallback):
-            if field.options != names:
-                field.set_options(names, value=field.value if field.value in names else _NONE)
+        for one in (self._shadow, self._fallback):
+            if one.options != names:
+                one.set_options(names, value=one.value if one.value in names else _NONE)
         try:
             wanted = self._wanted()
-        except (ValidationError, InvalidRoute) as error:
-            self._dialog.refuse(_complaint(error))
+        except InvalidRoute as error:
+            self._dialog.refuse(error.message)
+            return
+        except ValidationError as error:
+            self._dialog.refuse(complaint_of(error, [row.name for row in self._rows]))
             return
         before = self._present.route if self._present else None
         pick = self._operator.services.pick
@@ -159,7 +167,7 @@ class ArmsDialog:
         present = self._present.route if self._present else None
         request = RouteRequest.model_validate(
             {
-                "arms": [vars(row) for row in self._rows],
+                "arms": [_arm(row) for row in self._rows],
                 "sticky": present.sticky if present else "camera",
                 "timeout_s": present.timeout_s if present else 10.0,
                 "shadow": self._part(self._shadow, "rate", self._rate),
@@ -169,10 +177,11 @@ class ArmsDialog:
         name = str(self._name.value or "") if self._name else ""
         return request.route(present.name if present else name)
 
-    def _part(self, arm: ui.select, field: str, share: ui.number) -> dict[str, Any] | None:
+    def _part(self, arm: ui.select, share_name: str, share: ui.number) -> dict[str, Any] | None:
         if not arm.value:
             return None
-        return {"arm": arm.value, field: (share.value or 0) / 100}
+        (name,) = (row.name for row in self._rows if row.id == arm.value)
+        return {"arm": name, share_name: (share.value or 0) / 100}
 
     async def _set(self) -> str:
         revision = self._present.revision if self._present else 0
@@ -182,17 +191,12 @@ class ArmsDialog:
         )
 
 
+def _arm(row: _Row) -> dict[str, Any]:
+    return {"name": row.name, "release": row.release, "weight": row.weight}
+
+
 def _rows(present: RouteRevision | None, loaded: list[str]) -> list[_Row]:
     if present is not None:
         return [_Row(arm.name, str(arm.release), arm.weight) for arm in present.route.arms]
     first = loaded[0] if loaded else None
     return [_Row(first.rpartition("-")[0] if first else "", first, 100.0)]
-
-
-def _complaint(error: ValidationError | InvalidRoute) -> str:
-    if isinstance(error, InvalidRoute):
-        return error.message
-    first = error.errors()[0]
-    if first["loc"] and first["loc"][-1] == "release":
-        return "release: choose one for each arm; only loaded releases can answer"
-    return f"{'.'.join(map(str, first['loc']))}: {complaint(first)}"

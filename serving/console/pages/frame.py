@@ -1,5 +1,6 @@
 """What is around every page: the way to the others, who is signed in, and the way out."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -8,7 +9,7 @@ from nicegui import ui
 
 from serving.console.fragments import fragment
 from serving.console.operator import Operator
-from serving.errors import Unauthenticated
+from serving.console.pages.visit import Visit
 from serving.store.values import Scope
 
 
@@ -21,6 +22,7 @@ class Place(NamedTuple):
 
 PLACES = (
     Place("/", "Live"),
+    Place("/cameras", "Cameras"),
     Place("/releases", "Releases"),
     Place("/rollouts", "Rollouts"),
     Place("/compare", "Compare"),
@@ -29,7 +31,7 @@ PLACES = (
 
 
 @contextmanager
-def framed(operator: Operator, path: str, root: str) -> Iterator[None]:
+def framed(operator: Operator, path: str, root: str) -> Iterator[Visit]:
     """Draw the frame; what is drawn within the block is the page's content.
 
     Args:
@@ -38,7 +40,7 @@ def framed(operator: Operator, path: str, root: str) -> Iterator[None]:
         root: Path at which the console is mounted.
     """
     ui.colors(primary="#3355cc", positive="#1a7f4b", negative="#c22f2f", warning="#9a6700")
-    ui.add_head_html(f"<style>{fragment('style')}</style>")
+    ui.add_head_html(fragment("head", root=root, now_ms=round(1000 * time.time())))
     ui.html(
         fragment(
             "header",
@@ -53,19 +55,7 @@ def framed(operator: Operator, path: str, root: str) -> Iterator[None]:
     )
     # Quasar's own page is the document's main part already.
     with ui.element("div").props("id=main tabindex=-1").classes("page"):
-        yield
+        visit = Visit(operator, root)
+        with visit.content:
+            yield visit
     ui.html(fragment("footer", root=root), sanitize=False)
-    _leave_when_signed_out(operator)
-
-
-def _leave_when_signed_out(operator: Operator) -> None:
-    """Go to the sign-in as soon as the session is over: what a page shows must not outlive it."""
-
-    async def look() -> None:
-        try:
-            await operator.look()
-        except Unauthenticated:
-            # NiceGUI puts the console's own path before it.
-            ui.navigate.to("/sign-in?said=ended")
-
-    ui.timer(2.0, look)

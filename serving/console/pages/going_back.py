@@ -5,10 +5,10 @@ from nicegui import ui
 from serving.console.moves import sentences
 from serving.console.operator import Operator
 from serving.console.pages.action import ActionDialog
-from serving.console.words import listed, weight
 from serving.controlplane.rollback import target
 from serving.errors import NothingToRollBackTo
 from serving.store.values import ReleaseKey, ReleaseState, RouteRevision
+from serving.words import listed, weight
 
 # As far as anybody remembers; the command line goes back further.
 _MOST = 30

@@ -6,11 +6,10 @@ from typing import Any
 from nicegui import ui
 from pydantic import ValidationError
 
-from serving.api.complaints import complaint
-from serving.console.moves import called
 from serving.console.operator import Operator
 from serving.console.pages.action import ActionDialog
-from serving.console.words import count, listed, percent, weight
+from serving.console.pages.fields import complaint_of
+from serving.console.plans import sentences
 from serving.controlplane.rollout_routes import cameras_at, usable_stages
 from serving.store.rollouts_values import Guardrails, Hold, Rollout, RolloutPlan
 from serving.store.values import RouteRevision
@@ -96,8 +95,11 @@ class StartDialog:
     def _tell(self) -> None:
         try:
             plan = self._plan()
-        except (ValidationError, ValueError) as error:
-            self._dialog.refuse(_complaint(error))
+        except ValidationError as error:
+            self._dialog.refuse(complaint_of(error))
+            return
+        except ValueError as error:
+            self._dialog.refuse(str(error))
             return
         before = self._routes[plan.route]
         pick = self._operator.services.pick
@@ -115,7 +117,7 @@ class StartDialog:
         known = self._cameras[plan.route]
         usable = usable_stages(preview, known, pick)
         counts = {stage: cameras_at(preview, stage, known, pick) for stage in usable}
-        self._dialog.tell(_sentences(preview, len(known), counts))
+        self._dialog.tell(sentences(preview, len(known), counts))
 
     def _plan(self) -> RolloutPlan:
         """Return the plan as it is typed.
@@ -140,44 +142,12 @@ class StartDialog:
         )
 
     async def _start(self) -> str:
-        rollout = await self._operator.start_rollout(self._plan(), why=self._dialog.why)
+        plan = self._plan()
+        spoken_of = self._routes[plan.route].revision
+        rollout = await self._operator.start_rollout(
+            plan, why=self._dialog.why, expected_revision=spoken_of
+        )
         return f"Rollout {rollout.id} is {rollout.state}: {rollout.note or 'it has begun'}."
-
-
-def _sentences(preview: Rollout, known: int, counts: dict[int, int]) -> list[str]:
-    """Say what the stages will do.
-
-    Args:
-        preview: The rollout, were it begun now.
-        known: How many cameras send frames now.
-        counts: The cameras of each stage that is usable now.
-    """
-    plan, arm = preview.plan, preview.before.arm(preview.arm)
-    name = called(arm) if arm else preview.arm
-    stages = [f"{weight(plan.stages[one])} ({count(counts[one], 'camera')})" for one in counts]
-    skipped = [weight(one) for place, one in enumerate(plan.stages) if place not in counts]
-    said = []
-    if stages:
-        said.append(f"{name} gets {listed(stages)} in turn, of {count(known, 'camera')}.")
-    else:
-        said.append(
-            f"No stage gives {name} {plan.hold.cameras} cameras yet: it waits until one does."
-        )
-    if skipped and stages:
-        said.append(
-            f"{listed(skipped)} would be skipped: fewer than {plan.hold.cameras} cameras, or no "
-            "more than it has."
-        )
-    rails = plan.guardrails
-    said.append(
-        f"Each stage lasts at least {plan.hold.seconds:g} s and {plan.hold.samples:,} frames."
-    )
-    said.append(
-        f"It rolls itself back if errors rise by more than {percent(rails.max_error_increase)} of "
-        f"the frames, p99 above {rails.max_p99_ratio:g} times the others', or agreement falls "
-        f"below {percent(rails.min_agreement)}."
-    )
-    return said
 
 
 def _number(value: Any) -> float:
@@ -185,11 +155,3 @@ def _number(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise ValueError(f"a number is needed, not {str(value or 'nothing').strip()!r}") from None
-
-
-def _complaint(error: ValueError) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        return f"{place}: {complaint(first)}" if place else complaint(first)
-    return str(error)

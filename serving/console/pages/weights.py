@@ -3,10 +3,10 @@
 from nicegui import ui
 from pydantic import ValidationError
 
-from serving.api.complaints import complaint
 from serving.console.moves import called, sentences
 from serving.console.operator import Operator
 from serving.console.pages.action import ActionDialog
+from serving.console.pages.fields import complaint_of
 from serving.store.values import MAX_WEIGHT, Route, RouteRevision
 
 
@@ -58,7 +58,7 @@ class WeightDialog:
         try:
             wanted = self._wanted()
         except ValidationError as error:
-            self._dialog.refuse(_complaint(error, list(self._inputs)))
+            self._dialog.refuse(complaint_of(error, list(self._inputs)))
             return
         before = self._revision.route
         self._dialog.tell(sentences(before, wanted, self._cameras, self._operator.services.pick))
@@ -132,12 +132,3 @@ class PromoteDialog:
                 self._wanted(), why=self._dialog.why, expected_revision=self._revision.revision
             )
         )
-
-
-def _complaint(error: ValidationError, arms: list[str]) -> str:
-    """Return the first complaint, with the arm's name where it is an arm's."""
-    first = error.errors()[0]
-    place = first["loc"]
-    if len(place) == 3 and isinstance(place[1], int):
-        return f"{arms[place[1]]}: a percentage from 0 to {MAX_WEIGHT} is needed"
-    return complaint(first)

@@ -2,11 +2,10 @@
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from console_visitor import Visitor
+from console_visitor import Visitor, visiting
 from deployment import Deployment, deployed
 from fleet_of_cameras import sending
 from playwright.sync_api import Browser, sync_playwright
@@ -65,12 +64,7 @@ def route(stack: Deployment) -> int:
 
 
 @pytest.fixture
-def visitor(stack: Deployment, chromium: Browser, tmp_path: Path) -> Iterator[Visitor]:
-    """Somebody with a browser at the console's door; whatever it asked of other hosts is told."""
-    visitor = Visitor(stack, chromium)
-    try:
+def visitor(stack: Deployment, chromium: Browser) -> Iterator[Visitor]:
+    """Somebody with a browser at the console's door."""
+    with visiting(stack, chromium) as visitor:
         yield visitor
-        assert visitor.asked_elsewhere == []
-        assert visitor.complaints == []
-    finally:
-        visitor.leave()

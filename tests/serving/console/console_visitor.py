@@ -1,6 +1,8 @@
 """Somebody who uses the console: what a person does and sees, by roles and labels."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,6 +11,18 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 # Windows of five seconds are written at their end, and looked for every two and a half.
 SEEN_S = 20.0
+
+
+@contextmanager
+def visiting(stack: Deployment, browser: Browser, **likes: Any) -> Iterator["Visitor"]:
+    """Have somebody at the console's door; the page asked nobody else, and broke nowhere."""
+    visitor = Visitor(stack, browser, **likes)
+    try:
+        yield visitor
+        assert visitor.asked_elsewhere == []
+        assert visitor.complaints == []
+    finally:
+        visitor.leave()
 
 
 class Visitor:

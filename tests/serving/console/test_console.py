@@ -1,15 +1,26 @@
 """The console in a real Chromium, before a real deployment whose cameras never stop."""
 
+import os
+import re
+import signal
 from pathlib import Path
 
 import pytest
-from console_visitor import Visitor
+from console_visitor import Visitor, visiting
 from deployment import Deployment
 from playwright.sync_api import Browser, expect
 
 pytestmark = pytest.mark.slow
 
-PLACES = ("Live", "Releases", "Rollouts", "Compare", "Audit")
+# What is to be seen there once the page has read what it shows.
+PLACES = {
+    "Live": "Agreement in the shadow, %",
+    "Cameras": "gate-8",
+    "Releases": "teacher-1.0",
+    "Rollouts": "Rollouts",
+    "Compare": "Choose an image…",
+    "Audit": "route.set",
+}
 FROM_TEACHER = "8 of 8 cameras are answered by teacher-1.0"
 FROM_STUDENT = "8 of 8 cameras are answered by student-1.0"
 
@@ -45,6 +56,7 @@ def test_an_arm_is_promoted_and_the_route_rolled_back(
     visitor: Visitor, stack: Deployment, route: int
 ) -> None:
     visitor.sign_in()
+    visitor.sees(FROM_TEACHER)
     visitor.press("Promote…")
     visitor.sees("8 of 8 cameras move from teacher (teacher-1.0) to student (student-1.0)")
     visitor.press("Promote", visitor.dialog)
@@ -69,8 +81,18 @@ def test_a_version_is_deployed_and_put_on_an_arm(
     visitor.sees("student-2.0.mar is copied, and its signature is checked")
     visitor.sees("No camera moves")
     visitor.press("Deploy", visitor.dialog)
+    # What has begun is not called back by closing what tells of it.
+    expect(visitor.dialog.get_by_role("button", name="Cancel")).to_be_disabled()
+    visitor.page.keyboard.press("Escape")
+    expect(visitor.dialog).to_be_visible()
     visitor.sees("student-2.0 is ready")
     expect(visitor.row("student-2.0", "ready")).to_be_visible()
+
+    visitor.press("Deploy…")
+    visitor.sees("Nothing changes")
+    visitor.dialog.get_by_label("Workers on each backend").fill("2")
+    visitor.sees("student-2.0 is loaded already: it goes from 1 to 2 workers")
+    visitor.press("Cancel", visitor.dialog)
 
     visitor.go("Live")
     visitor.press("Change arms…")
@@ -83,6 +105,38 @@ def test_a_version_is_deployed_and_put_on_an_arm(
     expect(visitor.row("student", "student-2.0", "live")).to_be_visible()
     arms = stack.admin("GET", "/routes/default")["arms"]
     assert [one["release"] for one in arms] == ["teacher-1.0", "student-2.0"]
+
+
+def test_the_arm_that_answers_everybody_gets_another_release(
+    visitor: Visitor, stack: Deployment, route: int
+) -> None:
+    stack.deploy("student", "2.0")
+    body = {"arms": [{"name": "student", "release": "student-1.0", "weight": 100}]}
+    stack.admin("PUT", "/routes/default", body)
+    visitor.sign_in()
+    visitor.sees(FROM_STUDENT)
+
+    body["arms"][0]["release"] = "student-2.0"
+    stack.admin("PUT", "/routes/default", body)
+
+    # Not a window speaks of it yet.
+    visitor.sees("8 of 8 cameras were last answered by student-1.0")
+    visitor.sees("8 of 8 cameras are answered by student-2.0")
+    expect(visitor.page.get_by_role("alert").filter(has_text="error")).to_have_count(0)
+
+
+def test_cameras_are_listed_with_who_answers_them(
+    visitor: Visitor, stack: Deployment, route: int
+) -> None:
+    visitor.sign_in()
+    visitor.go("Cameras")
+    expect(visitor.row("gate-8", "answered", "teacher-1.0")).to_be_visible(timeout=20_000)
+    expect(visitor.row("gate-")).to_have_count(8)
+
+    visitor.page.get_by_label("Only cameras").fill("gate-3 teacher")
+
+    expect(visitor.row("gate-")).to_have_count(1)
+    expect(visitor.row("gate-3")).to_be_visible()
 
 
 def test_two_releases_are_seen_side_by_side(
@@ -206,17 +260,19 @@ def test_a_rollout_is_started_and_cancelled(
 def test_a_phone_never_scrolls_sideways(
     stack: Deployment, chromium: Browser, route: int, dark: bool
 ) -> None:
-    phone = Visitor(stack, chromium, width=375, dark=dark)
-    phone.sign_in()
+    with visiting(stack, chromium, width=375, dark=dark) as phone:
+        phone.sign_in()
 
-    for place in PLACES:
-        phone.go(place)
-        assert phone.page.evaluate("document.documentElement.scrollWidth") <= 375, place
-    phone.go("Live")
-    phone.press("Change arms…")
-    expect(phone.dialog).to_be_visible()
-    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 375
-    phone.leave()
+        for place, content in PLACES.items():
+            phone.go(place)
+            phone.sees(content)
+            assert phone.page.evaluate("document.documentElement.scrollWidth") <= 375, place
+        phone.go("Live")
+        phone.press("Change arms…")
+        expect(phone.dialog).to_be_visible()
+        assert phone.page.evaluate("document.documentElement.scrollWidth") <= 375
+        page = phone.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (max(map(int, re.findall(r"[0-9]+", page))) < 64) is dark
 
 
 def test_a_key_of_scope_detect_may_only_look(
@@ -229,10 +285,13 @@ def test_a_key_of_scope_detect_may_only_look(
     visitor.sees(FROM_TEACHER)
     for place in ("Live", "Releases", "Rollouts"):
         visitor.go(place)
+        visitor.sees(PLACES[place])
         expect(visitor.page.get_by_role("button", name="…")).to_have_count(0)
     assert visitor.status_of("/reports/student-1.0/report") == 403
-    visitor.go("Audit")
-    visitor.sees("has scope detect; this needs operate")
+    for place in ("Cameras", "Audit"):
+        visitor.go(place)
+        visitor.sees("has scope detect; this needs operate")
+        expect(visitor.page.get_by_text("gate-")).to_have_count(0)
 
 
 def test_a_revoked_key_ends_the_session(visitor: Visitor, stack: Deployment) -> None:
@@ -256,3 +315,16 @@ def test_who_signs_out_is_out_in_every_tab(visitor: Visitor) -> None:
 
     visitor.sees("You have signed out.")
     expect(other.get_by_label("API key")).to_be_visible()
+
+
+def test_after_a_restart_an_open_page_leads_to_the_sign_in(
+    visitor: Visitor, stack: Deployment, route: int
+) -> None:
+    visitor.sign_in()
+    visitor.sees(FROM_TEACHER)
+
+    os.kill(stack.pid("controller"), signal.SIGKILL)
+
+    visitor.sees("Your session has ended")
+    visitor.sign_in()
+    visitor.sees(FROM_TEACHER)

@@ -1,5 +1,6 @@
 """The door, before a room that only says who is in."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest_asyncio
 from starlette.types import Receive, Scope, Send
 
 from serving.console.door import COOKIE, SESSION, Door
-from serving.console.sessions import Sessions
+from serving.console.sessions import Session, Sessions
 from serving.keys import Authenticator, mint
 from serving.store import values
 from serving.store.store import Store
@@ -39,8 +40,13 @@ async def key(store: Store) -> str:
 
 
 @pytest.fixture
-def door(store: Store) -> Door:
-    return Door(opened, Authenticator(store), Sessions())
+def sessions() -> Sessions:
+    return Sessions()
+
+
+@pytest.fixture
+def door(store: Store, sessions: Sessions) -> Door:
+    return Door(opened, Authenticator(store), sessions)
 
 
 @pytest_asyncio.fixture
@@ -127,6 +133,93 @@ async def test_who_signs_out_is_out(browser: httpx.AsyncClient, door: Door, key:
 
     assert answer.headers["location"] == "/console/sign-in?said=out"
     assert await shaken(door, cookie, HERE) == "websocket.close"
+
+
+async def test_a_socket_ends_with_its_session(
+    browser: httpx.AsyncClient, sessions: Sessions, store: Store, key: str
+) -> None:
+    await signed_in(browser, key)
+    cookie = browser.cookies[COOKIE]
+    inside, said = asyncio.Event(), []
+
+    async def waiting_room() -> Any:
+        async def wait(scope: Scope, receive: Receive, send: Send) -> None:
+            inside.set()
+            said.append((await receive())["type"])
+            # What it would still like to tell stays here.
+            await send({"type": "websocket.send", "text": "gate-1"})
+
+        return wait
+
+    async def send(message: Any) -> None:
+        said.append(message["type"])
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    headers = [
+        (b"host", HOST.encode()),
+        (b"cookie", f"{COOKIE}={cookie}".encode()),
+        (b"origin", HERE.encode()),
+    ]
+    scope = {"type": "websocket", "path": "/console/x", "root_path": "/console"}
+    door = Door(waiting_room, Authenticator(store), sessions)
+    visit = asyncio.create_task(door(scope | {"headers": headers, "scheme": "wss"}, receive, send))
+    await inside.wait()
+
+    sessions.end(cookie)
+
+    await visit
+    assert said == ["websocket.disconnect", "websocket.close"]
+
+
+async def test_a_page_may_ask_whether_its_session_is_good(
+    browser: httpx.AsyncClient, sessions: Sessions, key: str
+) -> None:
+    unknown = await browser.get("/console/session")
+    await signed_in(browser, key)
+    good = await browser.get("/console/session")
+    sessions.end(browser.cookies[COOKIE])
+    over = await browser.get("/console/session")
+    page = await browser.get("/console/releases")
+
+    assert (unknown.status_code, good.status_code, over.status_code) == (401, 204, 401)
+    assert page.headers["location"] == "/console/sign-in?said=ended"
+
+
+async def test_who_signs_in_anew_is_no_longer_who_it_was(
+    browser: httpx.AsyncClient, sessions: Sessions, key: str
+) -> None:
+    await signed_in(browser, key)
+    before = sessions.find(browser.cookies[COOKIE])
+    assert isinstance(before, Session)
+
+    await signed_in(browser, key)
+
+    assert before.is_over
+    assert sessions.find(browser.cookies[COOKIE]) is not None
+
+
+async def test_behind_a_proxy_that_ends_tls_the_cookie_is_secure_too(door: Door, key: str) -> None:
+    transport = httpx.ASGITransport(door, root_path="/console")
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as client:
+        proxied = await signed_in(client, key, origin=HERE)
+        plain = await signed_in(client, key, origin=f"http://{HOST}")
+
+    assert "Secure" in proxied.headers["set-cookie"]
+    assert "Secure" not in plain.headers["set-cookie"]
+
+
+async def test_what_is_wrong_with_a_key_keeps_its_capitals(
+    browser: httpx.AsyncClient, store: Store
+) -> None:
+    made, text = mint("Gate A", values.Scope.DETECT)
+    await store.add_key(made)
+    await store.revoke_key(made.id)
+
+    answer = await signed_in(browser, text)
+
+    assert "The API key &#39;Gate A&#39; was revoked at 20" in answer.text
 
 
 async def test_a_browser_is_told_to_fetch_nothing_from_elsewhere(

@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from serving.console.moves import moves, sentences
 from serving.dataplane.routing import pick
 from serving.store.values import Arm, Fallback, ReleaseKey, Route, Shadow
@@ -90,3 +92,39 @@ def test_an_arm_that_leaves_and_one_that_comes_are_told() -> None:
         "student (student-1.0) leaves the route" in one
         for one in sentences(route(0), alone, CAMERAS, pick)
     )
+
+
+OTHERWISE: dict[str, Any] = {
+    "arms": route(30).arms,
+    "sticky": "header:x-site",
+    "timeout_s": 5.0,
+    "shadow": Shadow(arm="student", rate=0.5),
+    "fallback": Fallback(arm="teacher", budget=0.2),
+}
+
+
+@pytest.mark.parametrize("field", [name for name in Route.model_fields if name != "name"])
+def test_no_field_of_a_route_changes_without_a_word(field: str) -> None:
+    before = route(20)
+
+    assert sentences(before, before.model_copy(update={field: OTHERWISE[field]}), CAMERAS, pick)
+
+
+def test_how_the_split_is_made_and_the_deadline_are_told() -> None:
+    after = route(25, sticky="none", timeout_s=5)
+
+    assert sentences(route(25), after, CAMERAS, pick) == [
+        "The split is made anew for each request instead of by camera: any camera may get another "
+        "arm.",
+        "A frame that brings no deadline has 5 s instead of 10 s.",
+    ]
+
+
+def test_of_a_new_route_all_is_told() -> None:
+    new = route(25, fallback=Fallback(arm="teacher", budget=0.2))
+
+    assert sentences(None, new, CAMERAS, pick) == [
+        "Route “default” is made. It answers who asks for it: teacher (teacher-1.0) 75%, student "
+        "(student-1.0) 25%.",
+        "Teacher stands in where another arm fails or is full, for at most 20% of the requests.",
+    ]

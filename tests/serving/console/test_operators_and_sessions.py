@@ -3,23 +3,23 @@
 import io
 import zipfile
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from serving import words
 from serving.api.admin_models import DeployRequest
-from serving.console import words
 from serving.console.operator import Operator
 from serving.console.services import Services
 from serving.console.sessions import Session, Sessions
-from serving.console.source import source_zip
+from serving.console.source import source_zip, sources
 from serving.console.store_shelf import archives, report
 from serving.console.watch import Watch
 from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.controller import Controller
 from serving.dataplane.routing import pick
-from serving.errors import PermissionDenied, Unauthenticated
+from serving.errors import InvalidField, PermissionDenied, Unauthenticated
 from serving.keys import Authenticator, mint
 from serving.store.rollouts_values import RolloutPlan
 from serving.store.store import Store
@@ -32,8 +32,10 @@ ACTS: dict[str, Callable[[Operator], Awaitable[object]]] = {
     "roll_back": lambda who: who.roll_back("default", why="", revision=1),
     "deploy": lambda who: who.deploy(DeployRequest(path="student-1.0.mar")),
     "retire": lambda who: who.retire(KEY, why=""),
-    "start_rollout": lambda who: who.start_rollout(RolloutPlan(arm="student"), why=""),
-    "move_rollout": lambda who: who.move_rollout("abcd", "pause", why=""),
+    "start_rollout": lambda who: who.start_rollout(
+        RolloutPlan(arm="student"), why="", expected_revision=1
+    ),
+    "move_rollout": lambda who: who.move_rollout("abcd", "pause", why="", at_stage=0),
 }
 
 
@@ -52,7 +54,7 @@ async def operator(store: Store, folder: Path, scope: Scope, *, enabled: bool = 
         pick=pick,
         watch=Watch(store),
     )
-    return Operator(services, Session(key, float("inf")))
+    return Operator(services, Session(key))
 
 
 def test_every_act_is_tried() -> None:
@@ -81,7 +83,30 @@ async def test_a_revoked_key_ends_its_session(store: Store, tmp_path: Path) -> N
     with pytest.raises(Unauthenticated, match="revoked"):
         await somebody.look()
 
-    assert somebody.session.ended
+    assert somebody.session.is_over
+
+
+async def test_an_open_page_ends_with_its_time(store: Store, tmp_path: Path) -> None:
+    somebody = await operator(store, tmp_path, Scope.ADMIN)
+    now = [0.0]
+    sessions = Sessions(lambda: now[0])
+    session = sessions.find(sessions.begin(somebody.key))
+    assert session is not None
+    somebody.session = session
+    await somebody.look(Scope.OPERATE)
+
+    now[0] = timedelta(hours=13).total_seconds()
+
+    with pytest.raises(Unauthenticated, match="your session has ended"):
+        await somebody.look(Scope.OPERATE)
+    await session.until_over()
+
+
+async def test_a_reason_is_no_longer_than_the_admin_api_takes(store: Store, tmp_path: Path) -> None:
+    somebody = await operator(store, tmp_path, Scope.OPERATE)
+
+    with pytest.raises(InvalidField, match="why: 1,001 characters; say it in at most 1,000"):
+        await somebody.retire(KEY, why="x" * 1001)
 
 
 async def test_where_nobody_needs_a_key_everybody_may_act(store: Store, tmp_path: Path) -> None:
@@ -99,12 +124,36 @@ def test_a_session_ends_after_its_time_and_at_the_sign_out() -> None:
     assert session is not None
 
     sessions.end(first)
-    assert session.ended
+    assert session.is_over
     assert sessions.find(first) is None
     assert sessions.find("guessed") is None
 
     now[0] = timedelta(hours=13).total_seconds()
     assert sessions.find(second) is None
+
+
+def test_a_key_ends_its_own_oldest_session_and_no_others() -> None:
+    sessions = Sessions(lambda: 0.0)
+    mine, theirs = (mint(name, Scope.DETECT)[0] for name in ("mine", "theirs"))
+    other = sessions.begin(theirs)
+    first, *rest = [sessions.begin(mine) for _ in range(21)]
+
+    assert sessions.find(first) is None
+    assert all(sessions.find(one) for one in rest)
+    assert sessions.find(other) is not None
+
+
+def test_sessions_that_are_over_are_forgotten() -> None:
+    now = [0.0]
+    sessions = Sessions(lambda: now[0])
+    keys = [mint(f"key {number}", Scope.DETECT)[0] for number in range(3)]
+    for key in keys:
+        sessions.begin(key)
+
+    now[0] = timedelta(hours=13).total_seconds()
+    sessions.begin(keys[0])
+
+    assert len(sessions) == 1
 
 
 def test_the_source_is_what_runs_here() -> None:
@@ -113,8 +162,20 @@ def test_the_source_is_what_runs_here() -> None:
         mine = archive.read("understudy/serving/console/source.py")
 
     assert {"understudy/LICENSE", "understudy/proto/wire/v1/card.proto"} <= names
-    assert mine == Path(source_zip.__wrapped__.__code__.co_filename).read_bytes()
+    assert "understudy/serving/console/templates/page.js.j2" in names
+    assert mine == Path(source_zip.__code__.co_filename).read_bytes()
     assert not [name for name in names if name.endswith((".pyc", ".pt"))]
+
+
+def test_the_source_holds_nothing_that_somebody_left_there(tmp_path: Path) -> None:
+    package = tmp_path / "serving"
+    (package / ".secret").mkdir(parents=True)
+    for name in ("a.py", ".env", "admin.key", "notes.ipynb", "keys.yaml", ".secret/b.py", "c.py~"):
+        (package / name).write_text("x")
+    (package / "linked.py").symlink_to(tmp_path / "elsewhere.py")
+    (tmp_path / "elsewhere.py").write_text("x")
+
+    assert sources(package) == [package / "a.py"]
 
 
 def test_a_report_is_found_beside_its_archive_and_nowhere_else(tmp_path: Path) -> None:
@@ -162,6 +223,3 @@ def test_numbers_carry_their_units() -> None:
         "gate-10",
     ]
     assert words.listed([str(one) for one in range(9)]) == "0, 1, 2, 3, 4, 5 and 3 more"
-    now = datetime.now(UTC)
-    ages = [words.ago(now - timedelta(seconds=one), now) for one in (1, 40, 7200, 10**6)]
-    assert ages == ["just now", "40 s ago", "2 h ago", "12 d ago"]

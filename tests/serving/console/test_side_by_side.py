@@ -106,7 +106,7 @@ def test_a_harvested_frame_is_taken_by_a_name_that_is_listed_only(tmp_path: Path
 
 def test_a_picture_is_for_its_own_session_only_and_the_oldest_goes() -> None:
     key, _ = mint("somebody", Scope.DETECT)
-    mine, other = Session(key, 1.0), Session(key, 1.0)
+    mine, other = Session(key), Session(key)
     pictures = Pictures(most_bytes=10)
 
     first = pictures.keep(mine, b"123456")

@@ -12,13 +12,13 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from serving.admin_client import AdminClient
-from serving.console.words import NOTHING
 from serving.report.gathered import gather
 from serving.report.page import render
 from serving.report.period import read_period
 from serving.store.store import Store
 from serving.store.tables import audit
 from serving.store.values import Scope
+from serving.words import NOTHING
 
 BEGIN = datetime(2026, 11, 20, 10, tzinfo=UTC)
 END = BEGIN + timedelta(minutes=10)

@@ -1,7 +1,6 @@
 """Numbers and times as people read them: always with a unit, never longer than they need."""
 
 import re
-from datetime import datetime
 
 NOTHING = "—"
 
@@ -67,14 +66,3 @@ def size(number_of_bytes: int) -> str:
             return f"{value:.0f} {unit}"
         value /= 1000
     return f"{value:.1f} GB"
-
-
-def ago(at: datetime, now: datetime) -> str:
-    """Return how long ago something was: "just now", "40 s ago", "3 h ago", "12 d ago"."""
-    seconds = max(0.0, (now - at).total_seconds())
-    if seconds < 5:
-        return "just now"
-    for limit, length, unit in ((100, 1, "s"), (6000, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / length:.0f} {unit} ago"
-    return f"{seconds / 86_400:.0f} d ago"
