@@ -25,7 +25,7 @@ class Taught:
     near_bits: int = 6
 
     @classmethod
-    def of(cls, dataset: Dataset, near_bits: int) -> "Taught":
+    def of(cls, dataset: Dataset, near_bits: int = 6) -> "Taught":
         """Return what is trained on in a run's own data set."""
         return cls(tuple(one.image for one in dataset.splits.get("train", ())), near_bits)
 

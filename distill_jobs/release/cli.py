@@ -152,6 +152,7 @@ def build(  # noqa: PLR0917 - Typer reads the options from the parameters
             validation=found.validation,
             data=found.data,
             split=found.split,
+            taught=found.taught,
             gate=limits,
             threads=threads,
         )

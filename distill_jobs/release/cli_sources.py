@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from distill_jobs.data.dataset import IMAGE_SUFFIXES, Dataset, Sample
+from distill_jobs.data.taught import Taught
 from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.release.int8_images import Int8Images, int8_images
 
@@ -46,6 +47,7 @@ class Sources:
             samples=dataset.split(split)[: self.limit],
             images=unlabelled,
             validation=validation,
+            taught=Taught.of(dataset),
             int8=int8_images(dataset.splits.get(self.calibration_split, ()), validation),
             data=self.data.resolve().parent.name,
             split=split,
@@ -53,6 +55,12 @@ class Sources:
 
     def _judging(self, dataset: Dataset) -> str:
         split = self.split or dataset.held_out_split
+        if split == "train":
+            raise ReleaseInvalid(
+                "split",
+                f"{dataset.path}: the checkpoint was trained on `train`, so figures on it say "
+                "nothing: name another split",
+            )
         if split == "val" and not self.accept_val:
             raise ReleaseInvalid(
                 "split",
@@ -72,6 +80,7 @@ class Found:
         images: Images without labels.
         validation: Labelled images that operating thresholds are chosen on.
         int8: What makes INT8.
+        taught: The train split, on which the checkpoint is taken to have been trained.
         data: Name of the data set.
         split: Of it, what judges.
     """
@@ -81,6 +90,7 @@ class Found:
     images: tuple[Path, ...] = ()
     validation: tuple[Sample, ...] = ()
     int8: Int8Images = field(default_factory=Int8Images)
+    taught: Taught = field(default_factory=Taught)
     data: str = ""
     split: str = ""
 

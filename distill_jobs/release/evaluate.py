@@ -4,7 +4,7 @@ The matching (`matches`) and the average precision (`average_precision`) are tho
 validator, so the figures compare with published ones.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from distill_jobs.data.dataset import Sample
@@ -54,37 +54,6 @@ class Quality:
     images: int
     objects: int
     per_class: tuple[ClassQuality, ...]
-
-
-def evaluate(
-    detect: Callable[[bytes], Detections],
-    samples: Sequence[Sample],
-    class_names: Sequence[str],
-    *,
-    on_image: Callable[[int], None] = lambda _: None,
-) -> Quality:
-    """Score a detector.
-
-    Args:
-        detect: Encoded image to detections at `SCORING_MIN_SCORE`, at most
-            `SCORING_MAX_DETECTIONS`; boxes are corners in pixels of the image.
-        samples: Labelled images.
-        class_names: Index = class id.
-        on_image: Told 1 after each image.
-
-    Returns:
-        The quality.
-
-    Raises:
-        DataSetInvalid: A label does not fit.
-    """
-
-    def answers() -> Iterable[Detections]:
-        for sample in samples:
-            yield detect(sample.image.read_bytes())
-            on_image(1)
-
-    return score(answers(), samples, class_names)
 
 
 def score(

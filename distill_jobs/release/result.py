@@ -83,8 +83,3 @@ class ReleaseResult:
     sha256: str
     checks: tuple[Check, ...] = ()
     thresholds: tuple[ClassThreshold, ...] = ()
-
-    @property
-    def latency_ms(self) -> dict[str, Latency]:
-        """Latency by variant name."""
-        return {variant.name: variant.latency for variant in self.variants}

@@ -17,7 +17,7 @@ from ultralytics.utils.torch_utils import unwrap_model
 
 from distill_jobs.training import ranks
 from distill_jobs.training.batch_order import remaining_batches
-from distill_jobs.training.nonfinite import check_finite
+from distill_jobs.training.nonfinite import check_finite, check_weights
 
 if TYPE_CHECKING:
     from distill_jobs.training.trainer import LessonTrainer
@@ -30,7 +30,7 @@ def run_epochs(trainer: "LessonTrainer") -> None:
         trainer: Set up, and put where a killed training was if there was one.
 
     Raises:
-        LossNotFinite: A loss became NaN or infinite; the batch is kept in a file.
+        LossNotFinite: A loss or a weight became NaN or infinite; the batch is kept in a file.
     """
     trainer.train_time_start = time.time() - trainer.position.seconds
     trainer.run_callbacks("on_train_start")
@@ -128,6 +128,7 @@ def _warm_up(trainer: "LessonTrainer", step: int) -> None:
 
 def _end_epoch(trainer: "LessonTrainer") -> None:
     """Validate, write checkpoints, tell who listens, and keep what a resumed training needs."""
+    check_weights(trainer)
     criterion: Any = unwrap_model(trainer.model).criterion
     if hasattr(criterion, "update"):  # an end-to-end head's, whose branches' weights move
         criterion.update()

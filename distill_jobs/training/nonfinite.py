@@ -1,4 +1,4 @@
-"""A loss that is no number any more: stop at once, and keep what led there."""
+"""A loss or a weight that is no number any more: stop at once, and keep what led there."""
 
 import io
 from pathlib import Path
@@ -44,6 +44,32 @@ def check_finite(trainer: "LessonTrainer", batch: dict[str, Any], number: int) -
     )
 
 
+def check_weights(trainer: "LessonTrainer") -> None:
+    """Check the weights at an epoch's end, before they are validated and kept to resume from.
+
+    A finite loss may have an infinite gradient; after an epoch's last batch no loss would tell.
+
+    Args:
+        trainer: At the end of an epoch.
+
+    Raises:
+        LossNotFinite: A weight is NaN or infinite; `nonfinite-batch.pt` holds all of them.
+    """
+    broken = _broken(trainer)
+    if ranks.everywhere(not broken):
+        return
+    number, file = len(trainer.train_loader) - 1, trainer.save_dir / _file_name()
+    write_batch(file, trainer, {}, number)
+    raise LossNotFinite(
+        f"{trainer.lesson.title}: the weights became NaN or infinite by the end of epoch "
+        f"{trainer.epoch + 1} ({broken}), of gradients whose losses were finite. They are in "
+        f"{file}. {_remedy(trainer)}",
+        epoch=trainer.epoch,
+        batch=number,
+        file=file,
+    )
+
+
 def write_batch(file: Path, trainer: "LessonTrainer", batch: dict[str, Any], number: int) -> None:
     """Write a batch and what the model was, as plain tensors and containers.
 
@@ -76,15 +102,25 @@ def _file_name() -> str:
     return BATCH_FILE.replace(".pt", f"-rank{ranks.rank()}.pt")
 
 
+def _broken(trainer: "LessonTrainer") -> str:
+    """Return the name of the first tensor of the student that holds no numbers, or ""."""
+    tensors = trainer.trained_tensors().items()
+    return next((name for name, one in tensors if not bool(torch.isfinite(one).all())), "")
+
+
+def _remedy(trainer: "LessonTrainer") -> str:
+    lower_precision = " or set `amp: off`" if trainer.precision.dtype is not None else ""
+    return (
+        f"Lower `lr0`, lengthen `warmup_epochs`{lower_precision}, and begin a new run: this one "
+        "would come to the same batch"
+    )
+
+
 def _story(
     trainer: "LessonTrainer", batch: dict[str, Any], number: int, file: Path, *, here: bool
 ) -> str:
     where = f"epoch {trainer.epoch + 1}, batch {number + 1}"
-    lower_precision = " or set `amp: off`" if trainer.precision.dtype is not None else ""
-    remedy = (
-        f"Lower `lr0`, lengthen `warmup_epochs`{lower_precision}, and begin a new run: this one "
-        "would come to the same batch"
-    )
+    remedy = _remedy(trainer)
     if not here:
         others = BATCH_FILE.replace(".pt", "-rank*.pt")
         return (
@@ -94,10 +130,9 @@ def _story(
     bad = [n for n, value in trainer.loss_items.items() if not bool(torch.isfinite(value).all())]
     names = [Path(name).name for name in batch.get("im_file", ())]
     more = f" and {len(names) - _SHOWN_IMAGES} more" if len(names) > _SHOWN_IMAGES else ""
-    tensors = trainer.trained_tensors()
-    broken = [name for name, one in tensors.items() if not bool(torch.isfinite(one).all())]
+    broken = _broken(trainer)
     cause = (
-        f"the weights themselves were not finite any more ({broken[0]})"
+        f"the weights themselves were not finite any more ({broken})"
         if broken
         else "the weights were finite, so look at these images and their labels first"
     )

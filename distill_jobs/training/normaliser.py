@@ -29,7 +29,7 @@ class _SharedNormaliser(v8DetectionLoss):
         finally:
             listening.remove()
         if torch.is_grad_enabled():  # in validation the processes have unequal numbers of batches
-            loss = loss * (sums[0].clamp(min=1) / ranks.mean(sums[0]).clamp(min=1 / ranks.count()))
+            loss = loss * (sums[0].clamp(min=1) / ranks.mean(sums[0]).clamp(min=1 / ranks.joined()))
         return targets, loss, dict(zip(self.loss_names, loss.detach(), strict=True))
 
 

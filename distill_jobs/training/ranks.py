@@ -24,6 +24,11 @@ def count() -> int:
     return process_count()
 
 
+def joined() -> int:
+    """Return among how many processes sums are shared now: alone once they have parted."""
+    return count() if distributed.is_initialized() else 1
+
+
 def rank() -> int:
     """Return this process's number, 0 for the first."""
     return process_rank()
@@ -92,11 +97,11 @@ def mean(value: torch.Tensor) -> torch.Tensor:
     Returns:
         The same shape; `value` itself for a lone process.
     """
-    if count() == 1 or not distributed.is_initialized():
+    if joined() == 1:
         return value
     total = value.detach().clone()
     distributed.all_reduce(total)
-    return total / count()
+    return total / joined()
 
 
 def everywhere(flag: bool) -> bool:

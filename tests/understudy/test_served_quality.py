@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import pytest
 from commands import Run
 
 from distill_jobs.checkpoints import load_detector
-from distill_jobs.data.dataset import Dataset
-from distill_jobs.release.evaluate import evaluate
+from distill_jobs.data.dataset import Dataset, Sample
+from distill_jobs.release.evaluate import Quality, score
 from handlers.pipeline import Detections
 from proto.wire.v1 import detection_pb2 as wire
 from serving.client import DetectClient
@@ -46,12 +46,18 @@ async def test_served_coco_quality_equals_the_checkpoints(
         await stack.call("POST", "/releases", {"path": "coco-n-1.0.mar"})
         arm = {"name": "student", "release": "coco-n-1.0", "weight": 100}
         await stack.call("PUT", "/routes/default", {"arms": [arm]})
-        served = await asyncio.to_thread(evaluate, _gateway(stack), samples, data.class_names)
+        served = await asyncio.to_thread(_quality, _gateway(stack), samples, data.class_names)
 
-    expected = evaluate(_ultralytics(checkpoint), samples, data.class_names)
+    expected = _quality(_ultralytics(checkpoint), samples, data.class_names)
     assert served.images == expected.images == 128
     assert served.map50_95 == pytest.approx(expected.map50_95, abs=TOLERANCE)
     assert expected.map50_95 == pytest.approx(0.43, abs=0.01)  # as published for these images
+
+
+def _quality(
+    detect: Callable[[bytes], Detections], samples: Sequence[Sample], names: Sequence[str]
+) -> Quality:
+    return score((detect(one.image.read_bytes()) for one in samples), samples, names)
 
 
 def _gateway(stack: Stack) -> Callable[[bytes], Detections]:

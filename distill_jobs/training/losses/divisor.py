@@ -18,4 +18,4 @@ def shared_sum(weights: torch.Tensor, *, least: float = 1.0) -> torch.Tensor:
     Returns:
         float scalar.
     """
-    return ranks.mean(weights.detach().sum()).clamp(min=least / ranks.count())
+    return ranks.mean(weights.detach().sum()).clamp(min=least / ranks.joined())

@@ -33,7 +33,7 @@ from distill_jobs.release.answers import ask, tensor_of
 from distill_jobs.release.build import build_release
 from distill_jobs.release.card import as_handlers_read, draft
 from distill_jobs.release.dense import DenseDetector
-from distill_jobs.release.evaluate import evaluate
+from distill_jobs.release.evaluate import score
 from distill_jobs.release.request import ReleaseRequest
 from distill_jobs.release.result import ReleaseResult
 from distill_jobs.release.runtimes import TorchRuntime
@@ -487,10 +487,13 @@ def test_the_evaluator_over_an_archive_gives_the_cards_figure(
 ) -> None:
     pipeline = Pipeline.load(unpack(released.archive, tmp_path), "onnxruntime-fp32")
 
-    def detect(image: bytes) -> object:
-        return pipeline.detect([Frame(image, min_score=0.001, max_detections=300)])[0]
+    samples = small_set.split("val")
+    answers = [
+        pipeline.detect([Frame(one.image.read_bytes(), min_score=0.001, max_detections=300)])[0]
+        for one in samples
+    ]
 
-    quality = evaluate(detect, small_set.split("val"), small_set.class_names)
+    quality = score(answers, samples, small_set.class_names)
 
     stated = {one.name: one for one in released.card.variants}["onnxruntime-fp32"]
     assert quality.map50_95 == pytest.approx(stated.map50_95, abs=1e-6)

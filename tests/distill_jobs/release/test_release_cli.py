@@ -134,6 +134,22 @@ def test_val_judges_only_where_that_is_accepted(
     assert accepted.exit_code == 0, accepted.output
 
 
+def test_what_was_trained_on_judges_nothing(
+    tiny_checkpoint: Path, small_set: Dataset, tmp_path: Path
+) -> None:
+    trained_on = small_set.split("train")[0].image.parent
+    (tmp_path / "gate.yaml").write_text(f"{{frames: {trained_on}, accept_val: true}}")
+    data = ("--data", small_set.path, "--exports", "onnxruntime-fp32")
+
+    judged = build(tiny_checkpoint, tmp_path, *data, "--split", "train")
+    agreed = build(tiny_checkpoint, tmp_path, *data, "--limit", 5, "--gate", tmp_path / "gate.yaml")
+
+    assert (judged.exit_code, agreed.exit_code) == (2, 2)
+    assert "the checkpoint was trained on `train`" in " ".join(judged.output.split())
+    assert "gate.frames" in agreed.output
+    assert "the student is trained on them all" in " ".join(agreed.output.split())
+
+
 def test_a_gate_file_that_is_none_is_one_clear_line(
     tiny_checkpoint: Path, small_set: Dataset, tmp_path: Path
 ) -> None:

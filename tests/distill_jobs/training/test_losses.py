@@ -11,6 +11,15 @@ def logit(probability: float) -> float:
     return math.log(probability / (1 - probability))
 
 
+def test_a_process_whose_followers_left_divides_by_its_own_sum(monkeypatch):
+    """QAT runs in the first process, in whose environment `torchrun` still counts the others."""
+    from distill_jobs.training.losses.divisor import shared_sum
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+
+    assert float(shared_sum(torch.tensor([0.2]))) == 1.0
+
+
 def test_class_loss_of_a_hand_computed_case():
     # One image, two classes, two anchors; probabilities by [class][anchor].
     student = torch.tensor([[[logit(0.5), logit(0.2)], [logit(0.1), logit(0.5)]]])

@@ -208,6 +208,25 @@ def test_a_network_is_validated_on_the_pictures_that_a_release_is_measured_on(tm
         np.testing.assert_allclose(seen.numpy() / 255, released, atol=0.02)
 
 
+def test_weights_that_are_no_numbers_are_not_kept(tmp_path):
+    """A finite loss with an infinite gradient, in an epoch's last batch: no loss tells of it."""
+    offline()
+    data = Dataset.load(draw_data(tmp_path / "data", train=2))
+    trainer = trainer_of(data, tmp_path / "training")
+
+    def poison(poisoned):
+        poisoned.student().model[0].conv.weight.data[0, 0, 0, 0] = float("nan")
+
+    trainer.add_callback("on_train_batch_end", poison)
+    with pytest.raises(LossNotFinite, match=r"by the end of epoch 1 \(model\.0\.conv\.weight\)"):
+        trainer.train()
+
+    kept = torch.load(tmp_path / "training/nonfinite-batch.pt", weights_only=True)
+    assert kept["model"]["model.0.conv.weight"].isnan().any()
+    assert not (tmp_path / "training/resume.pt").exists()
+    assert not (tmp_path / "training/weights/last.pt").exists()
+
+
 def test_ultralytics_reports_to_nobody(tmp_path):
     offline()
     from ultralytics.utils import ONLINE, SETTINGS
