@@ -94,6 +94,18 @@ def test_hosts_of_workers_are_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNDERSTUDY_WORKERS", "w-0.workers, w-1.workers\nw-2.workers")
 
     assert Settings().workers == ("w-0.workers", "w-1.workers", "w-2.workers")
+    assert Settings().worker_hosts == Settings().workers
+
+
+def test_a_name_may_stand_for_all_hosts_that_it_resolves_to() -> None:
+    settings = Settings(workers="w-0 dns:workers.example")
+
+    assert settings.worker_hosts == ("w-0",)
+    assert settings.worker_names == ("workers.example",)
+    with pytest.raises(ValidationError) as told:
+        Settings(workers="dns: workers.example")
+    assert "UNDERSTUDY_WORKERS" in explain(told.value)
+    assert "dns: needs a name right after it" in explain(told.value)
 
 
 @pytest.mark.parametrize("part", ["gateway", "controller"])
