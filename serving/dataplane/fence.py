@@ -38,6 +38,16 @@ class Fence:
         """Whether this gateway may send."""
         return self._heartbeat.holds_lease() and self._heartbeat.gaps == self._mended
 
+    async def begin(self) -> None:
+        """Open for the first time: nobody waits yet, so that a store that is slow has its time.
+
+        Raises:
+            BackendUnavailable: The store does not answer.
+        """
+        await self._mend()
+        if not self.is_open():
+            raise _shut()
+
     async def hold(self, deadline: Deadline | None = None) -> None:
         """Return when this gateway may send; after a gap, one heartbeat and one read of the route.
 

@@ -121,7 +121,7 @@ class DataPlane:
             await self._store.join_gateway(self.id)
             stack.push_async_callback(self._store.leave_gateway, self.id)
             await self.routes.refresh()
-            await self._fence.hold()
+            await self._fence.begin()
             stack.push_async_callback(self._recorder.flush, everything=True)
             if self._harvest is not None:
                 await stack.enter_async_context(self._harvest.running())
@@ -136,6 +136,8 @@ class DataPlane:
 
     def ready(self) -> str | None:
         """Return why frames cannot be answered; None when they can."""
+        if not self._heartbeat.holds_lease():
+            return "this gateway has lost touch with the store and may not send; it tries again"
         table = self.routes.table
         if not table.routes:
             return (

@@ -91,3 +91,16 @@ async def test_a_frame_does_not_wait_for_a_silent_store_beyond_its_deadline() ->
     async with asyncio.timeout(1):
         with pytest.raises(BackendUnavailable, match="lost touch with the store"):
             await fence.hold(Deadline.after(0.02))
+
+
+async def test_at_the_start_the_store_is_asked_once_and_has_its_time() -> None:
+    store = Neighbour()
+    fence, _ = fenced(store, lease_s=60)
+
+    await fence.begin()
+    await fence.hold()
+
+    assert store.asked == ["heartbeat", "desired"]
+    store.broken = True
+    with pytest.raises(BackendUnavailable, match="lost touch with the store"):
+        await fenced(store, lease_s=60)[0].begin()
