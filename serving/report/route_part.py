@@ -106,7 +106,7 @@ def route_part(gathered: Gathered, route: str, marks: Sequence[Mark]) -> RoutePa
         if side in weights
     ]
     drawn = time_chart("Weight", gathered.period, lines, marks, Scale("%", top=100))
-    charts.insert(1, Chart("Weight, % of the cameras", Markup(drawn)))  # noqa: S704 - escaped there
+    charts.insert(1, Chart(f"Weight, % of {_split(revisions)}", Markup(drawn)))  # noqa: S704
     return RoutePart(
         name=route,
         keys=[Key(style, _name(side)) for side, style in styles.items()],
@@ -117,6 +117,13 @@ def route_part(gathered: Gathered, route: str, marks: Sequence[Mark]) -> RoutePa
         undrawn=len(found) - len(shown),
         now=", ".join(_arm(arm) for arm in revisions[-1]["arms"]) if revisions else "",
     )
+
+
+def _split(revisions: Sequence[Mapping[str, Any]]) -> str:
+    """Return what weights are shares of: what the splits of the period went by."""
+    what = {"camera": "the cameras", "none": "the requests"}
+    names = {what.get(one["sticky"], "a header's values") for one in revisions}
+    return " or ".join(sorted(names)) or "the cameras"
 
 
 def _arm(arm: Mapping[str, Any]) -> str:

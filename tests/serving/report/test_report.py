@@ -104,7 +104,7 @@ async def test_it_says_what_was_moved_and_by_whom_and_why(page: Page) -> None:
     breach = page.row("25%", "errors", "+4.10%")
     assert breach[-1] == "breach"
     assert page.row("2026-11-17 10:00") == [
-        *("2026-11-17 10:00", "student-1.1", "failed", "ben"),
+        *("2026-11-17 10:00", "student-1.1", "failed to deploy", "ben"),
         "golden frame 2: no box at (10, 12)",
     ]
     assert page.row("2026-11-18 16:00")[1:4] == ["0123456789ab", "key.create", "ann"]
