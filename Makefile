@@ -12,7 +12,7 @@ export YOLO_OFFLINE := 1
 export YOLO_AUTOINSTALL := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve tritonclient test test-quick test-images fuzz bench-swap bench-distill bench-serve dashboards lint check format proto lock clean
+.PHONY: help install demo serve tritonclient test test-quick test-images fuzz bench-swap bench-distill bench-serve soak dashboards lint check format proto lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ bench-distill: $(STAMP) ## students with and without a teacher, over folds of BC
 
 bench-serve: $(STAMP) ## beside the bare loop, TorchServe alone and four other servers (hours; resumable)
 	$(BIN)/python -m bench.serve
+
+soak: $(STAMP) ## half an hour of load, swaps and faults: nothing grows, nothing else fails
+	$(BIN)/python -m bench.soak
 
 dashboards: $(STAMP) ## write Grafana's dashboards from deploy/dashboards/
 	$(BIN)/python -m deploy.dashboards

@@ -41,10 +41,17 @@ class Material:
     image_side_px: int
 
 
-def material(folder: Path) -> Material:
-    """Train the demo's student where that was not done yet, and archive it in two versions.
+def material(
+    folder: Path, *, model_store: Path | None = None, versions: Sequence[str] = VERSIONS
+) -> Material:
+    """Train the demo's student where that was not done yet, and archive it in several versions.
 
-    The weights of both are the same: what is measured is the swap. The handlers are today's.
+    The weights of all are the same: what is measured is the swap. The handlers are today's.
+
+    Args:
+        folder: Keeps what was trained.
+        model_store: Gets the archives, and nothing else is left there; None: below `folder`.
+        versions: Of the archives.
     """
     trained = folder / "trained" / "demo-student-1.0.mar"
     key = sign.ensure_key(folder / "home" / sign.KEY_NAME)
@@ -58,10 +65,10 @@ def material(folder: Path) -> Material:
                 model_store=trained.parent,
                 signing_key=key,
             )
-    model_store = folder / "model_store"
+    model_store = model_store or folder / "model_store"
     shutil.rmtree(model_store, ignore_errors=True)
     model_store.mkdir(parents=True)
-    sides = [_version(trained, version, model_store, key) for version in VERSIONS]
+    sides = [_version(trained, version, model_store, key) for version in versions]
     images = sorted((folder / "job" / "data" / "images" / "test").glob("*.jpg"))[:32]
     frames = tuple(image.read_bytes() for image in images)
     return Material(model_store, sign.public_key_of(key), frames, sides[0])

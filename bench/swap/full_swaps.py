@@ -40,10 +40,10 @@ async def full_swap(deployment: Deployment, load: Load, quiet_s: float) -> FullS
     new = other(old)
     edges = [("quiet", time.monotonic())]
     await asyncio.sleep(quiet_s)
-    actions = (deployment.deploy(new), deployment.route_to(new), deployment.retire(old))
-    for phase, action in zip(PHASES, actions, strict=True):
+    actions = ((deployment.deploy, new), (deployment.route_to, new), (deployment.retire, old))
+    for phase, (action, version) in zip(PHASES, actions, strict=True):
         edges.append((phase, time.monotonic()))
-        await action
+        await action(version)
         found.phase_s[phase] = time.monotonic() - edges[-1][1]
     retired_s = time.monotonic()
     # A stray answer would come in the moments after.

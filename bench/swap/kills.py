@@ -16,7 +16,7 @@ from bench.swap.load import Frame, Load
 from serving.admin_client import AdminError
 
 KINDS = ("worker", "jvm", "gateway", "controller")
-_REPAIR_S = 120.0
+REPAIR_S = 120.0
 # Two gateways, two backends, the controller.
 _PROCESSES = 5
 _RETRY_S = 0.5
@@ -53,15 +53,15 @@ async def kill_round(deployment: Deployment, load: Load, kind: str, dice: random
         dice: Chooses the moment and the victim.
     """
     found = Kill(kind, delay_s=dice.uniform(0.0, 5.0))
-    await until(lambda: _whole(deployment), _REPAIR_S)
+    await until(lambda: is_whole(deployment), REPAIR_S)
     started_s = time.monotonic()
     swapping = asyncio.create_task(_swap(deployment, found))
     await asyncio.sleep(found.delay_s)
     victim = dice.choice(_victims(deployment, kind))
     killed_s = time.monotonic()
     os.kill(victim, signal.SIGKILL)
-    await until(lambda: _gone(victim), 10.0)
-    await until(lambda: _whole(deployment, without=victim), _REPAIR_S)
+    await until(lambda: has_ended(victim), 10.0)
+    await until(lambda: is_whole(deployment, without=victim), REPAIR_S)
     found.recovery_s = time.monotonic() - killed_s
     await swapping
     found.swap_s = time.monotonic() - started_s
@@ -88,7 +88,7 @@ async def _swap(deployment: Deployment, found: Kill) -> None:
     """Swap as an operator does: ask again until it is done."""
     old = await deployment.live()
     new = other(old)
-    async with asyncio.timeout(2 * _REPAIR_S):
+    async with asyncio.timeout(2 * REPAIR_S):
         while True:
             found.attempts += 1
             try:
@@ -102,7 +102,7 @@ async def _swap(deployment: Deployment, found: Kill) -> None:
                 return
 
 
-async def _whole(deployment: Deployment, without: int = 0) -> bool:
+async def is_whole(deployment: Deployment, without: int = 0) -> bool:
     """Tell whether every process runs and every backend runs what is live.
 
     Args:
@@ -120,27 +120,29 @@ async def _whole(deployment: Deployment, without: int = 0) -> bool:
         if one["release"].endswith(f"-{live}") and one["ready_workers"] >= one["workers"] >= 1
     ]
     noticed = all(without not in one["worker_pids"] for one in status["running"])
-    pids = _pids(deployment)
+    pids = pids_now(deployment)
     alive = len(pids) == _PROCESSES and all(psutil.pid_exists(pid) for pid in pids.values())
     is_full = len({one["backend"] for one in ready}) == 2 and len(status["gateways"]) == 2
     return noticed and alive and is_full
 
 
-async def _gone(pid: int) -> bool:
+async def has_ended(pid: int) -> bool:
+    """Tell whether a process runs no more."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 
 
-def _pids(deployment: Deployment) -> dict[str, int]:
+def pids_now(deployment: Deployment) -> dict[str, int]:
+    """Return the processes below the supervisor that run now, by name."""
     said = orjson.loads((deployment.state_dir / "processes.json").read_bytes())
     return {name: int(one["pid"]) for name, one in said.items() if one["pid"] is not None}
 
 
 def _victims(deployment: Deployment, kind: str) -> list[int]:
     """Return the processes of a kind, all that run now."""
-    pids = _pids(deployment)
+    pids = pids_now(deployment)
     if kind in {"gateway", "controller"}:
         return [pid for name, pid in pids.items() if name.startswith(kind)]
     below = [

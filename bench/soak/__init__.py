@@ -1,0 +1,1 @@
+"""Half an hour of everything: does anything grow, and does anything fail that was not made to?"""
