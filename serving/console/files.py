@@ -10,7 +10,8 @@ from serving.console.pages.compare import PICTURES
 from serving.console.pictures import Pictures
 from serving.console.services import Services
 from serving.console.side_by_side import media_type
-from serving.console.store_shelf import report
+from serving.console.store_shelf import reports
+from serving.console.troubles import told
 from serving.errors import RequestError
 from serving.store.values import Scope
 
@@ -42,7 +43,11 @@ def files_router(services: Services, pictures: Pictures) -> APIRouter:
             await Operator(services, request.scope[SESSION]).look(Scope.OPERATE)
         except RequestError as error:
             return Response(error.message, 403)
-        path = await asyncio.to_thread(report, services.model_store, release, kind)
+        except Exception as error:  # noqa: BLE001 - the store may be away
+            return Response(told(error), 503)
+        # From what is listed, so that a name leads nowhere else.
+        listed = await asyncio.to_thread(reports, services.model_store)
+        path = listed.get(release, {}).get(kind)
         if path is None:
             return Response(f"no {kind} lies beside the archive of {release}", 404)
         headers = {"Content-Security-Policy": _SANDBOX, "Cache-Control": "no-store"}

@@ -137,7 +137,9 @@ async def _admin(
 ) -> AsyncIterator[FastAPI]:
     app = FastAPI(title="Understudy admin", docs_url=None, redoc_url=None, openapi_url=None)
     answer_errors(app)
-    app.add_middleware(BodyLimit, limit_bytes=_BODY_LIMIT_BYTES)
+    # The console takes a frame as large as cameras' to compare releases on.
+    limit_bytes = max(_BODY_LIMIT_BYTES, wiring.settings.request_bytes)
+    app.add_middleware(BodyLimit, limit_bytes=limit_bytes)
 
     @app.get("/livez", summary="The process runs")
     async def livez() -> dict[str, str]:

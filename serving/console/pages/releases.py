@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 from nicegui import ui
 
@@ -12,7 +11,7 @@ from serving.console.pages.deploying import DeployDialog
 from serving.console.pages.retiring import RetireDialog
 from serving.console.pages.visit import Visit
 from serving.console.snapshot import Snapshot
-from serving.console.store_shelf import REPORTS, archives, report
+from serving.console.store_shelf import REPORTS, archives, reports
 from serving.store.values import AUTO, Release, ReleaseState, Scope
 
 _RETIRABLE = {ReleaseState.READY, ReleaseState.STANDBY}
@@ -22,7 +21,7 @@ def releases_page(visit: Visit) -> None:
     """Draw every release, and keep it up to date while somebody looks."""
     operator = visit.operator
     services = operator.services
-    kinds = REPORTS if operator.may(Scope.OPERATE) else ()
+    may_read = operator.may(Scope.OPERATE)
     with ui.element("section").classes("card").props('aria-label="Releases"'):
         ui.html(fragment("releases_head"), sanitize=False)
         with ui.element("div").classes("acts"):
@@ -34,9 +33,10 @@ def releases_page(visit: Visit) -> None:
     async def read() -> None:
         seen = await services.watch.now()
         releases = seen.desired.releases
-        reports = await asyncio.to_thread(_reports, services.model_store, releases, kinds)
+        # Pictures of the data are in a report.
+        found = await asyncio.to_thread(reports, services.model_store) if may_read else {}
         rows = [
-            _row(one, seen, reports[str(one.key)])
+            _row(one, seen, [kind for kind in REPORTS if kind in found.get(str(one.key), {})])
             for one in sorted(releases, key=lambda one: one.updated, reverse=True)
         ]
         shown.set_content(fragment("releases", rows=rows, root=visit.root, auto=AUTO))
@@ -44,7 +44,7 @@ def releases_page(visit: Visit) -> None:
     visit.keep(read)
 
 
-def _row(one: Release, seen: Snapshot, reports: Sequence[str]) -> dict[str, object]:
+def _row(one: Release, seen: Snapshot, kinds: Sequence[str]) -> dict[str, object]:
     return {
         "one": one,
         "release": str(one.key),
@@ -56,16 +56,7 @@ def _row(one: Release, seen: Snapshot, reports: Sequence[str]) -> dict[str, obje
             for arm in revision.route.arms
             if arm.release == one.key
         ],
-        "reports": reports,
-    }
-
-
-def _reports(
-    folder: Path, releases: Sequence[Release], kinds: Sequence[str]
-) -> dict[str, list[str]]:
-    return {
-        str(one.key): [kind for kind in kinds if report(folder, str(one.key), kind)]
-        for one in releases
+        "reports": kinds,
     }
 
 

@@ -14,7 +14,7 @@ from serving.console.operator import Operator
 from serving.console.services import Services
 from serving.console.sessions import Session, Sessions
 from serving.console.source import source_zip, sources
-from serving.console.store_shelf import archives, report
+from serving.console.store_shelf import archives, reports
 from serving.console.watch import Watch
 from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.controller import Controller
@@ -185,11 +185,19 @@ def test_a_report_is_found_beside_its_archive_and_nowhere_else(tmp_path: Path) -
     (shelf / "student-1.0.report.html").write_text("gate")
     (tmp_path / "secret-1.0.report.html").write_text("secret")
 
+    below = shelf / "old"
+    below.mkdir()
+    (below / "student-1.0.training.html").write_text("curves")
+    (below / "student-1.0.report.html").write_text("of before")
+    (below / "gone-1.0.mar").symlink_to(below / "nowhere")
+
     assert [one.path for one in archives(shelf)] == ["student-1.0.mar"]
-    assert report(shelf, "student-1.0", "report") == shelf / "student-1.0.report.html"
-    assert report(shelf, "student-1.0", "training") is None
-    assert report(shelf, "../secret-1.0", "report") is None
-    assert report(shelf, "student-1.0", "../x") is None
+    assert reports(shelf) == {
+        "student-1.0": {
+            "report": shelf / "student-1.0.report.html",
+            "training": below / "student-1.0.training.html",
+        }
+    }
 
 
 def test_numbers_carry_their_units() -> None:

@@ -9,7 +9,14 @@ from rollout_fleet import BEFORE, PLAN, RolloutFleet, Student
 
 from serving.controlplane.rollouts import Rollouts
 from serving.dataplane.routing import pick
-from serving.errors import InvalidRoute, RolloutBusy, RolloutNotFound, UnknownArm, UnknownRoute
+from serving.errors import (
+    InvalidRoute,
+    RolloutBusy,
+    RolloutNotFound,
+    RouteConflict,
+    UnknownArm,
+    UnknownRoute,
+)
 from serving.store.rollouts_values import Hold, Rollout, RolloutState
 from serving.store.store import open_store
 from serving.store.values import Route, Shadow
@@ -160,6 +167,21 @@ async def test_a_stop_before_the_roll_back_is_taken_up(fleet: RolloutFleet) -> N
     rollout = await newest(fleet)
     assert rollout.state is RolloutState.ROLLED_BACK
     assert rollout.breach is not None
+
+
+async def test_what_was_decided_on_an_older_state_is_refused(fleet: RolloutFleet) -> None:
+    rollouts = fleet.rollouts()
+    spoken_of = (await fleet.route()).revision
+    with pytest.raises(RouteConflict, match=f"is at revision {spoken_of}, not {spoken_of - 1}"):
+        await rollouts.start(PLAN, who="ann", expected_revision=spoken_of - 1)
+
+    rollout = await rollouts.start(PLAN, who="ann", expected_revision=spoken_of)
+    for act in (rollouts.pause, rollouts.resume, rollouts.cancel):
+        with pytest.raises(RolloutBusy, match="by now: look again"):
+            await act(rollout.id, who="bob", at_stage=rollout.stage - 1)
+    await rollouts.pause(rollout.id, who="bob", at_stage=rollout.stage)
+
+    assert (await newest(fleet)).state is RolloutState.PAUSED
 
 
 async def test_a_paused_rollout_stays_but_is_watched(fleet: RolloutFleet) -> None:
