@@ -6,6 +6,7 @@ import re
 import typer
 
 from distill_jobs.cli import job_app
+from distill_jobs.labelling.command import label
 from distill_jobs.release.cli import release_app
 from serving.backup.cli import backup, restore
 from serving.camera_admin_cli import cameras_app
@@ -36,6 +37,7 @@ app.command(rich_help_panel="Start here")(demo)
 app.command(rich_help_panel="Start here")(doctor)
 app.add_typer(job_app, name="job", rich_help_panel="Make a student")
 app.add_typer(release_app, name="release", rich_help_panel="Make a student")
+app.command(rich_help_panel="Make a student")(label)
 app.command(rich_help_panel="Serve")(serve)
 app.command(rich_help_panel="Serve")(deploy)
 app.command(rich_help_panel="Serve")(tune)

@@ -24,7 +24,9 @@ def given_again(context: typer.Context) -> str:
             options.append((parameter.opts if value else parameter.secondary_opts)[0])
         else:
             options += [word for text in _texts(value) for word in (parameter.opts[0], text)]
-    return f"understudy job {context.info_name} {shlex.join([*arguments, *options])}"
+    # The commands are named as they are found: "label" by itself, the others of `understudy job`.
+    group = "" if context.info_name == "label" else "job "
+    return f"understudy {group}{context.info_name} {shlex.join([*arguments, *options])}"
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -127,7 +127,10 @@ class Discovery:
     async def _follow(self, look_s: float) -> None:
         while True:
             await asyncio.sleep(look_s)
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # noqa: BLE001 - the loop must live: the next look may go well
+                _log.exception("workers_not_looked_up")
 
     async def _ask(self, name: str) -> None:
         problem = ""
