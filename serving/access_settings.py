@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 from serving.tls.client_tls import ClientTls
-from serving.tls.identity import TlsFiles
+from serving.tls.files import TlsFiles
 
 
 class AccessSettings(BaseSettings):

@@ -12,32 +12,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from serving.errors import ConfigurationError
-from serving.tls.look import Look, look_at
+from serving.tls.files import TlsFiles
 
 CERT, KEY, CLIENT_CA = "tls_cert_file", "tls_key_file", "tls_client_ca_file"
-
-
-@dataclass(frozen=True)
-class TlsFiles:
-    """PEM files.
-
-    Attributes:
-        cert: The certificate, and below it the others up to one that clients know.
-        key: Its private key, not encrypted.
-        client_ca: Who signs clients' certificates; None: clients need none.
-    """
-
-    cert: Path
-    key: Path
-    client_ca: Path | None = None
-
-    def look(self) -> Look:
-        """Return what changes when a file is exchanged.
-
-        Raises:
-            OSError: One is not there.
-        """
-        return look_at((self.cert, self.key, self.client_ca))
 
 
 @dataclass(frozen=True)

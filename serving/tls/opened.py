@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from serving.tls.certificate_series import CertificateSeries
-from serving.tls.identity import Identity, TlsFiles
+from serving.tls.files import TlsFiles
+from serving.tls.identity import Identity
 from serving.tls.server_tls import ServerTls
 
 

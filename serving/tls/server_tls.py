@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 import structlog
 
 from serving.errors import ConfigurationError
-from serving.tls.identity import CERT, Identity, TlsFiles
+from serving.tls.files import TlsFiles
+from serving.tls.identity import CERT, Identity
 
 _log = structlog.get_logger(__name__)
 

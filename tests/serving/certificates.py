@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from serving.tls.client_tls import ClientTls
-from serving.tls.identity import TlsFiles
+from serving.tls.files import TlsFiles
 
 
 @dataclass(frozen=True)

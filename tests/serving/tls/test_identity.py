@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from serving.errors import ConfigurationError
 from serving.tls.client_tls import ClientTls, context_for
-from serving.tls.identity import Identity, TlsFiles, refuse_open_key
+from serving.tls.files import TlsFiles
+from serving.tls.identity import Identity, refuse_open_key
 from serving.tls.server_tls import ServerTls
 
 
