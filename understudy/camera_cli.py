@@ -26,7 +26,8 @@ def camera(  # noqa: PLR0917 - Typer reads the options from the parameters
     address: Annotated[
         str,
         typer.Option(
-            help="HOST:PORT of a gateway's gRPC listener; several are separated by commas.",
+            help="HOST:PORT of a gateway's gRPC listener, grpcs://HOST:PORT where it speaks TLS; "
+            "several are separated by commas.",
             callback=_addresses,
         ),
     ] = "127.0.0.1:8090",
@@ -37,6 +38,23 @@ def camera(  # noqa: PLR0917 - Typer reads the options from the parameters
             help="API key; the local server's admin key when not given.",
             show_envvar=True,
         ),
+    ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="UNDERSTUDY_CA_FILE",
+            help="PEM: who signed the gateways' certificates; what this machine trusts otherwise.",
+        ),
+    ] = None,
+    cert: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="UNDERSTUDY_CLIENT_CERT_FILE", help="PEM: ours, for gateways that ask for one."
+        ),
+    ] = None,
+    cert_key: Annotated[
+        Path | None,
+        typer.Option(envvar="UNDERSTUDY_CLIENT_KEY_FILE", help="PEM: its private key."),
     ] = None,
     camera_id: Annotated[str, typer.Option(help="Who we are; routes split by it.")] = "camera-0",
     frames: Annotated[int | None, typer.Option(help="Send at most so many frames.", min=1)] = None,
@@ -58,23 +76,27 @@ def camera(  # noqa: PLR0917 - Typer reads the options from the parameters
         understudy camera --source $UNDERSTUDY_DATA/videos/car-detection.mp4
     """
     from serving.errors import BackendUnavailable, UnderstudyError
+    from serving.tls.client_tls import ClientTls
     from understudy.camera.replay import Replay, SourceInvalid, replay
 
     console = Console()
-    wanted = Replay(
-        source=source,
-        fps=fps,
-        address=address,
-        key=key or _local_admin_key(),
-        camera_id=camera_id,
-        frames=frames,
-        output=output,
-        min_score=min_score,
-    )
     try:
+        wanted = Replay(
+            source=source,
+            fps=fps,
+            address=address,
+            key=key or _local_admin_key(),
+            camera_id=camera_id,
+            frames=frames,
+            output=output,
+            min_score=min_score,
+            tls=ClientTls(ca, cert, cert_key) if ca or cert or cert_key else None,
+        )
         seen = asyncio.run(replay(wanted, console))
-    except BackendUnavailable:
+    except BackendUnavailable as error:
         console.print(f"[red]error:[/red] no gateway answers at {address}", highlight=False)
+        if "://" in address:
+            console.print(error.message, highlight=False, soft_wrap=True)
         console.print("start one with `understudy serve`, or give its --address", highlight=False)
         raise typer.Exit(1) from None
     except (UnderstudyError, SourceInvalid) as error:

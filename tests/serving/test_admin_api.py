@@ -1,6 +1,7 @@
 """The admin API over real HTTP, with a real store, controller and TorchServe."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
@@ -58,6 +59,8 @@ async def test_everything_asks_for_a_key_of_its_scope(server: AdminServer) -> No
         ("GET", "/period/happened", Scope.OPERATE),
         ("GET", "/keys", Scope.ADMIN),
         ("POST", "/keys", Scope.ADMIN),
+        ("PATCH", "/keys/abc", Scope.ADMIN),
+        ("POST", "/keys/abc/rotate", Scope.ADMIN),
         ("DELETE", "/keys/abc", Scope.ADMIN),
     ]
     for method, path, needed in asked:
@@ -68,6 +71,18 @@ async def test_everything_asks_for_a_key_of_its_scope(server: AdminServer) -> No
         async with client(server, below) as weaker:
             reply = await weaker.request(method, path)
             assert error(reply)[:2] == (403, "permission_denied"), (method, path)
+
+
+async def test_no_call_of_the_admin_api_goes_without_a_key(server: AdminServer) -> None:
+    async with httpx.AsyncClient(base_url=server.url) as nobody:
+        described = (await nobody.get("/openapi.json")).json()["paths"]
+        calls = [(method, path) for path, methods in described.items() for method in methods]
+        for method, path in calls:
+            place = re.sub(r"{\w+}", "x", path)
+            reply = await nobody.request(method, place)
+            assert error(reply)[:2] == (401, "unauthenticated"), (method, path)
+
+    assert len(calls) > 20
 
 
 async def test_from_deploy_to_rollback(server: AdminServer) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -123,6 +124,25 @@ def test_operators_commands_speak_it_and_say_what_they_lack(secured: Secured) ->
     assert "UNDERSTUDY_CA_FILE" in strange.stderr
     assert clear.returncode == 1
     assert "begin it with https://" in clear.stderr
+
+
+def test_the_camera_command_speaks_it(secured: Secured, tmp_path: Path, image: bytes) -> None:
+    source = tmp_path / "frame.jpg"
+    source.write_bytes(image)
+    command = [sys.executable, "-m", "understudy", "camera", "--source", str(source)]
+    command += ["--address", secured.running.addresses.grpc_address, "--key", secured.running.key]
+    command += ["--output", str(tmp_path / "out.mp4"), "--ca", str(secured.authority.file)]
+    plain = {"PATH": os.environ["PATH"], "UNDERSTUDY_HOME": str(tmp_path), "COLUMNS": "100"}
+
+    trusting, strange = [
+        subprocess.run(one, cwd=REPOSITORY, env=plain, capture_output=True, text=True, check=False)
+        for one in (command, command[:-2])
+    ]
+
+    assert trusting.returncode == 0, trusting.stdout + trusting.stderr
+    assert "frames answered" in trusting.stdout
+    assert strange.returncode == 1
+    assert "no gateway answers at grpcs://" in strange.stdout
 
 
 def test_a_browser_s_session_is_sent_over_tls_alone(secured: Secured) -> None:

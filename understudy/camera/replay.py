@@ -15,6 +15,7 @@ from rich.table import Table
 from proto.wire.v1 import detection_pb2 as wire
 from serving.client import AsyncDetectClient
 from serving.errors import UnderstudyError
+from serving.tls.client_tls import ClientTls
 from understudy.camera.film import Film
 from understudy.camera.source import Shot, SourceInvalid, count, shots
 
@@ -34,6 +35,7 @@ class Replay:
         frames: At most so many; None: all.
         output: Video of the answers.
         min_score: Lowest score; None: the card's operating thresholds.
+        tls: Whom to trust and who we are; None: in clear, or whom this machine trusts.
     """
 
     source: Path
@@ -44,6 +46,7 @@ class Replay:
     frames: int | None
     output: Path
     min_score: float | None
+    tls: ClientTls | None = None
 
 
 @dataclass
@@ -133,7 +136,7 @@ async def replay(wanted: Replay, console: Console) -> Seen:
     with _bar(console) as progress, Film(wanted.output, wanted.fps) as film:
         task = progress.add_task(wanted.source.name, total=expected)
         try:
-            async with AsyncDetectClient(wanted.address, wanted.key) as client:
+            async with AsyncDetectClient(wanted.address, wanted.key, tls=wanted.tls) as client:
                 requests = _requests(wanted, frames, under_way, broken)
                 async for answer in client.live(requests, reconnecting=seen.note_reconnect):
                     # Answers come in the order of the requests.

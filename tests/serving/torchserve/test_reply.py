@@ -83,3 +83,12 @@ def test_paths_survive_javas_properties_format() -> None:
     config = TorchServeConfig(archives=Path("/odd \\ näme"), folder=Path("/f"))
     text = properties(config, Ports(1, 2, 3, 4, 5))
     assert "model_store=/odd \\u005c n\\u00e4me\n" in text
+
+
+def test_what_a_worker_says_of_its_own_fault_stays_in_our_log() -> None:
+    key = ReleaseKey(model="student", version="1.0")
+    said = {"message": "Traceback: /home/understudy/handlers/pipeline.py, token us_0_secret"}
+
+    told = refusal(key, 503, said).message
+
+    assert told == "a worker of student-1.0 failed with 503; the server's log says more"
