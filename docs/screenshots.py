@@ -82,9 +82,11 @@ async def cameras(stack: Stack, frames: list[bytes]) -> AsyncIterator[None]:
         asks = {f"gate-{number}": client.detect for number in range(1, CAMERAS + 1)}
         fleet = Fleet(asks, frames, period_s=PERIOD_S, deadline_s=10.0)
         sending = asyncio.create_task(fleet.run())
-        yield
-        fleet.stop()
-        await sending
+        try:
+            yield
+        finally:
+            fleet.stop()
+            await sending
 
 
 async def desktop(stack: Stack, browser: Browser, frame: Path) -> None:
@@ -110,9 +112,11 @@ async def desktop(stack: Stack, browser: Browser, frame: Path) -> None:
     night = await visit(stack, browser, 1440, 860, dark=True)
     await shoot(night, "live-dark")
     await night.get_by_role("link", name="Rollouts").click()
+    await night.get_by_role("heading", name="student on route default").wait_for()
     await shoot(night, "rollout-dark")
-    await night.get_by_role("link", name="Releases").click()
-    await shoot(night, "releases-dark")
+    await night.get_by_role("link", name="Cameras").click()
+    await night.get_by_role("cell", name="gate-12").wait_for()
+    await shoot(night, "cameras-dark")
 
 
 async def phone(stack: Stack, browser: Browser) -> None:

@@ -245,7 +245,19 @@ def test_a_rollout_is_started_and_cancelled(
     visitor.sees("student (student-1.0) gets 100% (8 cameras) in turn, of 8 cameras.")
     visitor.press("Start", visitor.dialog)
     visitor.sees("student on route default")
+    for stage in ("1%", "5%", "25%", "50%"):
+        visitor.sees(f"{stage} skipped: too few cameras")
 
+    visitor.go("Live")
+    link = visitor.page.get_by_role("link", name=re.compile("^Rollout [0-9a-f]"))
+    link.focus()
+    # Its age is told anew while everything around is read again.
+    aged = visitor.page.locator(".route-head time[data-ago]")
+    for _ in range(2):
+        expect(aged).not_to_have_text(aged.inner_text(), timeout=20_000)
+    expect(link).to_be_focused()
+
+    visitor.go("Rollouts")
     visitor.press("Cancel…")
     visitor.sees("student keeps the weight that it has")
     visitor.dialog.get_by_label("Why").fill("only tried")
