@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench.distill.arms import ARMS
+from bench.distill.arms import ARMS, FEW_ARMS
 from bench.distill.cells import Store
 from bench.distill.child import bccd_folds, check_origin
 from bench.distill.folds import FOLDS
@@ -93,10 +93,11 @@ def _report(plan: Plan, result: Path | None, page: Path | None) -> None:
 
 
 def _arms(only: list[str] | None) -> tuple[str, ...]:
-    unknown = sorted(set(only or ()) - set(ARMS))
+    known = (*ARMS, *FEW_ARMS)
+    unknown = sorted(set(only or ()) - set(known))
     if unknown:
-        raise typer.BadParameter(f"{unknown[0]}: choose from {', '.join(ARMS)}")
-    return tuple(only) if only else ARMS
+        raise typer.BadParameter(f"{unknown[0]}: choose from {', '.join(known)}")
+    return tuple(only) if only else known
 
 
 def _numbers(text: str) -> tuple[int, ...]:

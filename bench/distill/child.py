@@ -78,6 +78,7 @@ def _do(store: Store, kind: str, inputs: Inputs, here: Path) -> Figures:
         teacher = inputs["teacher"]
         taught_by = store.folder(teacher) / "model.pt" if teacher else None
         weights = weights_of(store, inputs)
+        fold = _labels_left(store, inputs, fold, here)
         return train_cell(inputs, fold, weights=weights, teacher=taught_by, here=here)
     if kind == "measure":
         from bench.distill.measuring import measure_cell  # noqa: PLC0415 - after offline()
@@ -92,6 +93,18 @@ def _do(store: Store, kind: str, inputs: Inputs, here: Path) -> Figures:
         teacher=store.folder(inputs["teacher"]) / "model.pt",
         here=here,
     )
+
+
+def _labels_left(store: Store, inputs: Inputs, fold: Fold, here: Path) -> Fold:
+    """Return the fold with as many labels as the cell may know."""
+    if (labels := inputs.get("labels")) is None:
+        return fold
+    from bench.distill.few_arms import Rest  # noqa: PLC0415 - after offline()
+    from bench.distill.few_labels import few_labelled  # noqa: PLC0415 - likewise
+
+    told_by = store.folder(labels["teacher"]) / "model.pt" if labels["teacher"] else None
+    rest, side_px = Rest(labels["rest"]), int(inputs["image_side_px"])
+    return few_labelled(fold, rest, teacher=told_by, side_px=side_px, folder=here / "told")
 
 
 def weights_of(store: Store, inputs: Inputs) -> Path:

@@ -13,6 +13,8 @@ from distill_jobs.data.dataset import Dataset, Sample
 FOLDS = 3
 # One of so many training images judges epochs and trials, and is not trained on.
 INNER_SHARE = 5
+# One of so many training images keeps its labels where few are labelled.
+FEW_SHARE = 4
 # Stems of near-duplicates: they must be on the same side of every border.
 TWINS: Mapping[str, str] = {"BloodImage_00037": "BloodImage_00038"}
 
@@ -65,7 +67,8 @@ def stage(fold: Fold, folder: Path) -> Dataset:
 
     Args:
         fold: What to lay out; the held-out part stays out.
-        folder: Made anew by the caller; ultralytics writes its label caches there.
+        folder: Made anew by the caller; ultralytics writes its label caches there. Images whose
+            labels were taken away are listed in `unlabelled.txt`.
     """
     for split, samples in (("train", fold.train), ("val", fold.inner)):
         images, labels = folder / "images" / split, folder / "labels" / split
@@ -73,12 +76,23 @@ def stage(fold: Fold, folder: Path) -> Dataset:
         labels.mkdir(parents=True)
         for sample in samples:
             (images / sample.image.name).symlink_to(sample.image.resolve())
+            if not sample.labelled:
+                continue
             text = sample.labels.read_text(encoding="utf-8") if sample.labels else ""
             (labels / f"{sample.image.stem}.txt").write_text(text, encoding="utf-8")
     content = {"train": "images/train", "val": "images/val"}
+    if bare := [sample.image.name for sample in fold.train if not sample.labelled]:
+        lines = "".join(f"./images/train/{name}\n" for name in bare)
+        (folder / "unlabelled.txt").write_text(lines, encoding="utf-8")
+        content["unlabelled"] = "unlabelled.txt"
     names = dict(enumerate(fold.class_names))
     (folder / "data.yaml").write_text(yaml.safe_dump({**content, "names": names}))
     return Dataset.load(folder / "data.yaml")
+
+
+def quarter(fold: Fold) -> tuple[Sample, ...]:
+    """Return one of four of a fold's training images, dealt as its parts were: stratified."""
+    return _by_name(_deal(fold.train, FEW_SHARE, _rarest_first(fold.train))[0])
 
 
 def _fold(

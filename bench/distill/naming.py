@@ -40,8 +40,6 @@ class Naming:
     ) -> Cell:
         """Name a training of ours; `section` is a job file's `distillation:`."""
         start = {"cell": self.narrow(fold).key} if arm == "ours-small" else self._file(_STUDENT)
-        # With its defaults: should they ever change, so does the cell.
-        learnt = Distillation.model_validate(section).model_dump(by_alias=True)
         return self._training(
             arm,
             fold,
@@ -50,8 +48,35 @@ class Naming:
             start,
             teacher=teacher.key,
             engine="understudy",
-            distillation=learnt,
+            distillation=_learnt(section),
         )
+
+    def few(
+        self,
+        arm: str,
+        fold: Fold,
+        seed: int,
+        given: Arguments,
+        *,
+        labels: Inputs,
+        teacher: str | None = None,
+        section: Choice | None = None,
+    ) -> Cell:
+        """Name a training with few labels.
+
+        Args:
+            arm: One of `arms.FEW_ARMS`.
+            fold: Whose labels are taken away.
+            seed: Of the training.
+            given: Arguments by ultralytics' names.
+            labels: `rest`, and `teacher`: the key of whoever's boxes are labels, or None.
+            teacher: Key of whom the training asks.
+            section: A job file's `distillation:`; None: ultralytics trains.
+        """
+        ours = {} if section is None else {"engine": "understudy", "distillation": _learnt(section)}
+        start = self._file(_STUDENT)
+        more = {**ours, "teacher": teacher, "labels": labels}
+        return self._training(arm, fold, seed, given, start, **more)
 
     def narrow(self, fold: Fold) -> Cell:
         """Name the cutting of a fold's small student out of the COCO weights."""
@@ -100,11 +125,18 @@ class Naming:
             "device": self.device,
             "weights": start,
         }
-        after = tuple(key for key in (inputs["teacher"], start.get("cell")) if key is not None)
+        labelled_by = inputs.get("labels", {}).get("teacher")
+        needed = (inputs["teacher"], start.get("cell"), labelled_by)
+        after = tuple(key for key in needed if key is not None)
         return Cell("train", f"{arm}-f{fold.number}-s{seed}", inputs, after=after)
 
     def _file(self, name: str) -> Inputs:
         return {"file": name, "sha256": self.weights[name]}
+
+
+def _learnt(section: Choice) -> Inputs:
+    """Return a `distillation:` with its defaults: should they ever change, so does the cell."""
+    return Distillation.model_validate(section).model_dump(by_alias=True)
 
 
 def _of(fold: Fold) -> Inputs:

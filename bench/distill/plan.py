@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from bench.distill import arms
 from bench.distill.arms import Choice
 from bench.distill.cells import Cell, Figures, Store
+from bench.distill.few_arms import few_cell
 from bench.distill.folds import Fold
 from bench.distill.naming import Naming
 
 # In the order in which they are run within a fold.
 _TRAINED_ARMS = ("none", "teacher", "builtin", "ours", "none-long", "ours-small")
 _CHECK = "engine-check"
+# No fold waits for them to be whole.
+_BESIDES = {_CHECK, *arms.FEW_ARMS}
 # What "as long as ours" is counted in: processor time of one thread, whatever else the machine
 # does; with a GPU, where the processor mostly waits, the clock on the wall.
 _COSTS = {"cpu": "cpu_s", "cuda": "wall_s"}
@@ -54,7 +57,7 @@ class Plan:
     store: Store
     folds: Sequence[Fold]
     weights: dict[str, str]
-    wanted: Collection[str] = arms.ARMS
+    wanted: Collection[str] = (*arms.ARMS, *arms.FEW_ARMS)
     only_folds: Collection[int] = (0, 1, 2)
     seeds: Sequence[int] = arms.SEEDS
     device: str = "cpu"
@@ -76,14 +79,15 @@ class Plan:
 
     def is_whole(self) -> bool:
         """Whether it is every arm on every fold."""
-        return set(self.wanted) == set(arms.ARMS) and len(self.only_folds) == len(self.folds)
+        whole = {*arms.ARMS, *arms.FEW_ARMS}
+        return set(self.wanted) == whole and len(self.only_folds) == len(self.folds)
 
     def whole_folds(self) -> tuple[int, ...]:
         """Return the numbers of the folds whose arms are all trained and measured."""
         measured = Counter(
             one.fold
             for one in self.trained()
-            if one.arm != _CHECK and all(self._done(cell) for cell in one.measured.values())
+            if one.arm not in _BESIDES and all(self._done(cell) for cell in one.measured.values())
         )
         needed = len(self._trained_arms()) * len(self.seeds)
         return tuple(fold for fold in sorted(self.only_folds) if measured[fold] == needed)
@@ -128,11 +132,16 @@ class Plan:
             yield from ((arm, fold) for arm in self._trained_arms())
         if _CHECK in self.wanted:
             yield _CHECK, folds[0]
+        few = [arm for arm in arms.FEW_ARMS if arm in self.wanted]
+        yield from ((arm, fold) for fold in folds for arm in few)
 
     def _trained_arms(self) -> list[str]:
         """Return who is trained; the INT8 arm is a precision of ours, and the long one needs it."""
-        needs_ours = {"ours", "ours-int8", "none-long"} & set(self.wanted)
-        wanted = {"teacher", "none", *self.wanted, *(("ours",) if needs_ours else ())}
+        wanted = {"teacher", "none", *self.wanted}
+        if {"ours-int8", "none-long", *arms.FEW_ARMS} & wanted:
+            wanted.add("ours")
+        if wanted & set(arms.FEW_ARMS):
+            wanted.add("builtin")
         return [arm for arm in _TRAINED_ARMS if arm in wanted]
 
     def _compared(self, arm: str, fold: Fold) -> Iterator[Trained]:
@@ -147,6 +156,10 @@ class Plan:
         """Name an arm's training; None while something that it needs is not known."""
         if arm == "none-long":
             return self._long(fold, seed)
+        if arm in arms.FEW_ARMS:
+            choices = {one: self.choice(one, fold) for one in ("none", "builtin", "ours")}
+            teacher = self._final("teacher", fold, seed)
+            return few_cell(arm, fold, seed, naming=self._naming, choices=choices, teacher=teacher)
         choice = self.choice("none" if arm == _CHECK else arm, fold)
         return None if choice is None else self._training(arm, fold, seed, choice)
 

@@ -9,7 +9,14 @@ from bench.distill.cells import Cell, Store
 from bench.distill.plan import Plan
 
 # Processor seconds of an epoch before any was measured: our machine, one thread.
-_GUESSED_EPOCH_S = {"teacher": 75.0, "none": 26.0, "none-long": 26.0}
+_GUESSED_EPOCH_S = {
+    "teacher": 75.0,
+    "none": 26.0,
+    "none-long": 26.0,
+    "few-none": 10.0,
+    "few-builtin": 14.0,
+    "few-pseudo": 26.0,
+}
 _GUESSED_TAUGHT_EPOCH_S = 50.0
 _MEASURING_S = 40.0
 

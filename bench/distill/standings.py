@@ -26,8 +26,14 @@ _PAIRS = (
     ("ours-int8", "ours"),
     ("ours-small", "none"),
     ("engine-check", "none"),
+    ("few-ours", "few-none"),
+    ("few-ours", "few-builtin"),
+    ("few-ours", "few-pseudo"),
+    ("few-builtin", "few-none"),
+    ("few-pseudo", "few-none"),
 )
 _STUDENTS = ("none", "none-long", "builtin", "ours", "ours-int8", "ours-small", "ours-small-int8")
+_FEW = ("few-none", "few-builtin", "few-pseudo", "few-ours")
 
 
 def standings(plan: Plan) -> Figures:
@@ -50,13 +56,14 @@ def standings(plan: Plan) -> Figures:
         },
         "retention": {
             arm: retention(pool.on(arm, folds), pool.on("teacher", folds))
-            for arm in _STUDENTS
+            for arm in (*_STUDENTS, *_FEW)
             if (folds := pool.shared(arm, "teacher"))
         },
         "gap_closed": {
-            arm: gap_closed(*(pool.on(one, folds) for one in (arm, "none", "teacher")))
-            for arm in _STUDENTS[1:]
-            if (folds := pool.shared(arm, "none", "teacher"))
+            arm: gap_closed(*(pool.on(one, folds) for one in (arm, none, "teacher")))
+            for none, *others in (_STUDENTS, _FEW)
+            for arm in others
+            if (folds := pool.shared(arm, none, "teacher"))
         },
     }
 

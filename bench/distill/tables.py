@@ -16,6 +16,10 @@ NAMES = {
     "ours-small": "ours, at most 1.7M parameters",
     "ours-small-int8": "ours, at most 1.7M parameters, INT8 ONNX",
     "engine-check": "our engine, no teacher",
+    "few-none": "a quarter of the labels: no teacher",
+    "few-builtin": "a quarter: ultralytics' `distill_model`",
+    "few-pseudo": "a quarter: the teacher's boxes as labels of the rest",
+    "few-ours": "a quarter: ours, the rest without labels",
 }
 
 

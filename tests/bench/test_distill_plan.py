@@ -60,8 +60,26 @@ def test_one_fold_is_finished_before_the_next_begins(plan: Plan) -> None:
     assert order == [
         *((fold, arm) for fold in range(3) for arm in a_fold),
         (0, "engine-check"),
+        *((fold, arm) for fold in range(3) for arm in arms.FEW_ARMS),
     ]
     assert plan.cells()[-1].kind == "latency"
+
+
+def test_who_knows_few_labels_tunes_no_more_and_reads_its_teacher(plan: Plan) -> None:
+    _finish_trials(plan, "none", "teacher", "builtin", "ours", best=1)
+    alone = replace(plan, wanted=("few-none", "few-builtin", "few-pseudo", "few-ours"))
+
+    found = {one.arm: one.training for one in alone.trained() if one.fold == 0}
+
+    teacher = found["teacher"].key
+    shared = arms.NONE_SPACE[1]
+    few = [found[arm] for arm in arms.FEW_ARMS]
+    assert all(shared.items() <= cell.inputs["arguments"].items() for cell in few)
+    assert [cell.after for cell in few] == [(), (teacher,), (teacher,), (teacher,)]
+    assert found["few-builtin"].inputs["arguments"]["dis"] == arms.BUILTIN_SPACE[1]["dis"]
+    losses = found["few-ours"].inputs["distillation"]["losses"]
+    assert losses["box"] == arms.OURS_SPACE[1]["losses"]["box"]
+    assert found["none"].key not in {cell.key for cell in few}
 
 
 def test_another_device_is_another_training(plan: Plan) -> None:
