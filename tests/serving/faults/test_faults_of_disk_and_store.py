@@ -16,6 +16,8 @@ from cameras_that_watch import Cameras, cameras, log_of
 from deployment import Deployment, deployed
 from small_disk import filled, small_disk
 
+from distill_jobs.errors import ArchiveFailed
+
 pytestmark = pytest.mark.slow
 
 
@@ -95,7 +97,11 @@ def test_no_camera_sees_a_disk_that_is_full_and_operators_are_told_what_is_not_d
     alone.until(lambda: harvested(alone, "kept") > 0)
     copies = set((disk / "state" / "archives").iterdir())
 
+    model_store = set(alone.model_store.iterdir())
+
     with filled(disk):
+        with pytest.raises(ArchiveFailed, match="No space left on device"):
+            alone.build(alone.model_store, "never")
         deploy = asked(alone, "POST", "/releases", {"path": "later-1.0.mar"})
         change = change_route(alone, 10)
         before = harvested(alone, "failed")
@@ -108,6 +114,7 @@ def test_no_camera_sees_a_disk_that_is_full_and_operators_are_told_what_is_not_d
     assert is_refused_for_now(change)
     assert any(line.endswith(" 0.0") for line in free), free
     assert set((disk / "state" / "archives").iterdir()) == copies  # nothing half-written
+    assert set(alone.model_store.glob("*.mar*")) == {one for one in model_store if one.is_file()}
     # It mends itself.
     alone.until(lambda: change_route(alone, 0).is_success)
     alone.deploy("later")
