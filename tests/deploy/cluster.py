@@ -113,10 +113,27 @@ def rendered(overlay: str, scratch: Path) -> Cluster:
         overlay: A folder of deploy/kubernetes.
         scratch: An empty folder.
     """
-    folder = KUBERNETES / overlay
     if overlay == "redistil":
-        folder = _with_component(folder, scratch)
-    return Cluster(list(yaml.safe_load_all(kustomize(folder))))
+        return with_component("base", overlay, scratch)
+    return Cluster(list(yaml.safe_load_all(kustomize(KUBERNETES / overlay))))
+
+
+def with_component(overlay: str, component: str, scratch: Path) -> Cluster:
+    """Return what an overlay with a component consists of.
+
+    Args:
+        overlay: A folder of deploy/kubernetes.
+        component: Likewise.
+        scratch: An empty folder.
+    """
+    # Kustomize takes relative paths alone, and none through a link.
+    up = Path(*[".."] * len(scratch.resolve().parents))
+    base, here = (
+        str(up / (KUBERNETES / one).resolve().relative_to("/")) for one in (overlay, component)
+    )
+    text = yaml.safe_dump({"resources": [base], "components": [here]})
+    (scratch / "kustomization.yaml").write_text(text)
+    return Cluster(list(yaml.safe_load_all(kustomize(scratch.resolve()))))
 
 
 def kustomize(folder: Path) -> str:
@@ -127,12 +144,3 @@ def kustomize(folder: Path) -> str:
     return subprocess.run(
         [str(kubectl), "kustomize", str(folder)], capture_output=True, text=True, check=True
     ).stdout
-
-
-def _with_component(component: Path, scratch: Path) -> Path:
-    # Kustomize takes relative paths alone, and none through a link.
-    up = Path(*[".."] * len(scratch.resolve().parents))
-    base, here = (up / one.resolve().relative_to("/") for one in (KUBERNETES / "base", component))
-    text = yaml.safe_dump({"resources": [str(base)], "components": [str(here)]})
-    (scratch / "kustomization.yaml").write_text(text)
-    return scratch.resolve()
