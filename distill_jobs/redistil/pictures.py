@@ -5,6 +5,7 @@ from pathlib import Path
 
 from distill_jobs.data.staging import UNLABELLED_LIST
 from distill_jobs.files import write_atomically
+from distill_jobs.release.frames import COPIES as FRAME_COPIES
 
 
 def remove_pictures(attempt: Path) -> None:
@@ -22,6 +23,8 @@ def remove_pictures(attempt: Path) -> None:
     _take_out(run / "data", {picture.stem for picture in pictures})
     for picture in (attempt / "review.html", run / "near_duplicates.jpg"):
         picture.unlink(missing_ok=True)
+    for copies in run.glob(f"release/*/{FRAME_COPIES}"):  # a killed release left them
+        shutil.rmtree(copies, ignore_errors=True)
     for folder in (data / "accepted", frames):  # last: they say what to take out of the run
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -4,27 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.release import gate, sign, standard
 from distill_jobs.release.agreement import Rule, compare_each
-from distill_jobs.release.answers import tensor_of
-from distill_jobs.release.average_precision import Floats
 from distill_jobs.release.calibration import Calibration, calibrate
 from distill_jobs.release.checks import Check
 from distill_jobs.release.evaluate import match_all
 from distill_jobs.release.evidence import Accord, Evidence, Held, Measured
 from distill_jobs.release.frames import Frames
 from distill_jobs.release.request import ReleaseRequest
-from distill_jobs.release.requirements import device_for
 from distill_jobs.release.result import VariantResult
-from distill_jobs.release.runtimes import latency_ratios, torch_threads_kept
 from distill_jobs.release.standard import Images, Standard
 from distill_jobs.release.thresholds import ClassThreshold, keep_default, match_thresholds
+from distill_jobs.release.turns import default_bytes, in_turns
 from handlers.card import Card
 from handlers.pipeline import Detections
-from handlers.runtimes import Runtime, load_runtime
 
 # What cameras hear of is compared, so a box just under its threshold is no partner.
 _AS_HEARD = Rule(band=0.0)
@@ -196,8 +190,8 @@ def _evidence(request: ReleaseRequest, own: Own, live: Standard | None) -> Evide
         accord=_accord(request, mine),
         live_accord=_accord(request, live),
         file_bytes=default.file_bytes,
-        teacher_file_bytes=_default_bytes(request.teacher),
-        latency_ratios=_in_turns(request, own),
+        teacher_file_bytes=default_bytes(request.teacher),
+        latency_ratios=in_turns(request, own.card, own.stage, default.name),
     )
 
 
@@ -225,27 +219,3 @@ def _accord(request: ReleaseRequest, model: Standard | None) -> Accord | None:
         return None
     both = (teacher.thresholds_array, model.thresholds_array)
     return Accord.of(compare_each(*pairs, both, _AS_HEARD), request.gate.resamples)
-
-
-def _default_bytes(model: Standard | None) -> int | None:
-    if model is None or model.folder is None:
-        return None
-    return (model.folder / Card.read(model.folder).variants[0].file).stat().st_size
-
-
-def _in_turns(request: ReleaseRequest, own: Own) -> Floats:
-    """Time the default variants of student and teacher on one image, in turns."""
-    teacher = request.teacher
-    if teacher is None or teacher.folder is None:
-        return np.zeros(0)
-    card = Card.read(teacher.folder)
-    with torch_threads_kept():
-        runtimes = (
-            _default_runtime(own.card, own.stage, request.threads, own.variants[0].name),
-            _default_runtime(card, teacher.folder, request.threads, card.variants[0].name),
-        )
-        return latency_ratios(*runtimes, tensor_of(own.card, request.image_files[0])[None])
-
-
-def _default_runtime(card: Card, folder: Path, threads: int, name: str) -> Runtime:
-    return load_runtime(card, folder, name, threads, device_for(name))

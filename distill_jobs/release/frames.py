@@ -18,6 +18,7 @@ from distill_jobs.progress import Reporter
 from handlers.images import BadFrame, decode
 
 REPORT_NAME = "frame_faults.json"
+COPIES = "frames"  # in a work folder, while a release looks at them
 _SHOWN = 3  # in a message; the report lists all
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from distill_jobs.progress import Reporter
-from distill_jobs.release.frames import Frames
+from distill_jobs.release.frames import COPIES, Frames
 from distill_jobs.release.request import ReleaseRequest
 
 
@@ -27,7 +27,7 @@ def looked_at(request: ReleaseRequest, reporter: Reporter) -> Iterator[ReleaseRe
     if request.frames is not None:
         yield request
         return
-    copies = request.work_dir / "frames"
+    copies = request.work_dir / COPIES
     shutil.rmtree(copies, ignore_errors=True)  # of a killed try
     copies.mkdir(parents=True)
     try:

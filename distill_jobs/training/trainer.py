@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from copy import copy
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +25,7 @@ from distill_jobs.training.teachers.faculty import Rows, assemble
 from distill_jobs.training.together import train_together
 from distill_jobs.training.trackers import no_trackers
 from distill_jobs.training.validator import ReleasesValidator
+from distill_jobs.training.whole_files import written_whole
 
 
 class LessonTrainer(DetectionTrainer):
@@ -233,22 +233,8 @@ class LessonTrainer(DetectionTrainer):
 
     def save_model(self) -> bool:
         """Write `last.pt` and `best.pt` so that a kill leaves the old one or the new one."""
-        last, best = self.last, self.best
-        for path in (best, last):  # a kill may have left half a file
-            _half_written(path).unlink(missing_ok=True)
-        self.last, self.best = _half_written(last), _half_written(best)
-        try:
-            saved = bool(super().save_model())
-            for path in (best, last):
-                if _half_written(path).exists():
-                    _half_written(path).replace(path)
-        finally:
-            self.last, self.best = last, best
-        return saved
-
-
-def _half_written(path: Path) -> Path:
-    return path.with_suffix(".writing")
+        with written_whole(self):
+            return bool(super().save_model())
 
 
 def _begin_epoch_with_teachers(trainer: LessonTrainer) -> None:

@@ -18,7 +18,23 @@ def test_reads_every_section_and_resolves_paths(write_job, tmp_path):
     assert job.distillation is not None
     assert (job.distillation.losses.classes, job.distillation.losses.box) == (1.0, 2.0)
     assert job.training is not None
-    assert job.training.mosaic_free_epochs == 0
+
+
+@pytest.mark.parametrize(
+    ("epochs", "given", "without"),
+    [
+        *((2, "", 0), (3, "", 0), (4, "", 1), (11, "", 2), (20, "", 5), (39, "", 9)),
+        *((40, "", 10), (300, "", 10), (40, ", close_mosaic: 6", 6), (20, ", close_mosaic: 0", 0)),
+    ],
+)
+def test_at_most_a_quarter_of_the_epochs_does_without_mosaic(write_job, epochs, given, without):
+    """Ultralytics' fixed 10 would switch it off from a short run's first epoch."""
+    change = ("training: {epochs: 2", f"training: {{epochs: {epochs}{given}")
+
+    training = Job.load(write_job(change)).training
+
+    assert training is not None
+    assert training.mosaic_free_epochs == without
 
 
 @pytest.mark.parametrize(

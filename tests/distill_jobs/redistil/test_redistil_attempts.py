@@ -144,6 +144,19 @@ def test_a_run_that_was_killed_before_it_began_is_begun(job_file, harvest, tmp_p
     assert attempt.state == "ended"
 
 
+def test_frames_that_a_killed_release_copied_go_with_the_attempt(job_file, harvest, tmp_path):
+    wanted = wish(job_file, harvest, tmp_path)
+    attempt = killed(wanted)
+    copies = attempt.run_dir / "release/student/frames"
+    copies.mkdir(parents=True)
+    (copies / "of-a-person.jpg").write_bytes(b"")
+
+    do(wanted)
+
+    assert not copies.exists()
+    assert (attempt.run_dir / "release/student").exists()
+
+
 def test_two_at_once_do_not_work_under_one_root(job_file, harvest, tmp_path):
     wanted = wish(job_file, harvest, tmp_path)
     refused = []

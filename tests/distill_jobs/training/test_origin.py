@@ -4,7 +4,10 @@ import pytest
 import torch
 from small_pairs import build
 
+from distill_jobs.checkpoints import parameter_count
+from distill_jobs.environment import offline
 from distill_jobs.errors import JobError
+from distill_jobs.job import Job
 from distill_jobs.recipe.networks import Student
 
 
@@ -33,6 +36,23 @@ def test_width_replaces_the_architectures_own_scale():
     )
 
     assert counts.slim * 3 < counts.own
+
+
+def test_a_scale_in_the_job_file_gives_a_student_of_at_most_1_7m_parameters(write_job):
+    """Of BCCD's three classes; yolov8n itself has 3.0M."""
+    tiny = "student:\n  architecture: yolov5n\n  width: 0.125\n"
+    small = "student:\n  architecture: yolov8n\n  width: 0.17\n"
+    offline()
+    from ultralytics.nn.tasks import DetectionModel
+
+    from distill_jobs.training.networks import find_origin
+
+    student = Job.load(write_job((tiny, small))).student
+    assert student is not None
+
+    count = parameter_count(DetectionModel(find_origin(student).shape, nc=3, verbose=False))
+
+    assert 1_500_000 < count <= 1_700_000
 
 
 def test_a_width_of_its_own_changes_no_blocks():
