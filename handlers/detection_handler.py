@@ -99,7 +99,7 @@ def _read(item: Mapping[str, object], headers: Mapping[str, object]) -> Frame | 
     try:
         return read_item(item, headers)
     except BadFrame as bad:
-        return bad
+        return bad.kept()
 
 
 def _memory() -> ChoiceMemory | None:

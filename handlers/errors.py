@@ -33,6 +33,15 @@ class BadFrame(HandlerError):
         self.code = code
         self.field = field
 
+    def kept(self) -> "BadFrame":
+        """Return it without the calls it came through, to be kept as an answer.
+
+        They hold the images of its whole batch, and it: a ring, which stays until Python's
+        collector finds it.
+        """
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
+
 
 class CardError(HandlerError):
     """The card is absent, is no card, or asks for what this code cannot do."""

@@ -130,7 +130,7 @@ class Pipeline:
             frame.check()
             image, fit = decode_to_fit(frame.image, self.card.input)
         except BadFrame as bad:
-            return bad
+            return bad.kept()
         except MemoryError:  # a large image takes much; its batch-mates need not fail with it
             return BadFrame("out_of_memory", "image: this worker has no memory to decode it now")
         decoded = perf_counter()

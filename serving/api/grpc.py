@@ -12,7 +12,7 @@ from proto.wire.v1 import detection_pb2 as wire
 from proto.wire.v1 import detection_pb2_grpc
 from serving.api.auth import metadata_key
 from serving.api.camera_stream import CameraStream
-from serving.api.grpc_errors import REQUEST_ID_KEY, Context, abort
+from serving.api.grpc_errors import REQUEST_ID_KEY, Context, abort, refuse
 from serving.api.image_budget import ImageBudget
 from serving.api.request_ids import request_id
 from serving.api.stream_ends import Claims, Ending, StreamLimits
@@ -108,9 +108,10 @@ class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
             with self._budget.account() as account:
                 account.take(len(request.image))
                 response = await self._answer(request, id_, deadline, context=context)
-        except Exception as error:  # noqa: BLE001 - `abort` logs what is not ours
+        except Exception as error:  # noqa: BLE001 - `refuse` logs what is not ours
             self._metrics.count_answer("grpc", error)
-            await abort(context, error, id_)
+            refuse(context, error, id_)
+            return wire.DetectResponse()
         except asyncio.CancelledError as left:
             self._metrics.count_answer("grpc", left)
             raise

@@ -76,6 +76,25 @@ def wire_error(error: Exception, request_id: str) -> wire.Error:
 
 async def abort(context: Context, error: Exception, request_id: str) -> NoReturn:
     """End the call with the error."""
+    code, message, trailing = _end(error, request_id)
+    await context.abort(code, message, trailing)
+
+
+def refuse(context: Context, error: Exception, request_id: str) -> None:
+    """End a call that has one answer with the error, whatever it returns.
+
+    `abort` raises, and gRPC keeps what it raised with the call: a ring, which holds the image until
+    Python's collector finds it.
+    """
+    code, message, trailing = _end(error, request_id)
+    context.set_code(code)
+    context.set_details(message)
+    context.set_trailing_metadata(trailing)
+
+
+def _end(
+    error: Exception, request_id: str
+) -> tuple[grpc.StatusCode, str, tuple[tuple[str, str | bytes], ...]]:
     details = wire_error(error, request_id)
     error = told_of(error)
     trailing: list[tuple[str, str | bytes]] = [
@@ -84,4 +103,4 @@ async def abort(context: Context, error: Exception, request_id: str) -> NoReturn
     ]
     if (retry_after_s := errors.retry_after_s(error)) is not None:
         trailing.append((RETRY_KEY, str(max(1, round(retry_after_s * 1000)))))
-    await context.abort(status_of(error), details.message, tuple(trailing))
+    return status_of(error), details.message, tuple(trailing)

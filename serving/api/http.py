@@ -87,6 +87,7 @@ def _add_detect(
             return await error_answer(request, failed)
         finally:
             metrics.count_answer("http", error)
+            error = None  # a ring otherwise: it knows this call, and the image
 
 
 def _add_probes(app: FastAPI, metrics: Metrics, not_ready: Callable[[], str | None]) -> None:

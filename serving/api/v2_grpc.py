@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import grpc
 
 from proto.open_inference.v2 import inference_pb2 as oip
 from proto.open_inference.v2 import inference_pb2_grpc
 from serving.api.auth import metadata_key
-from serving.api.grpc_errors import REQUEST_ID_KEY, abort
+from serving.api.grpc_errors import REQUEST_ID_KEY, refuse
 from serving.api.request_ids import request_id
 from serving.api.timeouts import LONGEST_TIMEOUT_S, deadline_of
 from serving.api.v2 import V2
@@ -155,12 +155,14 @@ class V2Service(inference_pb2_grpc.GRPCInferenceServiceServicer):
             response = await answer(key, id_)
         except BaseException as failed:
             error = failed
-            if isinstance(failed, Exception):
-                await abort(context, failed, id_)
-            raise
+            if not isinstance(failed, Exception):
+                raise
+            refuse(context, failed, id_)
+            return cast(Message, None)  # beside an error, gRPC sends no answer
         finally:
             if api:
                 self._v2.metrics.count_answer(api, error)
+            error = None  # a ring otherwise: it knows this call, and the image
         context.set_trailing_metadata(((REQUEST_ID_KEY, id_),))
         return response
 

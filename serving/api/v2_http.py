@@ -145,6 +145,7 @@ class V2Http:
             raise
         finally:
             self._v2.metrics.count_answer("v2_http", error)
+            error = None  # a ring otherwise: it knows this call, and the image
 
     async def _infer(self, request: Request, account: Account) -> Response:
         # The key before the body: a stranger's megabytes are not read.

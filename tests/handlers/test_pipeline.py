@@ -1,5 +1,7 @@
+import gc
 import json
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -135,6 +137,22 @@ def test_bad_frames_leave_their_mates_alone(pipeline: Pipeline) -> None:
         assert isinstance(together, Detections)
         np.testing.assert_array_equal(together.boxes_xyxy_px, alone.boxes_xyxy_px)
         np.testing.assert_array_equal(together.class_ids, alone.class_ids)
+
+
+def test_a_bad_frame_that_is_kept_keeps_nothing_of_its_batch(pipeline: Pipeline) -> None:
+    frames = [Frame(picture()), Frame(b"no image"), Frame(picture(), min_score=7)]
+    known = [weakref.ref(frame) for frame in frames]
+
+    answers = pipeline.detect(frames)
+    gc.disable()  # it would find them, later
+    try:
+        del frames
+        left = [frame() for frame in known]
+    finally:
+        gc.enable()
+
+    assert [type(answer) for answer in answers] == [Detections, BadFrame, BadFrame]
+    assert left == [None, None, None]
 
 
 @pytest.mark.parametrize(
