@@ -57,7 +57,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set whose files were found; `check_labels` reads every label.
+    """A data set whose files were found; each sample reads its own labels.
 
     Attributes:
         path: Its `data.yaml`.
@@ -115,17 +115,6 @@ class Dataset:
             has = ", ".join(self.splits)
             raise DataSetInvalid(self.path, f"has no {name!r} split, only {has}; add `{name}:`")
         return self.splits[name]
-
-    def check_labels(self) -> None:
-        """Read every label file.
-
-        Raises:
-            DataSetInvalid: A row breaks its limits; the message names file, line and value.
-        """
-        for samples in self.splits.values():
-            for sample in samples:
-                if sample.labels is not None:
-                    label_files.read(sample.labels, sample.class_count)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

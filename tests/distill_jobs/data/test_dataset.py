@@ -54,8 +54,9 @@ def test_a_label_that_does_not_fit_names_file_line_and_value(data_set, row, says
     labels = data_set.parent / "labels/val/1.txt"
     labels.write_text(f"0 0.5 0.5 0.1 0.1\n{row}\n")
 
+    sample = Dataset.load(data_set).split("val")[1]
     with pytest.raises(DataSetInvalid) as caught:
-        Dataset.load(data_set).check_labels()
+        sample.read_labels(60, 40)
 
     assert (caught.value.file, caught.value.line) == (labels, 2)
     assert says in caught.value.message
@@ -125,7 +126,9 @@ def test_the_real_data_sets_fit(name, classes, val):
         pytest.skip("UNDERSTUDY_DATA is absent: the real data sets cannot be read")
 
     dataset = Dataset.load(data_root() / name / "data.yaml")
-    dataset.check_labels()
+    for samples in dataset.splits.values():
+        for sample in samples:
+            sample.read_labels(640, 480)
 
     assert len(dataset.class_names) == classes
     assert len(dataset.split("val")) == val
