@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from serving.keys import ADMIN_KEY_FILE
+from serving.access.admin_key import ADMIN_KEY_FILE
 from serving.tls.client_tls import CA_VARIABLE, CERT_VARIABLE, ClientTls, context_for
 from serving.tls.client_tls import KEY_VARIABLE as CLIENT_KEY_VARIABLE
 

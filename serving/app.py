@@ -16,9 +16,9 @@ from pathlib import Path
 
 import structlog
 
-from serving import exposure
+from serving.access import exposure
+from serving.access.admin_key import ensure_admin_key
 from serving.api.listening import authority, http_server
-from serving.keys import ensure_admin_key
 from serving.parts import Part
 from serving.ready_file import Addresses, ready_file
 from serving.settings import Settings

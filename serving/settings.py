@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from serving.access_settings import AccessSettings
+from serving.access.settings import AccessSettings
 from serving.dataplane.harvest_plan import HarvestPlan
 from serving.logs.styles import LogFormat, LogLevel
 from serving.parts import Part

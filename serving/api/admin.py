@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import ValidationError
 
+from serving.access.authenticator import Authenticator
 from serving.api.admin_cameras import cameras_router
 from serving.api.admin_keys import keys_router
 from serving.api.admin_models import (
@@ -27,7 +28,6 @@ from serving.api.auth import requires
 from serving.controlplane.controller import Controller
 from serving.controlplane.propagation import propagated
 from serving.errors import ReleaseNotFound, UnknownRoute
-from serving.keys import Authenticator
 from serving.machine import Machine
 from serving.store.store import Store
 from serving.store.values import ApiKey, ReleaseKey, RouteRevision, Scope

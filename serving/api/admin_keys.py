@@ -8,7 +8,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from serving import keys
+from serving.access.keys import mint
+from serving.access.rotation import rotate
 from serving.api.admin_models import (
     KeyInfo,
     KeyRequest,
@@ -17,7 +18,6 @@ from serving.api.admin_models import (
     RotatedKey,
     RotateRequest,
 )
-from serving.key_rotation import rotate
 from serving.store.store import Store
 from serving.store.values import ApiKey
 
@@ -44,7 +44,7 @@ def keys_router(store: Store, admin: Caller, admin_key_file: Path | None) -> API
         """Make a key; its text is in this answer and nowhere else."""
         days = wanted.expires_in_days
         expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
-        key, text = keys.mint(
+        key, text = mint(
             wanted.name,
             wanted.scope,
             expires=expires,

@@ -7,11 +7,11 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime, Field
 
+from serving.access.authenticator import Authenticator
 from serving.api.admin_models import Message, RouteInfo
 from serving.api.admin_rollouts import RolloutInfo
 from serving.api.auth import requires
 from serving.errors import InvalidField
-from serving.keys import Authenticator
 from serving.store.happened import Happened
 from serving.store.observations import AgreementSums, Histogram
 from serving.store.store import Store

@@ -8,11 +8,11 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
+from serving.access.authenticator import Authenticator
 from serving.api.admin_models import Message
 from serving.api.auth import requires
 from serving.controlplane.rollouts import Rollouts
 from serving.errors import RolloutNotFound
-from serving.keys import Authenticator
 from serving.store.rollouts_values import Evidence, Rollout, RolloutPlan, RolloutState
 from serving.store.store import Store
 from serving.store.values import ApiKey, Scope

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from fastapi import Request
 
-from serving.keys import Authenticator
+from serving.access.authenticator import Authenticator
 from serving.store.values import ApiKey, Scope
 
 _BEARER = "bearer "

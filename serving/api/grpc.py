@@ -10,6 +10,7 @@ import grpc
 
 from proto.wire.v1 import detection_pb2 as wire
 from proto.wire.v1 import detection_pb2_grpc
+from serving.access.authenticator import Authenticator
 from serving.api.auth import metadata_key
 from serving.api.camera_stream import CameraStream
 from serving.api.grpc_errors import REQUEST_ID_KEY, Context, abort, refuse
@@ -21,7 +22,6 @@ from serving.api.timeouts import LONGEST_TIMEOUT_S, deadline_of
 from serving.dataplane.calls import Call
 from serving.dataplane.deadline import Deadline
 from serving.errors import InvalidField
-from serving.keys import Authenticator
 from serving.metrics import Metrics
 from serving.store.values import Scope
 

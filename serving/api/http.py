@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.requests import ClientDisconnect
 
 from proto.wire.v1 import detection_pb2 as wire
+from serving.access.authenticator import Authenticator
 from serving.api import openapi
 from serving.api.auth import http_key
 from serving.api.disconnects import cancelled_on_disconnect
@@ -22,7 +23,6 @@ from serving.api.uploads import largest_body, read_request
 from serving.dataplane.deadline import Deadline
 from serving.dataplane.gateway import Call, Gateway
 from serving.errors import BackendUnavailable, DeadlineExceeded
-from serving.keys import Authenticator
 from serving.metrics import Metrics
 from serving.store.values import Scope
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from serving.access.authenticator import Authenticator
 from serving.api.image_budget import ImageBudget
 from serving.api.v2_infer import Detects
 from serving.api.v2_models import Models
-from serving.keys import Authenticator
 from serving.metrics import Metrics
 from serving.store.values import ApiKey, Scope
 

@@ -47,8 +47,8 @@ def backup(
       understudy backup --force /backups/latest.zip
     """
     # Here, so that `--help` needs no database.
+    from serving.access.admin_key import ADMIN_KEY_FILE  # noqa: PLC0415
     from serving.backup.make import Source, back_up  # noqa: PLC0415
-    from serving.keys import ADMIN_KEY_FILE  # noqa: PLC0415
 
     with _told():
         settings = _settings(state_dir, store_url)

@@ -11,11 +11,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from serving.access.admin_key import ADMIN_KEY_FILE
+from serving.access.keys import mint
 from serving.backup import rows
 from serving.backup.container import unpack
 from serving.backup.errors import BackupError
 from serving.backup.manifest import ADMIN_KEY, Manifest, table_file
-from serving.keys import ADMIN_KEY_FILE, mint
 from serving.store import audit, clock, keys, leases
 from serving.store.engine import create_engine, reader, unusable
 from serving.store.migrate import revisions, upgrade

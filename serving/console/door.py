@@ -9,13 +9,13 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.access.authenticator import Authenticator
 from serving.console.fragments import fragment
 from serving.console.session_socket import REFUSED, cut_when_over
 from serving.console.sessions import Session, Sessions
 from serving.console.source import source_zip
 from serving.console.troubles import told
 from serving.errors import PermissionDenied, Unauthenticated, UnderstudyError
-from serving.keys import Authenticator
 from serving.store import values
 
 COOKIE = "understudy_console"

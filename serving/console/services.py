@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from serving.access.authenticator import Authenticator
 from serving.console.watch import Watch
 from serving.controlplane.controller import Controller
 from serving.controlplane.rollout_routes import Pick
-from serving.keys import Authenticator
 from serving.store.store import Store
 from serving.torchserve.backend import Backend
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from serving.keys import Authenticator
+from serving.access.authenticator import Authenticator
 from serving.store.store import Store, open_store
 from serving.supervisor.crew_places import far_place
 from serving.supervisor.discovery import Discovery

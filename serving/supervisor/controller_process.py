@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from serving.access.admin_key import ADMIN_KEY_FILE
 from serving.api.admin import PREFIX, admin_router
 from serving.api.admin_openapi import add_description
 from serving.api.admin_rollouts import rollouts_router
@@ -21,7 +22,6 @@ from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.controller import Controller
 from serving.controlplane.keeper import Loaded
 from serving.dataplane.routing import pick
-from serving.keys import ADMIN_KEY_FILE
 from serving.observability.disk_series import Places
 from serving.observability.state_metrics import StateMetrics
 from serving.observability.worker_certificates import worker_certificates_shown

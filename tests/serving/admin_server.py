@@ -8,10 +8,11 @@ from typing import Any
 from fastapi import FastAPI
 from planes import Plane
 
+from serving.access.authenticator import Authenticator
+from serving.access.keys import mint
 from serving.api.admin import admin_router
 from serving.api.http_errors import answer_errors
 from serving.api.listening import bind, http_server
-from serving.keys import Authenticator, mint
 from serving.store.values import Scope
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from serving.keys import mint
+from serving.access.keys import mint
 from serving.store.observations import AgreementSums, Camera, CameraWindow, ClassAgreement, Window
 from serving.store.rollouts_values import Rollout, RolloutPlan
 from serving.store.store import Store

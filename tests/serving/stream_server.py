@@ -10,13 +10,14 @@ import grpc
 
 from proto.wire.v1 import detection_pb2 as wire
 from proto.wire.v1 import detection_pb2_grpc
+from serving.access.authenticator import Authenticator
+from serving.access.keys import mint
 from serving.api.grpc import DetectionService
 from serving.api.grpc_listening import bind_grpc, grpc_server
 from serving.api.image_budget import ImageBudget
 from serving.api.stream_ends import StreamLimits
 from serving.dataplane.frames import FrameLimits, check
 from serving.dataplane.gateway import Call
-from serving.keys import Authenticator, mint
 from serving.metrics import Metrics
 from serving.store.values import ApiKey, Scope
 from serving.tls.server_tls import ServerTls

@@ -14,11 +14,12 @@ from fastapi import FastAPI
 from rollout_fleet import BEFORE, RolloutFleet, Student
 from typer.testing import CliRunner
 
+from serving.access.authenticator import Authenticator
+from serving.access.keys import mint
 from serving.api.admin_rollouts import rollouts_router
 from serving.api.http_errors import answer_errors
 from serving.api.listening import bind, http_server
 from serving.controlplane.rollouts import Rollouts
-from serving.keys import Authenticator, mint
 from serving.rollout_cli import rollout_app
 from serving.store.store import open_store
 from serving.store.values import Scope

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serving.access.admin_key import ADMIN_KEY_FILE
 from serving.admin_client import AdminClient
-from serving.keys import ADMIN_KEY_FILE
 from serving.ready_file import Addresses
 
 START_TIMEOUT_S = 120.0

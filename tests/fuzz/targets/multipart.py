@@ -10,13 +10,13 @@ from fuzz.inputs import posted
 from stream_server import Keys
 
 from proto.wire.v1 import detection_pb2 as wire
+from serving.access.authenticator import Authenticator
 from serving.api.http import create_http
 from serving.api.image_budget import ImageBudget
 from serving.api.uploads import HEADERS, IMAGE_TYPES
 from serving.dataplane.calls import Call
 from serving.dataplane.frames import FrameLimits, check
 from serving.dataplane.gateway import Gateway
-from serving.keys import Authenticator
 from serving.metrics import Metrics
 
 MAX_BYTES = 4096

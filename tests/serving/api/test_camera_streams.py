@@ -11,6 +11,7 @@ from stream_server import IMAGE_LIMIT, Answering, Camera, Keys, camera, serving_
 
 from proto.wire.v1 import detection_pb2 as wire
 from proto.wire.v1 import detection_pb2_grpc
+from serving.access.authenticator import Authenticator
 from serving.api.camera_stream import CameraStream
 from serving.api.image_budget import ImageBudget
 from serving.api.stream_ends import Claims, Ending, StreamLimits
@@ -18,7 +19,6 @@ from serving.api.stream_frames import StreamFrames
 from serving.dataplane.calls import Call
 from serving.dataplane.deadline import Deadline
 from serving.errors import BackendUnavailable, PermissionDenied
-from serving.keys import Authenticator
 from serving.metrics import Metrics
 from serving.store.values import Scope
 

@@ -16,12 +16,12 @@ from v2_server import serving_v2
 from proto.open_inference.v2 import inference_pb2 as oip
 from proto.wire.v1 import detection_pb2 as wire
 from proto.wire.v1 import detection_pb2_grpc
+from serving.access.authenticator import Authenticator
 from serving.api.http import create_http
 from serving.dataplane.calls import Call
 from serving.dataplane.frames import FrameLimits
 from serving.dataplane.gateway import Gateway
 from serving.errors import BadImage
-from serving.keys import Authenticator
 from serving.metrics import Metrics
 
 

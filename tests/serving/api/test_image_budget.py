@@ -7,12 +7,12 @@ import httpx
 import pytest
 from stream_server import IMAGE_LIMIT, Answering, Keys
 
+from serving.access.authenticator import Authenticator
 from serving.api.http import create_http
 from serving.api.image_budget import ImageBudget
 from serving.dataplane.frames import FrameLimits
 from serving.dataplane.gateway import Gateway
 from serving.errors import Overloaded
-from serving.keys import Authenticator
 from serving.metrics import Metrics
 
 

@@ -14,6 +14,8 @@ from fastapi import FastAPI
 
 from proto.open_inference.v2 import inference_pb2_grpc
 from proto.wire.v1 import detection_pb2 as wire
+from serving.access.authenticator import Authenticator
+from serving.access.keys import mint
 from serving.api.http_errors import answer_errors
 from serving.api.image_budget import ImageBudget
 from serving.api.v2 import V2
@@ -25,7 +27,6 @@ from serving.dataplane.frames import FrameLimits, check
 from serving.dataplane.route_table import RouteTable
 from serving.dataplane.routing import forced, pick
 from serving.errors import BadImage, Overloaded, PermissionDenied
-from serving.keys import Authenticator, mint
 from serving.metrics import Metrics
 from serving.store.values import ApiKey, Arm, Release, ReleaseKey, ReleaseState, Route, Scope
 

@@ -9,12 +9,12 @@ import pytest
 from backed_up_place import Place
 from full_store import read, works
 
+from serving.access.authenticator import Authenticator
 from serving.backup.errors import BackupError
 from serving.backup.make import back_up
 from serving.backup.manifest import Manifest
 from serving.backup.put_back import put_back
 from serving.errors import ConfigurationError
-from serving.keys import Authenticator
 from serving.store.store import open_store
 from serving.store.values import Scope
 from serving.supervisor.state_folder import owned

@@ -12,6 +12,7 @@ import pytest
 from stream_server import Answering, Keys, Served, camera, serving_streams
 
 from proto.wire.v1 import detection_pb2 as wire
+from serving.access.authenticator import Authenticator
 from serving.api.http import create_http
 from serving.api.listening import bind, http_server
 from serving.client import (
@@ -33,7 +34,6 @@ from serving.errors import (
     UnderstudyError,
     WorkerFailed,
 )
-from serving.keys import Authenticator
 from serving.metrics import Metrics
 
 # A gateway that is killed takes what is under way with it.

@@ -9,9 +9,10 @@ import pytest
 import pytest_asyncio
 from starlette.types import Receive, Scope, Send
 
+from serving.access.authenticator import Authenticator
+from serving.access.keys import mint
 from serving.console.door import COOKIE, SESSION, Door
 from serving.console.sessions import Session, Sessions
-from serving.keys import Authenticator, mint
 from serving.store import values
 from serving.store.store import Store
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from serving import words
+from serving.access.authenticator import Authenticator
+from serving.access.keys import mint
 from serving.api.admin_models import DeployRequest
 from serving.console.operator import Operator
 from serving.console.services import Services
@@ -20,7 +22,6 @@ from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.controller import Controller
 from serving.dataplane.routing import pick
 from serving.errors import InvalidField, PermissionDenied, Unauthenticated
-from serving.keys import Authenticator, mint
 from serving.store.rollouts_values import RolloutPlan
 from serving.store.store import Store
 from serving.store.values import Arm, ReleaseKey, Route, Scope

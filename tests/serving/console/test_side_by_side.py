@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from serving.access.keys import mint
 from serving.console.harvested import image_of, newest
 from serving.console.pictures import Pictures
 from serving.console.sessions import Session
 from serving.console.side_by_side import compared, media_type
 from serving.errors import BadImage
-from serving.keys import mint
 from serving.store.values import Release, ReleaseKey, ReleaseState, Scope
 from serving.torchserve.inference import WorkerReply
 

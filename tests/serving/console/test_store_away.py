@@ -11,6 +11,8 @@ from playwright.async_api import Page, async_playwright, expect
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from serving.access.authenticator import Authenticator
+from serving.access.keys import mint
 from serving.api.listening import bind, http_server
 from serving.console.console import open_console
 from serving.console.services import Services
@@ -18,7 +20,6 @@ from serving.console.watch import Watch
 from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.controller import Controller
 from serving.dataplane.routing import pick
-from serving.keys import Authenticator, mint
 from serving.store.store import Store
 from serving.store.values import Scope
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.wire.v1 import detection_pb2 as wire
-from serving.keys import mint
+from serving.access.keys import mint
 from serving.logs.redaction import REDACTED, redact, scrubbed
 from serving.logs.styles import LogFormat
 from serving.store.values import Scope

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from serving.keys import mint
+from serving.access.keys import mint
 from serving.observability.key_series import KeySeries
 from serving.store.values import ApiKey, Scope
 

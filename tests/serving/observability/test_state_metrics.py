@@ -3,7 +3,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from serving.keys import mint
+from serving.access.keys import mint
 from serving.observability.disk_series import Places
 from serving.observability.state_metrics import StateMetrics
 from serving.observability.worker_series import Running

@@ -12,11 +12,12 @@ from fastapi import FastAPI
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from serving.access.authenticator import Authenticator
+from serving.access.keys import mint
 from serving.api.admin_period import period_router
 from serving.api.http_errors import answer_errors
 from serving.api.listening import bind, http_server
 from serving.histogram import bucket_of
-from serving.keys import Authenticator, mint
 from serving.store.observations import AgreementSums, Window
 from serving.store.rollouts_values import Evidence, Rollout, RolloutPlan, RolloutState
 from serving.store.store import Store

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from serving.access.keys import PREFIX, KeyStore, mint
 from serving.errors import InvalidField, UnknownKey
-from serving.keys import PREFIX, KeyStore, mint
 from serving.store.values import ApiKey
 from serving.whole_file import write_whole
 

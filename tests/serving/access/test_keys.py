@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from serving.access.admin_key import ensure_admin_key
+from serving.access.authenticator import Authenticator
+from serving.access.keys import mint
 from serving.errors import PermissionDenied, Unauthenticated
-from serving.keys import Authenticator, ensure_admin_key, mint
 from serving.store.store import Store, open_store
 from serving.store.values import ApiKey, Scope
 

@@ -1,33 +1,21 @@
-"""API keys: minted once, kept as slow hashes, checked on every request.
-
-A key reads `us_<id>_<secret>`: the id is public and finds the row; the secret, 32 random bytes, is
-shown once and stored only as its scrypt hash.
-"""
+"""Presented keys are checked on every request; the slow hash is paid once."""
 
 import asyncio
 import hashlib
 import hmac
-import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Protocol
 
 import structlog
 
+from serving.access.keys import PREFIX, KeyStore, has_expired, slow_hash
 from serving.errors import PermissionDenied, Unauthenticated
 from serving.store.values import ApiKey, Scope
-from serving.whole_file import write_whole
 
 log = structlog.get_logger(__name__)
 
-PREFIX = "us"
-ADMIN_KEY_FILE = "admin.key"
-# RFC 7914: 16 MiB and some 50 ms a try.
-_SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
 _REMEMBERED_KEYS = 4096
 # Less than a camera has for a frame.
 _STORE_PATIENCE_S = 0.5
@@ -35,55 +23,6 @@ _HINT = (
     "send `Authorization: Bearer KEY` (or X-API-Key over HTTP); "
     "`understudy key create` makes a key, the first start wrote one to STATE_DIR/admin.key"
 )
-
-
-class KeyStore(Protocol):
-    """What keys need of the store."""
-
-    async def add_key(self, key: ApiKey) -> None:
-        """Keep a new key."""
-
-    async def key(self, key_id: str) -> ApiKey | None:
-        """Return the key with this id, revoked or not."""
-
-    async def keys(self) -> Sequence[ApiKey]:
-        """Return every key."""
-
-
-def mint(
-    name: str,
-    scope: Scope,
-    *,
-    expires: datetime | None = None,
-    frames_per_second: float | None = None,
-) -> tuple[ApiKey, str]:
-    """Make a key.
-
-    Args:
-        name: Who will hold it.
-        scope: What it may do.
-        expires: When it ends, UTC; None for never.
-        frames_per_second: What its holders may have answered; None: no limit.
-
-    Returns:
-        What the store keeps, and the key's text, which nobody can recover later.
-    """
-    key_id, secret, salt = secrets.token_hex(6), secrets.token_urlsafe(32), secrets.token_bytes(16)
-    key = ApiKey(
-        id=key_id,
-        name=name,
-        scope=scope,
-        salt=salt,
-        hash=_slow_hash(secret, salt),
-        created=datetime.now(UTC),
-        expires=expires,
-        frames_per_second=frames_per_second,
-    )
-    return key, f"{PREFIX}_{key_id}_{secret}"
-
-
-def _slow_hash(secret: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(secret.encode(), salt=salt, **_SCRYPT)
 
 
 @dataclass(frozen=True)
@@ -237,7 +176,7 @@ class Authenticator:
             raise Unauthenticated(f"the API key does not read {PREFIX}_ID_SECRET: {_HINT}")
         key = await self._find(key_id)
         async with self._hashing:
-            found = await asyncio.to_thread(_slow_hash, secret, key.salt)
+            found = await asyncio.to_thread(slow_hash, secret, key.salt)
         if not hmac.compare_digest(found, key.hash):
             raise Unauthenticated(f"the API key is not one of ours: {_HINT}")
         return key_id
@@ -265,14 +204,10 @@ def _read(reading: "asyncio.Task[ApiKey]") -> ApiKey:
     return reading.result()
 
 
-def _has_expired(key: ApiKey) -> bool:
-    return key.expires is not None and key.expires <= datetime.now(UTC)
-
-
 def _refuse_ended(key: ApiKey) -> None:
     if key.revoked is not None:
         raise Unauthenticated(f"the API key {key.name!r} was revoked at {key.revoked.isoformat()}")
-    if key.expires is not None and _has_expired(key):
+    if key.expires is not None and has_expired(key):
         raise Unauthenticated(f"the API key {key.name!r} expired at {key.expires.isoformat()}")
 
 
@@ -282,21 +217,3 @@ def _refuse_scope(key: ApiKey, needed: Scope) -> None:
             f"the key {key.name!r} has scope {key.scope}; this needs {needed}: "
             "use another key, or make one with `understudy key create --scope`"
         )
-
-
-async def ensure_admin_key(store: KeyStore, state_dir: Path) -> Path:
-    """Write an admin key on the first start, and whenever nobody holds one that is good.
-
-    Returns:
-        Where the admin key is (or was, if the operator has moved it away since).
-    """
-    path = state_dir / ADMIN_KEY_FILE
-    admins = [key for key in await store.keys() if key.scope is Scope.ADMIN]
-    if any(key.revoked is None and not _has_expired(key) for key in admins):
-        return path
-    key, text = mint("admin", Scope.ADMIN)
-    # The file first: a crash in between leaves a key nothing knows; the next start mends it.
-    await asyncio.to_thread(state_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
-    await asyncio.to_thread(write_whole, path, text + "\n", mode=0o600)
-    await store.add_key(key)
-    return path

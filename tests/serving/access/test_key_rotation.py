@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from serving.access.admin_key import ensure_admin_key
+from serving.access.authenticator import Authenticator
+from serving.access.keys import mint
+from serving.access.rotation import rotate
 from serving.errors import InvalidField, Unauthenticated, UnknownKey
-from serving.key_rotation import rotate
-from serving.keys import Authenticator, ensure_admin_key, mint
 from serving.store.store import Store
 from serving.store.values import ApiKey, Scope
 

@@ -9,7 +9,7 @@ import pytest
 from certificates import Authority
 from deployment import REPOSITORY
 
-from serving import exposure
+from serving.access import exposure
 from serving.errors import ConfigurationError
 from serving.parts import Part
 from serving.settings import Settings, read_settings

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from serving.keys import Authenticator
+from serving.access.authenticator import Authenticator
 from serving.worker.worker_key import WorkerKey
 
 CHECKS = [Authenticator._check_secret, WorkerKey.is_in]
