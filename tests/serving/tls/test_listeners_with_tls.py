@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -336,3 +337,18 @@ async def test_a_caller_that_says_nothing_holds_up_nobody(authority: Authority) 
     async with web(tls) as port:
         with socket.create_connection(("127.0.0.1", port)):
             assert await name_at(port, authority.client()) == "me"
+
+
+def test_a_process_that_comes_back_with_a_certificate_that_is_over_shows_so(
+    authority: Authority,
+) -> None:
+    issued, registry = authority.issue(days=-1), CollectorRegistry()
+    series = CertificateSeries(registry)
+
+    ServerTls(authority.files(issued), changed=lambda identity: series.show("grpc", identity))
+
+    shown_end = registry.get_sample_value(
+        "understudy_certificate_expiry_timestamp_seconds", {"listener": "grpc", "of": "server"}
+    )
+    assert shown_end == issued.ends.timestamp()
+    assert shown_end < time.time()
