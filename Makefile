@@ -12,7 +12,7 @@ export YOLO_OFFLINE := 1
 export YOLO_AUTOINSTALL := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve tritonclient test test-quick test-images fuzz bench-swap bench-distill bench-serve soak dashboards lint check format proto lock clean
+.PHONY: help install demo serve tritonclient test test-quick test-images fuzz audit sbom bench-swap bench-distill bench-serve soak dashboards lint check format proto lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -49,6 +49,12 @@ test-images: $(STAMP) ## build all three images for real and start each (root; 4
 
 fuzz: $(STAMP) ## fuzz everything that comes in from outside, for long (4 minutes; writes bench/results/fuzz.json)
 	$(BIN)/python -m tests.fuzz.fuzzing
+
+audit: $(STAMP) ## look up every pinned package among PyPI's known vulnerabilities (needs PyPI)
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r requirements.lock
+
+sbom: $(STAMP) ## list what is installed here in build/sbom.cdx.json (CycloneDX)
+	$(BIN)/python -m distill_jobs.release.sbom build/sbom.cdx.json
 
 bench-swap: $(STAMP) ## swaps under load, with kills, and TorchServe alone (resumable)
 	$(BIN)/python -m bench.swap

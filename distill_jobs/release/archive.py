@@ -115,6 +115,12 @@ def undone_on_failure(published: Path) -> Iterator[None]:
         raise
 
 
+def add(folder: Path, name: str, content: bytes) -> str:
+    """Add a file to a staged folder, and return its SHA-256, hex."""
+    (folder / name).write_bytes(content)
+    return _sha256(folder / name)
+
+
 def publish(
     folder: Path,
     *,

@@ -9,7 +9,18 @@ from pathlib import Path
 from distill_jobs import checkpoints
 from distill_jobs.errors import NoVariantLeft
 from distill_jobs.progress import Reporter
-from distill_jobs.release import archive, assess, card, claim, export, gate, golden, report, sign
+from distill_jobs.release import (
+    archive,
+    assess,
+    card,
+    claim,
+    export,
+    gate,
+    golden,
+    report,
+    sbom,
+    sign,
+)
 from distill_jobs.release.answers import ask
 from distill_jobs.release.checking import Checked, check_variants
 from distill_jobs.release.looking import looked_at
@@ -170,19 +181,23 @@ def _stage(bench: Workbench, told: Told) -> card_pb2.Card:
         bench.reference.detections,
         Pipeline(bench.card, TorchRuntime(bench.module)),
     )
+    checkpoint_sha256 = checkpoints.digest(request.checkpoint)
+    digests = archive.stage(bench.stage, {frame.file: frame.image for frame in frames})
+    bill = sbom.of_release(request, checkpoint_sha256, digests)
+    digests[sbom.SBOM_NAME] = archive.add(bench.stage, sbom.SBOM_NAME, bill)
     finished = card.complete(
         bench.drafted,
         request,
         measured=card.Measured(
             told.quality,
             bench.parameters,
-            checkpoints.digest(request.checkpoint),
+            checkpoint_sha256,
             told.findings,
         ),
         variants=told.variants,
         tolerances=_tolerances(bench, told.variants, frames),
         golden=frames,
-        digests=archive.stage(bench.stage, {frame.file: frame.image for frame in frames}),
+        digests=digests,
     )
     (bench.stage / archive.CARD_NAME).write_text(card.as_json(finished), encoding="utf-8")
     return finished
