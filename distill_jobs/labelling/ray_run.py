@@ -114,8 +114,9 @@ def _connected(cluster: Cluster) -> "Iterator[ModuleType]":
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if cluster.address is None:
         # Read when Ray is imported. Else it makes one token for all clusters of this user, and
-        # leaves it in the home folder.
+        # leaves it in the home folder; and listens on every address, whatever it was told.
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     try:
         import ray  # noqa: PLC0415  # an extra of its own
     except ModuleNotFoundError as error:
