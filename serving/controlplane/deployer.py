@@ -15,6 +15,7 @@ from serving.controlplane.registering import ask
 from serving.controlplane.releases import LOADED, ON_THE_WAY
 from serving.controlplane.wanted import Wanted, must_be_listed, staged
 from serving.errors import (
+    ArchiveRejected,
     BackendUnavailable,
     DeployFailed,
     InvalidField,
@@ -81,7 +82,7 @@ class Deployer:
             resizes: Whether a release that is loaded already gets another number of workers.
         """
         async with self.one_at_a_time:
-            archive = await asyncio.to_thread(self._archives.take, path)
+            archive = await self._taken(path, who)
             known = await self._known(archive)
             if known is not None and known.state in LOADED:
                 workers = wanted.workers if resizes else known.workers
@@ -107,6 +108,14 @@ class Deployer:
         for release in await self._store.releases():
             if release.state in ON_THE_WAY:
                 await self._undo(release, reason, "controller")
+
+    async def _taken(self, path: Path, who: str) -> Archive:
+        try:
+            return await asyncio.to_thread(self._archives.take, path)
+        except ArchiveRejected as error:
+            # As a literal: it may hold what no database keeps.
+            await self._store.audit(who, "release.refused", ascii(path.name)[1:-1], error.message)
+            raise
 
     async def _known(self, archive: Archive) -> Release | None:
         """Return what the store knows of this name and version.
@@ -287,7 +296,8 @@ class Deployer:
     async def _undo(self, release: Release, reason: str, who: str) -> None:
         """Give a deploy up; where a backend does not answer, the next look at it does the rest."""
         await releases.advance(self._store, release.key, ReleaseState.FAILED, reason)
-        await self._store.audit(who, "release.failed", str(release.key), reason)
+        detail = f"{reason} (sha256 {release.sha256})"
+        await self._store.audit(who, "release.failed", str(release.key), detail)
         _log.error("deploy_failed", release=str(release.key), reason=reason)
 
         async def remove(keeper: Keeper) -> None:

@@ -8,6 +8,7 @@ from serving.report.lists import Listed, Row, as_list, when
 _DEPLOYS = {
     "release.deploy": "deployed",
     "release.failed": "failed to deploy",
+    "release.refused": "refused to deploy",
     "release.scale": "resized",
     "release.retire": "to be retired",
     "release.retired": "retired",

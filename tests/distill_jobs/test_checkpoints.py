@@ -1,3 +1,6 @@
+import builtins
+import shutil
+
 import pytest
 import torch
 
@@ -85,6 +88,31 @@ def test_a_checkpoint_cannot_run_code_of_its_own(tmp_path):
     with pytest.raises(CheckpointRefused):
         load_detector(tmp_path / "evil.pt")
 
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("name", ["eval", "exec", "__import__", "getattr"])
+def test_what_python_has_built_in_is_not_unpickled_either(tmp_path, name):
+    class Called:
+        def __reduce__(self):
+            return (getattr(builtins, name), (f"open({str(tmp_path / 'owned')!r}, 'w')",))
+
+    torch.save({"model": Called()}, tmp_path / "evil.pt")
+
+    with pytest.raises(CheckpointRefused, match="holds no model that ultralytics can load"):
+        load_detector(tmp_path / "evil.pt")
+
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_malicious_file_beside_a_checkpoint_is_never_opened(tmp_path):
+    for planted in ("last.pt", "best.pt", "model.pkl", "data.pkl", "a-first.pt"):
+        torch.save({"model": Malicious(tmp_path / "owned")}, tmp_path / planted)
+        (tmp_path / planted).chmod(0)
+    teacher = tmp_path / "teacher.pt"
+    shutil.copyfile(PROJECT_ROOT / "distill_jobs/demo/teacher.pt", teacher)
+
+    assert class_names(load_detector(teacher)) == ("car", "person", "bicycle", "parcel")
     assert not (tmp_path / "owned").exists()
 
 

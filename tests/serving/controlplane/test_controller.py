@@ -1,6 +1,7 @@
 """Releases and routes, with a real TorchServe and a real store."""
 
 import asyncio
+import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -265,12 +266,60 @@ async def test_an_archive_that_does_not_load_fails_with_its_reason(plane: Any) -
         await plane.controller.deploy(path, who="test")
     assert await states(plane) == {"student-1.0": "failed"}
     assert await plane.backend.management.list() == ()
+    (failed,) = await plane.store.audit_log(1)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (failed.who, failed.action, failed.subject) == ("test", "release.failed", "student-1.0")
+    assert failed.detail.endswith(f"(sha256 {digest})")
 
 
-async def test_a_rejected_archive_leaves_no_trace(plane: Any) -> None:
+async def test_a_rejected_archive_leaves_no_trace_but_in_the_audit(plane: Any) -> None:
     path = await asyncio.to_thread(plane.build, "student", "1.0")
     path.with_name(path.name + ".sig").unlink()
     with pytest.raises(ArchiveRejected, match="unsigned"):
         await plane.controller.deploy(path, who="test")
     assert await plane.store.releases() == []
     assert list(plane.archives.path("x").parent.iterdir()) == []
+    (refused,) = await plane.store.audit_log(1)
+    assert (refused.who, refused.action) == ("test", "release.refused")
+    assert refused.subject == "student-1.0.mar"
+    assert "unsigned" in refused.detail
+
+    with pytest.raises(ArchiveRejected):
+        await plane.controller.deploy(Path("a\0b\ud800.mar"), who="test")
+    (refused,) = await plane.store.audit_log(1)
+    assert refused.subject == r"a\x00b\ud800.mar"
+
+
+async def test_no_code_of_an_archive_runs_before_its_card_is_found_good(
+    plane: Any, tmp_path: Path
+) -> None:
+    came = tmp_path / "came"
+    planted = {"handlers/errors.py": f"open({str(came)!r}, 'w')".encode()}
+
+    def without_role(card: Any) -> None:
+        card.ClearField("role")
+
+    refused = await asyncio.to_thread(
+        plane.build, "student", "1.0", files=planted, change_card=without_role
+    )
+    with pytest.raises(ArchiveRejected, match="role missing"):
+        await plane.controller.deploy(refused, who="test")
+    assert not came.exists()
+    assert await plane.backend.management.list() == ()
+
+    # The very same code, behind a good card: it would have come.
+    taken = await asyncio.to_thread(plane.build, "student", "1.1", files=planted)
+    with pytest.raises(DeployFailed):
+        await plane.controller.deploy(taken, who="test")
+    assert came.exists()
+
+
+async def test_an_archive_tells_the_audit_its_whole_digest(plane: Any) -> None:
+    path = await asyncio.to_thread(plane.build, "student", "1.0")
+
+    await plane.controller.deploy(path, who="test")
+
+    (deployed,) = await plane.store.audit_log(1)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert deployed.action == "release.deploy"
+    assert deployed.detail.startswith(f"sha256 {digest}, ")
