@@ -38,10 +38,17 @@ def _standing(rollout: Rollout, place: int, has_evidence: bool) -> tuple[str, st
     if place > rollout.stage:
         return "", "never reached" if rollout.state.ended else "to come"
     if place < rollout.stage:
-        return ("done", "held") if has_evidence else ("skipped", "skipped: too few cameras")
+        return ("done", "held") if has_evidence else ("skipped", _why_skipped(rollout, place))
     if rollout.state is RolloutState.DONE:
         return "done", "held"
     return ("", "left before its end") if rollout.state.ended else ("here", "now")
+
+
+def _why_skipped(rollout: Rollout, place: int) -> str:
+    had = rollout.before.arm(rollout.arm)
+    if had is not None and rollout.plan.stages[place] <= had.weight:
+        return "skipped: no more than it had"
+    return "skipped: too few cameras"
 
 
 def sentences(preview: Rollout, known: int, counts: Mapping[int, int]) -> list[str]:

@@ -249,6 +249,8 @@ def test_a_rollout_is_started_and_cancelled(
         visitor.sees(f"{stage} skipped: too few cameras")
 
     visitor.go("Live")
+    # What it waits for is told once; from then on only figures and ages change.
+    visitor.sees("holds until")
     link = visitor.page.get_by_role("link", name=re.compile("^Rollout [0-9a-f]"))
     link.focus()
     # Its age is told anew while everything around is read again.

@@ -13,10 +13,12 @@ from serving.store.values import Arm, ReleaseKey, Route, Shadow
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def rollout(*, shadow: Shadow | None = None, rate: float | None = None, **others: Any) -> Rollout:
+def rollout(
+    *, shadow: Shadow | None = None, rate: float | None = None, had: float = 0, **others: Any
+) -> Rollout:
     arms = tuple(
         Arm(name=name, release=ReleaseKey(model=name, version="1.0"), weight=weight)
-        for name, weight in (("teacher", 100), ("student", 0))
+        for name, weight in (("teacher", 100 - had), ("student", had))
     )
     values = {
         "id": "abcd",
@@ -56,6 +58,15 @@ def test_stages_that_no_camera_met_are_not_called_held() -> None:
         ("done", "held"),
         ("here", "now"),
         ("", "to come"),
+    ]
+
+
+def test_a_stage_below_what_the_arm_had_is_skipped_for_that() -> None:
+    skipped = told(rollout(stage=3, had=10, evidence=(look(50),)))
+
+    assert [words for _, words in skipped[:3]] == [
+        *["skipped: no more than it had"] * 2,
+        "skipped: too few cameras",
     ]
 
 
