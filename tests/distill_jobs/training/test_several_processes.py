@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 from training_processes import (
@@ -12,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 # Sets a training up, takes its share of one batch forward and back, and writes the gradients.
 _GRADIENTS = """
-import sys
+import json, sys
 from pathlib import Path
 from distill_jobs.environment import offline
 offline()
@@ -30,9 +32,10 @@ from distill_jobs.training.teachers.faculty import Staff
 from distill_jobs.training.lesson import Lesson
 from distill_jobs.training.trainer import LessonTrainer
 
-folder, data, teacher, student, images, found = sys.argv[1:]
+folder, data, teacher, student, images, found, losses = sys.argv[1:]
 ranks.join()
-distillation = Distillation(schedule={"warmup_epochs": 0, "ramp_epochs": 0})
+schedule = {"warmup_epochs": 0, "ramp_epochs": 0}
+distillation = Distillation(losses=json.loads(losses), schedule=schedule)
 further = [FurtherTeacher(detections=Path(found), min_score=0.5)] if found else []
 lesson = Lesson(
     title="train", data=Dataset.load(Path(data)),
@@ -48,15 +51,17 @@ trainer = LessonTrainer(lesson, {
 })
 trainer._setup_train()
 trainer._model_train()
+with torch.no_grad():  # drawn from ultralytics' seed, which is another in each process
+    for projector in unwrap_model(trainer.model).projectors.parameters():
+        projector.copy_(torch.linspace(-1, 1, projector.numel()).view_as(projector))
 unwrap_model(trainer.model).begin_epoch(0, 2)
 dataset = trainer.train_loader.dataset
 mine = range(ranks.rank(), int(images), ranks.count())
 forward_and_back(trainer, dataset.collate_fn([dataset[i] for i in mine]), 0)
 if ranks.leads():
-    torch.save(
-        {n: p.grad for n, p in trainer.student().named_parameters() if p.grad is not None},
-        Path(folder) / "gradients.pt",
-    )
+    trained = unwrap_model(trainer.model).named_parameters()
+    gradients = {name: one.grad for name, one in trained if one.grad is not None}
+    torch.save(gradients, Path(folder) / "gradients.pt")
     wrapped = sorted(name for name in trainer.model.state_dict() if "teacher" in name)
     torch.save(len(wrapped), Path(folder) / "wrapped.pt")
 del trainer, dataset
@@ -64,13 +69,13 @@ ranks.leave()
 """
 
 
-def gradients_of_one_and_two(folder, data, student, *, found=""):
+def gradients_of_one_and_two(folder, data, student, *, found="", losses=None):
     """Return the gradients of one batch of eight images, in one process and shared out to two."""
     teacher = write_teacher(folder / "teacher.pt", seed=5)
     gradients = []
     for processes in (1, 2):
         own = folder / str(processes)
-        arguments = (own, data, teacher, student, 8, found)
+        arguments = (own, data, teacher, student, 8, found, json.dumps(losses or {}))
         run = run_script(_GRADIENTS, *map(str, arguments), processes=processes)
         assert run.returncode == 0, run.stderr
         gradients.append(torch.load(own / "gradients.pt", weights_only=True))
@@ -99,6 +104,37 @@ def test_they_have_where_one_has_few_labels_and_boxes_teach_a_head_of_two_branch
     student = write_teacher(tmp_path / "student.pt", seed=6, name="yolo26n")
 
     assert_same(*gradients_of_one_and_two(tmp_path, data, student, found=found))
+
+
+def test_they_have_of_distances_and_features_and_of_the_projectors(tmp_path):
+    """Channel-wise and Pearson losses standardise each process's own batch: see `standardised`."""
+    data = draw_data(tmp_path / "data", train=8)
+    student = write_teacher(tmp_path / "student.pt", seed=6, width=0.125)
+    losses = {"class": 1, "box": 2, "dfl": 0.5, "features": 6}
+
+    one, two = gradients_of_one_and_two(tmp_path, data, student, losses=losses)
+
+    assert sum("projectors" in name for name in one) >= 3
+    assert_same(one, two)
+
+
+def test_two_processes_with_a_teacher_are_resumed_in_epochs_that_do_without_it(tmp_path):
+    """The last epoch has no teacher: nothing reaches the projectors."""
+    data = draw_data(tmp_path / "data", train=16)
+    teacher = write_teacher(tmp_path / "teacher.pt")
+    recipe = {"epochs": 2, "batch": 8, "optimizer": "SGD", "warmup_epochs": 0, "lr0": 0.01}
+    taught = {"teacher": teacher, "schedule": {"off_epochs": 1}, "processes": 2}
+
+    died = train_in_a_process([tmp_path / "b"], data, recipe, kill_at=3, **taught)
+    done = train_in_a_process([tmp_path / "a", tmp_path / "b"], data, recipe, **taught)
+
+    assert died.returncode != 0
+    assert done.returncode == 0, done.stderr
+    assert "going on with epoch 2 of 2" in (tmp_path / "b/run.log").read_text()
+    states = [torch.load(tmp_path / n / "training/resume.pt", weights_only=True) for n in "ab"]
+    assert any("projectors" in name for name in states[0]["model"])
+    assert all(one.equal(states[1]["model"][n]) for n, one in states[0]["model"].items())
+    assert (tmp_path / "a/student.pt").read_bytes() == (tmp_path / "b/student.pt").read_bytes()
 
 
 def test_two_processes_train_one_student_and_are_resumed_where_they_were(tmp_path):

@@ -48,7 +48,8 @@ def request(folder):
         image_size=64, seed=1, folder=Path(folder) / "training", log=Path(folder) / "run.log",
         output=Path(folder) / "student.pt", teacher=Path(teacher) if teacher else None,
         distillation=Distillation(
-            losses={"cwd": 1}, schedule={"warmup_epochs": 0, "ramp_epochs": 1}
+            losses={"cwd": 1},
+            schedule={"warmup_epochs": 0, "ramp_epochs": 1, **task["schedule"]},
         ) if teacher else None,
     )
 
@@ -90,7 +91,7 @@ def write_found(path: Path, data: Path) -> Path:
     return path
 
 
-def write_teacher(path: Path, *, seed: int = 5, name: str = "yolov8n") -> Path:
+def write_teacher(path: Path, *, seed: int = 5, name: str = "yolov8n", width: float = 0.25) -> Path:
     """Write a tiny detector of random weights that knows the scenes' classes."""
     offline()
     import torch
@@ -100,8 +101,8 @@ def write_teacher(path: Path, *, seed: int = 5, name: str = "yolov8n") -> Path:
     from distill_jobs.training.networks import find_origin
 
     torch.manual_seed(seed)
-    # Wider than the students below, so that distilling features takes projectors.
-    shape = find_origin(Student(architecture=name, width=0.25)).shape
+    # Wider than the students above, so that distilling features takes projectors.
+    shape = find_origin(Student(architecture=name, width=width)).shape
     model: Any = DetectionModel(shape, nc=len(scenes.CLASS_NAMES), verbose=False)
     model.names = dict(enumerate(scenes.CLASS_NAMES))
     model.args = vars(get_cfg(overrides={"imgsz": 64}))
@@ -115,6 +116,7 @@ def train_in_a_process(
     training: dict[str, Any],
     *,
     teacher: Path | None = None,
+    schedule: dict[str, Any] | None = None,
     kill_at: int | None = None,
     processes: int = 1,
 ) -> subprocess.CompletedProcess[str]:
@@ -124,6 +126,7 @@ def train_in_a_process(
         "data": str(data),
         "training": training,
         "teacher": str(teacher) if teacher else None,
+        "schedule": schedule or {},
         "kill_at": kill_at,
     }
     return run_script(_TRAIN, json.dumps(task), processes=processes)
