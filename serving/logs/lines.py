@@ -11,6 +11,7 @@ from structlog.typing import EventDict, Processor
 
 from serving.logs.frame_note import add_frame
 from serving.logs.output import LastingOutput
+from serving.logs.quota import LineQuota
 from serving.logs.redaction import redact
 from serving.logs.styles import LogFormat, LogLevel
 from serving.logs.uncaught import say_uncaught
@@ -61,10 +62,21 @@ def set_up_log(
 
 
 class _Libraries(logging.Handler):
-    """Says what libraries say as if they spoke structlog."""
+    """Says what libraries say as if they spoke structlog.
+
+    Each of their loggers has a quota: gRPC, with a traceback, and the parser of multipart bodies say
+    a line of whatever a stranger sends that is no message and no body.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._quotas: dict[str, LineQuota] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass a record on."""
+        """Pass a record on, unless its logger has had its lines of this second."""
+        quota = self._quotas.setdefault(record.name, LineQuota(record.name))
+        if not quota.allows():
+            return
         level = min(record.levelno // 10 * 10, logging.CRITICAL)
         try:
             structlog.get_logger().log(

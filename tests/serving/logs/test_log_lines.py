@@ -131,6 +131,18 @@ def test_libraries_speak_the_same_way_and_only_of_what_matters(log: Any) -> None
     assert "UserWarning: old" in said[2][2]
 
 
+def test_a_stranger_fills_no_log_through_a_library(log: Any) -> None:
+    for number in range(1000):
+        logging.getLogger("grpc._cython.cygrpc").error("Exception deserializing request %d", number)
+    logging.getLogger("uvicorn.error").error("another library's word")
+
+    said = [line["event"] for line in log.lines()]
+    # A run of a second or more has the lines of several seconds.
+    assert len([event for event in said if event.startswith("Exception")]) < 100
+    assert "Exception deserializing request 0" in said
+    assert "another library's word" in said
+
+
 def test_what_is_below_the_level_is_not_said(log: Any, set_up: Callable[..., None]) -> None:
     set_up("gateway-1", level=LogLevel.ERROR, output=log.output)
     structlog.get_logger().warning("frame_failed")
