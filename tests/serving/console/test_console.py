@@ -240,6 +240,8 @@ def test_a_rollout_is_started_and_cancelled(
     visitor: Visitor, stack: Deployment, route: int
 ) -> None:
     visitor.sign_in()
+    # Until a camera is seen, no stage has any.
+    visitor.sees(FROM_TEACHER)
     visitor.go("Rollouts")
     visitor.press("Start a rollout…")
     visitor.sees("student (student-1.0) gets 100% (8 cameras) in turn, of 8 cameras.")
@@ -260,6 +262,14 @@ def test_a_rollout_is_started_and_cancelled(
     expect(link).to_be_focused()
 
     visitor.go("Rollouts")
+    visitor.press("Pause…")
+    (under_way,) = stack.admin("GET", "/rollouts?limit=1")
+    stack.admin("POST", f"/rollouts/{under_way['id']}/pause", {"why": "somebody else's"})
+    # What it was opened from is replaced; the dialog stays, and says what is so by now.
+    visitor.sees("The rollout is paused by now", visitor.dialog)
+    expect(visitor.dialog.get_by_role("button", name="Pause")).to_be_disabled()
+    visitor.press("Cancel", visitor.dialog)
+    expect(visitor.dialog).to_be_hidden()
     visitor.press("Cancel…")
     visitor.sees("student keeps the weight that it has")
     visitor.dialog.get_by_label("Why").fill("only tried")
