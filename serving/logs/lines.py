@@ -64,8 +64,8 @@ def set_up_log(
 class _Libraries(logging.Handler):
     """Says what libraries say as if they spoke structlog.
 
-    Each of their loggers has a quota: gRPC, with a traceback, and the parser of multipart bodies say
-    a line of whatever a stranger sends that is no message and no body.
+    Each of their loggers has a quota: gRPC, with a traceback, and the parser of multipart bodies
+    say a line of whatever a stranger sends that is no message and no body.
     """
 
     def __init__(self) -> None:
