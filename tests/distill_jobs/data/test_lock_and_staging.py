@@ -150,7 +150,7 @@ def test_a_lock_names_the_lock_it_grew_from(data_set, lock, tmp_path):
     lock.write_text(lock.read_text() + "\n")
     with pytest.raises(DataChanged, match=r"data\.parent changed since the run began"):
         check_parent(child, lock)
-    with pytest.raises(DataSetInvalid, match=r"data\.parent: is no readable data\.lock"):
+    with pytest.raises(DataSetInvalid, match=r"data\.yaml: is no readable data\.lock"):
         grown_from(data_set, intake.pieces, root)
 
 
