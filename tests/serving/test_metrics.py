@@ -116,5 +116,5 @@ def test_no_series_has_a_label_for_cameras_or_keys() -> None:
     }
 
     allowed = {"route", "arm", "model", "version", "code", "api", "stage", "le", "python"}
-    allowed |= {"backend", "reason", "variant", "where", "class"}
+    allowed |= {"backend", "reason", "variant", "where", "class", "limit"}
     assert labels <= allowed
