@@ -91,7 +91,11 @@ def test_changes_of_the_routes_are_marked(fleet: Watched) -> None:
     assert fleet.values(ROUTE_CHANGED)
 
 
-@pytest.mark.parametrize("name", ALERTS)
+# The fleet speaks in clear: `test_served_with_tls` reads their series from a real deployment.
+_OF_CERTIFICATES = {"UnderstudyCertificateExpires", "UnderstudyCertificateOver"}
+
+
+@pytest.mark.parametrize("name", sorted(set(ALERTS) - _OF_CERTIFICATES))
 def test_every_operand_of_every_alert_is_there(fleet: Watched, name: str) -> None:
     selectors = _SELECTOR.findall(ALERTS[name])
 
