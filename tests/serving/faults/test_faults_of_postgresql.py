@@ -46,8 +46,7 @@ class Database:
         return psycopg.connect(url, autocommit=True)
 
     def stop(self) -> None:
-        pid = self.server.pid if self._started is None else self._started.pid
-        postmaster = psutil.Process(pid)
+        postmaster = self._started or psutil.Process(self.server.pid)
         postmaster.send_signal(signal.SIGQUIT)  # as in a crash: connections are cut at once
         with suppress(psutil.NoSuchProcess):
             postmaster.wait(30)
