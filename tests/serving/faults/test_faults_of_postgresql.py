@@ -12,7 +12,7 @@ import httpx
 import psutil
 import psycopg
 import pytest
-from cameras_that_watch import Cameras, cameras, log_of
+from cameras_that_watch import Cameras, log_of
 from deployment import Deployment, deployed
 from postgres_server import PostgresServer, postgres_server
 
@@ -82,14 +82,6 @@ def alone(
         running.deploy("student")
         running.set_route(student=100)
         yield running
-
-
-@pytest.fixture
-def watching(alone: Deployment, image: bytes) -> Iterator[Cameras]:
-    with cameras(alone, image).sending() as sending:
-        sending.until_all_answered()
-        sending.answers.clear()
-        yield sending
 
 
 def make_key(alone: Deployment) -> httpx.Response:

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from cameras_that_watch import Cameras, cameras
+from cameras_that_watch import Cameras
 from deployment import Deployment, deployed
 
 pytestmark = pytest.mark.slow
@@ -62,14 +62,6 @@ def alone(
         running.deploy("student")
         running.set_route(teacher=100)
         yield running
-
-
-@pytest.fixture
-def watching(alone: Deployment, image: bytes) -> Iterator[Cameras]:
-    with cameras(alone, image).sending() as sending:
-        sending.until_all_answered()
-        sending.answers.clear()
-        yield sending
 
 
 def offset_s(alone: Deployment) -> float:
