@@ -8,15 +8,17 @@ import typer
 from distill_jobs.cli import job_app
 from distill_jobs.labelling.command import label
 from distill_jobs.release.cli import release_app
-from serving.backup.cli import backup, restore
-from serving.camera_admin_cli import cameras_app
-from serving.cli import deploy, key_app, route_app
-from serving.harvest_cli import harvest_app
-from serving.migrate_cli import migrate
-from serving.report_cli import report
-from serving.rollout_cli import rollout_app
-from serving.serve_cli import serve
-from serving.tune_cli import tune
+from serving.commands.backup import backup, restore
+from serving.commands.cameras import cameras_app
+from serving.commands.deploy import deploy
+from serving.commands.harvest import harvest_app
+from serving.commands.key import key_app
+from serving.commands.migrate import migrate
+from serving.commands.report import report
+from serving.commands.rollout import rollout_app
+from serving.commands.route import route_app
+from serving.commands.serve import serve
+from serving.commands.tune import tune
 from understudy.camera_cli import camera
 from understudy.demo_cli import demo
 from understudy.doctor import doctor

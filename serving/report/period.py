@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import typer
 
-from serving.rollout_arguments import seconds_of
+from serving.commands.rollout_arguments import seconds_of
 from serving.store.observations import WINDOW_S
 
 # The longest month.

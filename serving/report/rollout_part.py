@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from serving.commands.rollout_tables import number
 from serving.report.lists import Row, when
-from serving.rollout_tables import number
 
 
 @dataclass(frozen=True)

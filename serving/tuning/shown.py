@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-from serving.cli_tables import plain_table
+from serving.commands.tables import plain_table
 from serving.tuning.findings import Findings, Point
 
 # Of a camera that watches people or cars.

@@ -132,7 +132,7 @@ def deployed(folder: Path, archives: Any, **environment: str) -> Iterator[Deploy
     ready.unlink(missing_ok=True)
     with (folder / "log").open("a") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "serving.serve_cli", "--ready-file", str(ready)],
+            [sys.executable, "-m", "serving.commands.serve", "--ready-file", str(ready)],
             cwd=REPOSITORY,
             env=os.environ | _environment(folder, archives) | environment,
             stdout=subprocess.PIPE,

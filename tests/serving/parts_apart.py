@@ -75,7 +75,7 @@ class Apart:
         given = self._environment(part, name) | {"UNDERSTUDY_READY_FILE": str(ready)} | environment
         with (self.folder / f"{name}.log").open("a") as log:
             process = subprocess.Popen(
-                [*self.inside(name), sys.executable, "-m", "serving.serve_cli", part],
+                [*self.inside(name), sys.executable, "-m", "serving.commands.serve", part],
                 cwd=REPOSITORY,
                 env=os.environ | given,
                 stdout=subprocess.PIPE,

@@ -49,7 +49,7 @@ def own(folder: Path, archives: Any) -> Iterator[Deployment]:
 
 def serve(*options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "serving.serve_cli", *options],
+        [sys.executable, "-m", "serving.commands.serve", *options],
         cwd=REPOSITORY,
         env=os.environ | environment,
         capture_output=True,
@@ -62,7 +62,7 @@ def serve(*options: str, **environment: str) -> "subprocess.CompletedProcess[str
 @pytest.mark.parametrize(
     "modules",
     [
-        "serving.app, serving.serve_cli",
+        "serving.app, serving.commands.serve",
         "serving.supervisor.gateway_process",
         "serving.supervisor.controller_process",
     ],

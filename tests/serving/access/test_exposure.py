@@ -78,7 +78,13 @@ def test_a_key_that_everybody_may_read_keeps_a_server_from_starting(tmp_path: Pa
 
 
 def serve(tmp_path: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "serving.serve_cli", "--state-dir", str(tmp_path / "state")]
+    command = [
+        sys.executable,
+        "-m",
+        "serving.commands.serve",
+        "--state-dir",
+        str(tmp_path / "state"),
+    ]
     ports = [f"--{one}-port=0" for one in ("http", "grpc", "admin", "metrics")]
     return subprocess.run(
         [*command, *ports, *arguments],

@@ -26,7 +26,7 @@ from planted_week import (
 from report_seen import Page
 from typer.testing import CliRunner
 
-from serving.report_cli import report
+from serving.commands.report import report
 from serving.store.store import Store
 from serving.store.values import Scope
 

@@ -15,9 +15,9 @@ import typer
 from typer.testing import CliRunner, Result
 
 from proto.wire.v1 import card_pb2
+from serving.commands.tune import tune
 from serving.deploy_settings import DeploySettings
 from serving.machine import Machine
-from serving.tune_cli import tune
 
 app = typer.Typer(rich_markup_mode="rich")
 app.command()(tune)

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from serving.commands.telling import tell_error
 from serving.errors import ConfigurationError
 from serving.logs.styles import LogFormat, LogLevel
 from serving.parts import Part
 from serving.ready_file import Addresses
 from serving.settings import Settings, explain, read_settings
-from serving.telling import tell_error
 
 
 def serve(  # noqa: PLR0917 - Typer reads the options from the parameters

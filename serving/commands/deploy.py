@@ -1,4 +1,4 @@
-"""The operator's commands: deploy, route, key. They speak to the admin API and to nothing else."""
+"""The command `understudy deploy`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,18 +7,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from serving import cli_tables
 from serving.admin_client import DEFAULT_URL, AdminClient
-from serving.admin_session import Url, admin_session, present_route
+from serving.commands import tables
+from serving.commands.admin_session import Url, admin_session, present_route
+from serving.commands.telling import tell_error
+from serving.commands.traffic_hint import traffic_hint
 from serving.deploy_settings import DeployOptions, DeploySettings
 from serving.errors import ConfigurationError
-from serving.key_cli import key_app
 from serving.machine import Machine
-from serving.route_cli import route_app
-from serving.telling import tell_error
-from serving.traffic_hint import traffic_hint
-
-__all__ = ["deploy", "key_app", "route_app"]
 
 
 def deploy(  # noqa: PLR0917 - Typer reads the options from the parameters
@@ -81,7 +77,7 @@ def deploy(  # noqa: PLR0917 - Typer reads the options from the parameters
         release = admin.call("POST", "/releases", {"path": _for_server(archive)} | options)
         route = present_route(admin, "default")
         doubts = read.doubts(release["release"], release["sha256"], *_machine(admin, read, options))
-    console.print(cli_tables.releases([release]))
+    console.print(tables.releases([release]))
     for doubt in doubts:
         console.print("[yellow]warning:[/yellow]", end=" ")
         console.print(f"--settings: {doubt}", markup=False, highlight=False, soft_wrap=True)

@@ -13,10 +13,10 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from serving.commands.rollout_arguments import seconds_of
+from serving.commands.telling import tell_error
 from serving.errors import ConfigurationError, UnderstudyError
-from serving.rollout_arguments import seconds_of
 from serving.settings import Settings, explain
-from serving.telling import tell_error
 
 _LEAST_BUDGET_S = 30.0
 _BUSY_CORES = 0.2

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from serving.commands.harvest import harvest_app
 from serving.dataplane.agreement import compare
 from serving.dataplane.harvest_folder import HarvestFolder
 from serving.dataplane.harvest_frame import ArmAnswer, Disagreement
 from serving.dataplane.harvest_writer import write_frame
-from serving.harvest_cli import harvest_app
 from serving.store.values import Release, ReleaseKey, ReleaseState
 from serving.torchserve.inference import WorkerReply
 
@@ -114,7 +114,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path, command: list[str]) 
 
 def test_the_command_needs_no_package_of_an_island() -> None:
     check = (
-        "import sys, serving.harvest_cli;"
+        "import sys, serving.commands.harvest;"
         "print(sorted({'numpy', 'scipy', 'orjson', 'grpc', 'aiohttp'} & set(sys.modules)))"
     )
 

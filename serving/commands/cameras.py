@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from serving.admin_client import DEFAULT_URL, AdminClient
-from serving.admin_session import Url, admin_session
-from serving.camera_csv import CameraRow, CsvRejected, read_cameras
-from serving.cli_tables import plain_table, when
-from serving.telling import tell_error
+from serving.commands.admin_session import Url, admin_session
+from serving.commands.camera_csv import CameraRow, CsvRejected, read_cameras
+from serving.commands.tables import plain_table, when
+from serving.commands.telling import tell_error
 
 cameras_app = typer.Typer(
     no_args_is_help=True,

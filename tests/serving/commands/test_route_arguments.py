@@ -3,7 +3,7 @@
 import pytest
 
 from serving.admin_client import AdminError
-from serving.route_arguments import read_fallback, read_shadow
+from serving.commands.route_arguments import read_fallback, read_shadow
 
 PRESENT = {
     "shadow": {"arm": "student", "rate": 0.1},

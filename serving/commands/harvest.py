@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from serving.commands.telling import tell_error
 from serving.dataplane.harvest_folder import HarvestedFrame, HarvestFolder, older_than
-from serving.telling import tell_error
 
 harvest_app = typer.Typer(
     no_args_is_help=True,

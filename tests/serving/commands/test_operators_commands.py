@@ -12,7 +12,9 @@ from admin_server import AdminServer, open_admin
 from click.testing import Result
 from typer.testing import CliRunner
 
-from serving.cli import deploy, key_app, route_app
+from serving.commands.deploy import deploy
+from serving.commands.key import key_app
+from serving.commands.route import route_app
 from serving.deploy_settings import DeployOptions, DeploySettings
 from serving.machine import Machine
 from serving.store.values import ReleaseKey, Scope

@@ -7,11 +7,11 @@ from urllib.parse import quote
 import typer
 from rich.console import Console
 
-from serving import cli_tables
 from serving.admin_client import DEFAULT_URL, AdminClient
-from serving.admin_session import Url, admin_session, present_route
-from serving.arm_arguments import read_arms
-from serving.route_arguments import read_fallback, read_shadow
+from serving.commands import tables
+from serving.commands.admin_session import Url, admin_session, present_route
+from serving.commands.arm_arguments import read_arms
+from serving.commands.route_arguments import read_fallback, read_shadow
 
 Why = Annotated[str, typer.Option("--why", help="Your words, kept in the history and the audit.")]
 RouteName = Annotated[str, typer.Argument(metavar="ROUTE", help="Name of the route.")]
@@ -35,13 +35,13 @@ def show(url: Url = DEFAULT_URL) -> None:
         status = admin.call("GET", "/status")
     console = Console()
     if status["routes"]:
-        console.print(cli_tables.routes(status["routes"]))
+        console.print(tables.routes(status["routes"]))
         _tell_extras(console, status["routes"])
     else:
         console.print("No route yet: understudy route set default NAME=MODEL-VERSION:100")
     console.print()
     if status["releases"]:
-        console.print(cli_tables.releases(status["releases"]))
+        console.print(tables.releases(status["releases"]))
     else:
         console.print("No release yet: understudy deploy model_store/NAME-VERSION.mar")
 
@@ -174,7 +174,7 @@ def history(
     """
     with admin_session(url) as admin:
         revisions = admin.call("GET", f"/routes/{quote(route)}/history", limit=limit)
-    Console().print(cli_tables.history(revisions))
+    Console().print(tables.history(revisions))
 
 
 def _tell_the_way_back(admin: AdminClient, changed: Mapping[str, Any]) -> None:
@@ -185,7 +185,7 @@ def _tell_the_way_back(admin: AdminClient, changed: Mapping[str, Any]) -> None:
         return  # somebody changed the route meanwhile
     Console().print(
         f"Rolling back again returns to revision {left['revision']} "
-        f"({', '.join(cli_tables.arms(left))}); to go further back, "
+        f"({', '.join(tables.arms(left))}); to go further back, "
         f"understudy route rollback {route} --to REVISION",
         markup=False,
         highlight=False,
@@ -194,13 +194,13 @@ def _tell_the_way_back(admin: AdminClient, changed: Mapping[str, Any]) -> None:
 
 
 def _tell_extras(console: Console, routes: Sequence[Mapping[str, Any]]) -> None:
-    for line in (line for route in routes for line in cli_tables.extras(route)):
+    for line in (line for route in routes for line in tables.extras(route)):
         console.print(line, markup=False, highlight=False)
 
 
 def _tell(changed: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> None:
     console = Console()
-    console.print(cli_tables.routes([changed]))
+    console.print(tables.routes([changed]))
     _tell_extras(console, [changed])
     gone = {arm["name"] for arm in before["arms"]} if before else set()
     gone -= {arm["name"] for arm in changed["arms"]}

@@ -7,9 +7,9 @@ from urllib.parse import quote
 import typer
 from rich.console import Console
 
-from serving import cli_tables
 from serving.admin_client import DEFAULT_URL
-from serving.admin_session import Url, admin_session
+from serving.commands import tables
+from serving.commands.admin_session import Url, admin_session
 from serving.store.values import Scope
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The id, see `key list`.")]
@@ -113,7 +113,7 @@ def rotate_key(
     typer.echo(made["key"])
     old = made["replaced"]
     typer.echo(
-        f"id {made['id']}, in place of {old['id']}, which ends {cli_tables.when(old['expires'])}; "
+        f"id {made['id']}, in place of {old['id']}, which ends {tables.when(old['expires'])}; "
         "it is not shown again",
         err=True,
     )
@@ -144,7 +144,7 @@ def list_keys(url: Url = DEFAULT_URL) -> None:
       understudy key list
     """
     with admin_session(url) as admin:
-        Console().print(cli_tables.keys(admin.call("GET", "/keys")))
+        Console().print(tables.keys(admin.call("GET", "/keys")))
 
 
 def _frames_per_second(text: str) -> float | None:

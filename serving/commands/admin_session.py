@@ -8,9 +8,9 @@ import typer
 from pydantic import ValidationError
 
 from serving.admin_client import KEY_VARIABLE, URL_VARIABLE, AdminClient, AdminError, find_key
+from serving.commands.telling import tell_error
 from serving.errors import ConfigurationError
 from serving.settings import Settings, explain
-from serving.telling import tell_error
 from serving.tls.client_tls import CA_VARIABLE, ClientTls
 
 Url = Annotated[

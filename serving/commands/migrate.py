@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from serving.commands.telling import tell_error
 from serving.errors import ConfigurationError
 from serving.settings import explain, read_settings
-from serving.telling import tell_error
 
 _LOOK_AGAIN_S = 1.0
 

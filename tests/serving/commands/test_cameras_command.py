@@ -11,7 +11,7 @@ from admin_server import AdminServer, open_admin
 from click.testing import Result
 from typer.testing import CliRunner
 
-from serving.camera_admin_cli import cameras_app
+from serving.commands.cameras import cameras_app
 from serving.store.observations import Camera
 from serving.store.store import Store
 from serving.store.values import Scope

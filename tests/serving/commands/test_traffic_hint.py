@@ -1,7 +1,7 @@
 import pytest
 
-from serving.arm_arguments import read_arms
-from serving.traffic_hint import traffic_hint
+from serving.commands.arm_arguments import read_arms
+from serving.commands.traffic_hint import traffic_hint
 
 ROUTE = {
     "name": "default",

@@ -19,8 +19,8 @@ from serving.access.keys import mint
 from serving.api.admin_rollouts import rollouts_router
 from serving.api.http_errors import answer_errors
 from serving.api.listening import bind, http_server
+from serving.commands.rollout import rollout_app
 from serving.controlplane.rollouts import Rollouts
-from serving.rollout_cli import rollout_app
 from serving.store.store import open_store
 from serving.store.values import Scope
 

@@ -10,9 +10,9 @@ import typer
 from pydantic import ValidationError
 
 from serving.backup.errors import BackupError
+from serving.commands.telling import tell_error
 from serving.errors import ConfigurationError
 from serving.settings import Settings, explain, read_settings
-from serving.telling import tell_error
 
 _StateDir = Annotated[
     Path | None, typer.Option(help="Store, keys, private archives. [~/.understudy/serve]")

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from serving.cli_tables import plain_table, when
+from serving.commands.tables import plain_table, when
 
 _STATE_STYLES = {"running": "cyan", "done": "bold green", "rolled_back": "bold red"}
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serving.camera_csv import CameraRow, CsvRejected, read_cameras
+from serving.commands.camera_csv import CameraRow, CsvRejected, read_cameras
 
 
 def written(folder: Path, text: str | bytes) -> Path:

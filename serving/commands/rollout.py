@@ -7,10 +7,10 @@ from urllib.parse import quote
 import typer
 from rich.console import Console
 
-from serving import rollout_tables
 from serving.admin_client import DEFAULT_URL, AdminClient
-from serving.admin_session import Url, admin_session
-from serving.rollout_arguments import (
+from serving.commands import rollout_tables
+from serving.commands.admin_session import Url, admin_session
+from serving.commands.rollout_arguments import (
     Alpha,
     Cameras,
     HoldTime,

@@ -1,0 +1,1 @@
+"""The commands of `understudy` about serving; what they read of an operator, and what they print."""
