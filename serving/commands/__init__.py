@@ -1,1 +1,1 @@
-"""The commands of `understudy` about serving; what they read of an operator, and what they print."""
+"""The commands of `understudy` about serving: what they read of an operator, what they print."""
