@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from serving.dataplane.recorder import CAMERAS_OWN
-from serving.histogram import quantile_s
+from serving.store.histogram import quantile_s
 
 
 class Side(NamedTuple):
@@ -24,7 +24,7 @@ class Sums:
     Attributes:
         codes: Frames that the split gave it by the code they ended in there.
         stood_in: Frames of other arms that it was handed, likewise.
-        latency: Of the answered ones of the split, by bucket of `serving.histogram`.
+        latency: Of the answered ones of the split, by bucket of `serving.store.histogram`.
         stood_in_latency: Of the answered ones of other arms, where they lost time first.
         compared: Frames that it answered in the shadow of another arm.
         f1: Sum over those frames.

@@ -22,7 +22,7 @@ from serving.api.timeouts import LONGEST_TIMEOUT_S, deadline_of
 from serving.dataplane.calls import Call
 from serving.dataplane.deadline import Deadline
 from serving.errors import InvalidField
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 from serving.store.values import Scope
 
 # What a stream is to do when frames come faster than answers.

@@ -23,7 +23,7 @@ from serving.api.uploads import largest_body, read_request
 from serving.dataplane.deadline import Deadline
 from serving.dataplane.gateway import Call, Gateway
 from serving.errors import BackendUnavailable, DeadlineExceeded
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 from serving.store.values import Scope
 
 TIMEOUT_HEADER = "X-Timeout-Ms"

@@ -13,7 +13,7 @@ from serving.api.timeouts import deadline_of
 from serving.dataplane.deadline import Deadline
 from serving.dataplane.frames import MAX_NAME_LENGTH
 from serving.errors import InvalidField, Overloaded, Unauthenticated
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 from serving.store.values import ApiKey
 
 TIMEOUT_KEY = "x-timeout-ms"

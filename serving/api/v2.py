@@ -6,7 +6,7 @@ from serving.access.authenticator import Authenticator
 from serving.api.image_budget import ImageBudget
 from serving.api.v2_infer import Detects
 from serving.api.v2_models import Models
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 from serving.store.values import ApiKey, Scope
 
 

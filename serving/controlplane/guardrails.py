@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from serving.controlplane.sequential import Floats, count, mean, mean_above_p, mean_above_t_p
-from serving.histogram import bucket_of, seconds_of
+from serving.store.histogram import bucket_of, seconds_of
 from serving.store.rollouts_values import MIN_CAMERAS
 
 BUCKETS = bucket_of(150.0) + 1
@@ -38,7 +38,8 @@ class Traffic:
     Attributes:
         frames: (..., cameras) requests; 0 where the camera sent none here.
         errors: (..., cameras) of them, that failed.
-        latency: (..., cameras, buckets) of the answered ones, in `serving.histogram`'s buckets.
+        latency: (..., cameras, buckets) of the answered ones, buckets as in
+            `serving.store.histogram`.
     """
 
     frames: Floats

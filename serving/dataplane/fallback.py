@@ -7,7 +7,7 @@ from serving.dataplane.route_table import RouteTable
 from serving.dataplane.token_bucket import TokenBucket
 from serving.dataplane.upstream import Upstream
 from serving.errors import UnderstudyError
-from serving.fault_metrics import FaultMetrics
+from serving.metrics.gateway.faults import FaultMetrics
 from serving.store.values import Arm, Release, Route
 
 # Of the fallback arm's places: left for its own traffic.

@@ -12,7 +12,7 @@ import structlog
 from proto.wire.v1 import detection_pb2 as wire
 from serving.dataplane.recorder import CAMERAS_OWN
 from serving.logs.quota import LineQuota
-from serving.metrics import code_of
+from serving.metrics.gateway.metrics import code_of
 
 _log = structlog.get_logger(__name__)
 

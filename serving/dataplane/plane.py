@@ -27,7 +27,7 @@ from serving.dataplane.token_bucket import TokenBucket
 from serving.dataplane.traffic import Traffic
 from serving.dataplane.upstream import Upstream
 from serving.dataplane.watcher import RouteWatcher
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 from serving.store.store import Store
 from serving.store.values import ReleaseKey, ReleaseState, Route
 from serving.torchserve.config import TorchServeConfig

@@ -13,7 +13,7 @@ from serving.dataplane.lanes import Lanes
 from serving.dataplane.upstream import Upstream
 from serving.dataplane.worker_calls import Returned
 from serving.errors import DeadlineExceeded
-from serving.fault_metrics import FaultMetrics
+from serving.metrics.gateway.faults import FaultMetrics
 from serving.store.values import Release, ReleaseKey
 from serving.tracing.tracing import Tracing, Untraced
 

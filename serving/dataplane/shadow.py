@@ -16,7 +16,6 @@ from functools import partial
 import numpy as np
 import structlog
 
-from serving.arm_labels import ArmLabels
 from serving.dataplane.admission import Lane
 from serving.dataplane.comparison import Comparison
 from serving.dataplane.deadline import Deadline
@@ -31,7 +30,8 @@ from serving.dataplane.upstream import Upstream
 from serving.dataplane.worker_calls import Returned
 from serving.errors import UnderstudyError, describe
 from serving.logs.frame_note import note_arm
-from serving.shadow_metrics import ShadowMetrics
+from serving.metrics.arm_labels import ArmLabels
+from serving.metrics.gateway.shadow import ShadowMetrics
 from serving.store.observations import AgreementSums
 from serving.store.values import Arm, Route
 from serving.torchserve.inference import WorkerReply

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from serving.histogram import bucket_of
+from serving.store.histogram import bucket_of
 from serving.store.observations import AgreementSums, CameraWindow, ClassAgreement, Window
 from serving.store.values import ReleaseKey
 

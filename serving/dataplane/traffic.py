@@ -1,11 +1,11 @@
 """Tells metrics and recorder how each frame ended."""
 
-from serving.arm_labels import ArmLabels
 from serving.dataplane.frames import Frame
 from serving.dataplane.parts import Part
 from serving.dataplane.recorder import Recorder
 from serving.dataplane.sender import Sent
-from serving.metrics import Metrics, code_of
+from serving.metrics.arm_labels import ArmLabels
+from serving.metrics.gateway.metrics import Metrics, code_of
 
 
 class Traffic:

@@ -17,7 +17,7 @@ from serving.errors import (
     UnderstudyError,
     WorkerDied,
 )
-from serving.fault_metrics import FaultMetrics
+from serving.metrics.gateway.faults import FaultMetrics
 from serving.store.values import Release, ReleaseKey
 from serving.tracing.tracing import Tracing
 

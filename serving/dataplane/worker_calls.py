@@ -20,7 +20,7 @@ from serving.errors import (
     WorkerDied,
     WorkerFailed,
 )
-from serving.fault_metrics import FaultMetrics
+from serving.metrics.gateway.faults import FaultMetrics
 from serving.torchserve.inference import WorkerReply
 from serving.tracing.tracing import Tracing, Untraced
 

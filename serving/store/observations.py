@@ -16,7 +16,7 @@ SILENT_PERIODS = 5
 LEAST_SILENCE_S = 3 * WINDOW_S
 
 Histogram = dict[int, int]
-"""Counts by bucket of `serving.histogram`: two are merged by adding."""
+"""Counts by bucket of `serving.store.histogram`: two are merged by adding."""
 
 
 class ClassAgreement(Frozen):

@@ -22,9 +22,9 @@ from serving.controlplane.archives import ArchiveStore
 from serving.controlplane.controller import Controller
 from serving.controlplane.keeper import Loaded
 from serving.dataplane.routing import pick
-from serving.observability.disk_series import Places
-from serving.observability.state_metrics import StateMetrics
-from serving.observability.worker_certificates import worker_certificates_shown
+from serving.metrics.controller.disk_series import Places
+from serving.metrics.controller.state_metrics import StateMetrics
+from serving.metrics.controller.worker_certificates import worker_certificates_shown
 from serving.settings import Settings
 from serving.supervisor.connections import Connections, connected
 from serving.supervisor.own_metrics import metrics_server

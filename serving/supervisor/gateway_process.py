@@ -21,7 +21,7 @@ from serving.dataplane.endpoints import Predictor
 from serving.dataplane.frame_log import FrameLog
 from serving.dataplane.frames import FrameLimits
 from serving.dataplane.plane import DataPlane
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 from serving.readiness import Readiness
 from serving.supervisor.closed_together import closed_together
 from serving.supervisor.connections import Connections, connected

@@ -20,7 +20,7 @@ from structlog.typing import EventDict
 from proto.wire.v1 import detection_pb2 as wire
 from serving.dataplane.calls import Call
 from serving.dataplane.recorder import CAMERAS_OWN
-from serving.metrics import code_of
+from serving.metrics.gateway.metrics import code_of
 from serving.store.values import ReleaseKey
 from serving.torchserve.inference import WorkerReply
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from serving.controlplane.rollouts import Rollouts
 from serving.dataplane.routing import pick
-from serving.histogram import bucket_of
+from serving.store.histogram import bucket_of
 from serving.store.observations import WINDOW_S, AgreementSums, CameraWindow, Window
 from serving.store.rollouts_values import Hold, RolloutPlan
 from serving.store.store import Store

@@ -18,7 +18,7 @@ from serving.api.image_budget import ImageBudget
 from serving.api.stream_ends import StreamLimits
 from serving.dataplane.frames import FrameLimits, check
 from serving.dataplane.gateway import Call
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 from serving.store.values import ApiKey, Scope
 from serving.tls.server_tls import ServerTls
 

@@ -17,7 +17,7 @@ from serving.api.uploads import HEADERS, IMAGE_TYPES
 from serving.dataplane.calls import Call
 from serving.dataplane.frames import FrameLimits, check
 from serving.dataplane.gateway import Gateway
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 
 MAX_BYTES = 4096
 _LIMITS = FrameLimits(2048)

@@ -19,7 +19,7 @@ from serving.api.stream_frames import StreamFrames
 from serving.dataplane.calls import Call
 from serving.dataplane.deadline import Deadline
 from serving.errors import BackendUnavailable, PermissionDenied
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 from serving.store.values import Scope
 
 

@@ -22,7 +22,7 @@ from serving.dataplane.calls import Call
 from serving.dataplane.frames import FrameLimits
 from serving.dataplane.gateway import Gateway
 from serving.errors import BadImage
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 
 
 class Image:

@@ -13,7 +13,7 @@ from serving.api.image_budget import ImageBudget
 from serving.dataplane.frames import FrameLimits
 from serving.dataplane.gateway import Gateway
 from serving.errors import Overloaded
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 
 
 def test_what_is_taken_is_given_back_when_the_block_ends() -> None:

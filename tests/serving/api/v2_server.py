@@ -27,7 +27,7 @@ from serving.dataplane.frames import FrameLimits, check
 from serving.dataplane.route_table import RouteTable
 from serving.dataplane.routing import forced, pick
 from serving.errors import BadImage, Overloaded, PermissionDenied
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 from serving.store.values import ApiKey, Arm, Release, ReleaseKey, ReleaseState, Route, Scope
 
 IMAGE_LIMIT = 64 * 1024

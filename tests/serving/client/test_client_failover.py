@@ -34,7 +34,7 @@ from serving.errors import (
     UnderstudyError,
     WorkerFailed,
 )
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 
 # A gateway that is killed takes what is under way with it.
 dies_at_once = partial(serving_streams, auth=False, stop_timeout_s=0.05)

@@ -10,7 +10,7 @@ from serving.controlplane.guardrails import (
     errors,
     slow_frames,
 )
-from serving.histogram import bucket_of, seconds_of
+from serving.store.histogram import bucket_of, seconds_of
 
 CAMERAS = 16
 NOBODY = Traffic(np.zeros(CAMERAS), np.zeros(CAMERAS), np.zeros((CAMERAS, BUCKETS)))

@@ -17,7 +17,7 @@ from serving.controlplane.controller import Controller
 from serving.dataplane.frames import FrameLimits
 from serving.dataplane.gateway import Call
 from serving.dataplane.plane import DataPlane
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 from serving.store.store import Store, open_store
 from serving.store.values import Arm, ReleaseKey, Route, Scope
 

@@ -14,7 +14,7 @@ from serving.dataplane.deadline import Deadline
 from serving.dataplane.frames import FrameLimits
 from serving.dataplane.gateway import Call
 from serving.dataplane.plane import DataPlane
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 from serving.store.store import Store, open_store
 from serving.store.values import Arm, Release, ReleaseKey, ReleaseState, Route, Scope
 from serving.torchserve.inference import WorkerReply

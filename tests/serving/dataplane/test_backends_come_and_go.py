@@ -10,7 +10,7 @@ from serving.dataplane.endpoints import Endpoint, Endpoints
 from serving.dataplane.frames import Frame
 from serving.dataplane.route_table import RouteTable
 from serving.dataplane.upstream import Upstream
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 
 FRAME = Frame(b"image", "gate-7", "f", None, None, "", "")
 RELEASE = release_of(TEACHER)

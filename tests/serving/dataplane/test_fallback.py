@@ -12,7 +12,7 @@ from serving.dataplane.parts import Part
 from serving.dataplane.route_table import RouteTable
 from serving.dataplane.upstream import Upstream
 from serving.errors import WorkerFailed
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 from serving.store.values import Arm, Route
 from serving.store.values import Fallback as Rule
 

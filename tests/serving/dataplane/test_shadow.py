@@ -17,8 +17,8 @@ from serving.dataplane.route_table import RouteTable
 from serving.dataplane.shadow import Shadow, ShadowLimits
 from serving.dataplane.upstream import Upstream
 from serving.errors import WorkerFailed
-from serving.fault_metrics import FaultMetrics
-from serving.shadow_metrics import ShadowMetrics
+from serving.metrics.gateway.faults import FaultMetrics
+from serving.metrics.gateway.shadow import ShadowMetrics
 from serving.store import values
 from serving.store.observations import Window
 from serving.store.values import Arm, Release, ReleaseKey, Route

@@ -16,7 +16,7 @@ from serving.dataplane.gateway import Call
 from serving.dataplane.harvest_folder import HarvestFolder
 from serving.dataplane.harvest_plan import HarvestPlan
 from serving.dataplane.plane import DataPlane
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 from serving.store import values
 from serving.store.values import Arm, ReleaseKey, Route, Scope
 

@@ -21,7 +21,7 @@ from serving.errors import (
     WorkerDied,
     WorkerFailed,
 )
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 
 FRAME = Frame(b"image", "gate-7", "f", None, None, "", "")
 RELEASE = release_of(TEACHER)

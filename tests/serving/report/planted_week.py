@@ -17,7 +17,7 @@ from serving.access.keys import mint
 from serving.api.admin_period import period_router
 from serving.api.http_errors import answer_errors
 from serving.api.listening import bind, http_server
-from serving.histogram import bucket_of
+from serving.store.histogram import bucket_of
 from serving.store.observations import AgreementSums, Window
 from serving.store.rollouts_values import Evidence, Rollout, RolloutPlan, RolloutState
 from serving.store.store import Store

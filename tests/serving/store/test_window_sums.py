@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serving.histogram import merged
+from serving.store.histogram import merged
 from serving.store.observations import AgreementSums, ClassAgreement, Window
 from serving.store.store import Store, open_store
 from serving.store.values import Arm, ReleaseKey, Route

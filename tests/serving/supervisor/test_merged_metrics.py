@@ -1,7 +1,7 @@
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.metrics import Metrics
+from serving.metrics.gateway.metrics import Metrics
 from serving.supervisor.merged_metrics import merge
 
 

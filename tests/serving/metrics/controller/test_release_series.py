@@ -3,7 +3,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from serving.observability.release_series import ReleaseSeries
+from serving.metrics.controller.release_series import ReleaseSeries
 from serving.store.values import Release, ReleaseKey, ReleaseState
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -5,7 +5,7 @@ from collections.abc import Container
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.metrics import MetricWrapperBase
 
-from serving.arm_labels import RELEASE
+from serving.metrics.arm_labels import RELEASE
 from serving.store.values import ReleaseKey
 
 

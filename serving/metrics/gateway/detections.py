@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from serving.arm_labels import ARM, ArmLabels
-from serving.class_names import class_label
+from serving.metrics.arm_labels import ARM, ArmLabels
+from serving.metrics.gateway.class_names import class_label
 from serving.store.values import ReleaseKey
 
 SCORES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from serving.arm_labels import ARM, ArmLabels
+from serving.metrics.arm_labels import ARM, ArmLabels
 from serving.store.rollouts_values import Evidence, Rollout, RolloutState
 from serving.store.values import MAX_WEIGHT, ReleaseKey
 

@@ -1,7 +1,7 @@
 from prometheus_client import CollectorRegistry, generate_latest
 
-from serving.arm_labels import ArmLabels
-from serving.shadow_metrics import ShadowMetrics
+from serving.metrics.arm_labels import ArmLabels
+from serving.metrics.gateway.shadow import ShadowMetrics
 from serving.store.observations import AgreementSums, ClassAgreement
 from serving.store.values import ReleaseKey
 

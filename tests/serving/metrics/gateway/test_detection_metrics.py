@@ -1,8 +1,8 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from serving.arm_labels import ArmLabels
-from serving.detection_metrics import DetectionMetrics
+from serving.metrics.arm_labels import ArmLabels
+from serving.metrics.gateway.detections import DetectionMetrics
 from serving.store.values import ReleaseKey
 
 OLD, NEW = ReleaseKey(model="yolo", version="1.0"), ReleaseKey(model="yolo", version="2.0")

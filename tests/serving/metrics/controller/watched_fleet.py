@@ -28,7 +28,7 @@ from distill_jobs.training.listening import EpochSeen
 from proto.wire.v1 import detection_pb2 as wire
 from proto.wire.v1 import detection_pb2_grpc
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 _CONFIG = REPOSITORY / "deploy" / "prometheus" / "prometheus.yml"
 _PERIOD = "1s"
 EPOCH = EpochSeen(

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from serving.arm_labels import RELEASE
+from serving.metrics.arm_labels import RELEASE
 from serving.store.values import Release, ReleaseKey, ReleaseState
 
 # Long enough to be seen and acted on; the store keeps failed ones for ever.

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from serving.observability.camera_series import MOST_GROUPS, CameraSeries
+from serving.metrics.controller.camera_series import MOST_GROUPS, CameraSeries
 from serving.store.observations import Camera, Sighting
 from serving.store.store import Store
 

@@ -11,13 +11,13 @@ from typing import Protocol
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-from serving.build_metrics import show_build
-from serving.observability.camera_series import CameraSeries
-from serving.observability.disk_series import DiskSeries, Places, used
-from serving.observability.key_series import KeySeries
-from serving.observability.release_series import ReleaseSeries
-from serving.observability.rollout_series import RolloutSeries
-from serving.observability.worker_series import Running, WorkerSeries
+from serving.metrics.build import show_build
+from serving.metrics.controller.camera_series import CameraSeries
+from serving.metrics.controller.disk_series import DiskSeries, Places, used
+from serving.metrics.controller.key_series import KeySeries
+from serving.metrics.controller.release_series import ReleaseSeries
+from serving.metrics.controller.rollout_series import RolloutSeries
+from serving.metrics.controller.worker_series import Running, WorkerSeries
 from serving.store.store import Store
 from serving.store.values import ReleaseState
 

@@ -11,12 +11,12 @@ from prometheus_client import (
 )
 from prometheus_client.metrics import MetricWrapperBase
 
-from serving.arm_labels import ARM, RELEASE, ArmLabels
-from serving.build_metrics import show_build
-from serving.detection_metrics import DetectionMetrics
 from serving.errors import describe
-from serving.fault_metrics import FaultMetrics
-from serving.shadow_metrics import ShadowMetrics
+from serving.metrics.arm_labels import ARM, RELEASE, ArmLabels
+from serving.metrics.build import show_build
+from serving.metrics.gateway.detections import DetectionMetrics
+from serving.metrics.gateway.faults import FaultMetrics
+from serving.metrics.gateway.shadow import ShadowMetrics
 from serving.store.values import MAX_WEIGHT, ReleaseKey, Route
 
 _SECONDS = (

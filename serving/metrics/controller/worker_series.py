@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from serving.arm_labels import RELEASE
+from serving.metrics.arm_labels import RELEASE
 from serving.store.values import ReleaseKey
 from serving.torchserve.management import Registration
 

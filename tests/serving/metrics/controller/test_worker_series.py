@@ -1,7 +1,7 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from serving.observability.worker_series import WorkerSeries
+from serving.metrics.controller.worker_series import WorkerSeries
 from serving.store.values import ReleaseKey
 from serving.torchserve.management import Registration, Worker
 

@@ -3,7 +3,7 @@ from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from serving.observability.rollout_series import RolloutSeries
+from serving.metrics.controller.rollout_series import RolloutSeries
 from serving.store.rollouts_values import Evidence, Rollout, RolloutPlan, RolloutState
 from serving.store.values import Arm, ReleaseKey, Route
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client import CollectorRegistry, generate_latest
 
 from serving.access.keys import mint
-from serving.observability.key_series import KeySeries
+from serving.metrics.controller.key_series import KeySeries
 from serving.store.values import ApiKey, Scope
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
-from serving.arm_labels import ArmLabels
 from serving.errors import Overloaded
-from serving.metrics import Metrics, code_of
+from serving.metrics.arm_labels import ArmLabels
+from serving.metrics.gateway.metrics import Metrics, code_of
 from serving.store.values import Arm, ReleaseKey, Route
 
 OLD, NEW = ReleaseKey(model="yolo", version="1.0"), ReleaseKey(model="yolo", version="2.0")

@@ -4,8 +4,8 @@ from collections.abc import Container, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from serving.arm_labels import ARM, ArmLabels
-from serving.class_names import class_label
+from serving.metrics.arm_labels import ARM, ArmLabels
+from serving.metrics.gateway.class_names import class_label
 from serving.store.observations import AgreementSums, ClassAgreement
 from serving.store.values import ReleaseKey
 

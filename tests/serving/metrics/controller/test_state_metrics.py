@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from serving.access.keys import mint
-from serving.observability.disk_series import Places
-from serving.observability.state_metrics import StateMetrics
-from serving.observability.worker_series import Running
+from serving.metrics.controller.disk_series import Places
+from serving.metrics.controller.state_metrics import StateMetrics
+from serving.metrics.controller.worker_series import Running
 from serving.store.rollouts_values import Rollout, RolloutPlan, RolloutState
 from serving.store.store import Store
 from serving.store.values import Arm, Release, ReleaseKey, ReleaseState, Route, Scope

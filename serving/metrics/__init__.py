@@ -1,0 +1,1 @@
+"""What Prometheus reads, by the process that tells it; here, what both have."""

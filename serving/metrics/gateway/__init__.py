@@ -1,0 +1,1 @@
+"""What Prometheus reads of frames, as a gateway's process counts them."""
