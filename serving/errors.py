@@ -1,6 +1,7 @@
 """What can go wrong in serving.
 
-Errors carry data and know no status code: each adapter has one table.
+Errors carry data and know no status code: each adapter has one table. What others are told of them
+is in `serving.error_info`.
 
 UnderstudyError
 ├── RequestError                the caller can mend it
@@ -40,8 +41,6 @@ UnderstudyError
 ├── LeaseLost                   another controller leads, or none for now
 └── ConfigurationError          a setting, a port or a missing program
 """
-
-from dataclasses import dataclass
 
 
 class UnderstudyError(Exception):
@@ -308,32 +307,3 @@ class ConfigurationError(UnderstudyError):
     """A setting, a port or a missing program keeps the server from starting."""
 
     code = "configuration_error"
-
-
-@dataclass(frozen=True)
-class ErrorInfo:
-    """What a caller is told of an error.
-
-    Attributes:
-        code: Stable, lower_snake_case.
-        message: What is wrong and what to do.
-        field: The field at fault, or "".
-    """
-
-    code: str
-    message: str
-    field: str = ""
-
-
-def describe(error: Exception) -> ErrorInfo:
-    """Return what a caller may know: an error that is not ours is only "internal"."""
-    if isinstance(error, UnderstudyError):
-        return ErrorInfo(error.code, error.message, getattr(error, "field", ""))
-    return ErrorInfo("internal", "internal error: the server's log has it under the request id")
-
-
-def retry_after_s(error: BaseException) -> float | None:
-    """Return when to try again, in seconds, where the error tells."""
-    if isinstance(error, Overloaded | StreamEnded | BackendUnavailable):
-        return error.retry_after_s
-    return None

@@ -40,6 +40,12 @@ def rate(per_second: float | None) -> str:
     return f"{per_second:.1f}/s" if per_second < 10 else f"{per_second:.0f}/s"
 
 
+def guardrail_value(guardrail: str, value: float) -> str:
+    """Return what a guardrail has seen, or its limit: "+0.50%", "1.50x", "0.800"."""
+    texts = {"errors": f"{value:+.2%}", "p99": f"{value:.2f}x", "agreement": f"{value:.3f}"}
+    return texts[guardrail]
+
+
 def count(number: int, one: str, several: str | None = None) -> str:
     """Return how many of what: "1 camera", "3 cameras"."""
     return f"{number:,} {one if number == 1 else several or one + 's'}"

@@ -10,7 +10,7 @@ from typing import NoReturn
 import grpc
 
 from proto.wire.v1 import detection_pb2 as wire
-from serving import errors
+from serving import error_info, errors
 from serving.api.internal_errors import say_internal_error, told_of
 
 REQUEST_ID_KEY = "x-request-id"
@@ -70,7 +70,7 @@ def wire_error(error: Exception, request_id: str) -> wire.Error:
     """Return the error as a message; one that is not ours is logged and told only "internal"."""
     if not isinstance(error, errors.UnderstudyError):
         say_internal_error(error, request_id=request_id)
-    info = errors.describe(told_of(error))
+    info = error_info.describe(told_of(error))
     return wire.Error(code=info.code, message=info.message, field=info.field)
 
 
@@ -101,6 +101,6 @@ def _end(
         (REQUEST_ID_KEY, request_id),
         (ERROR_KEY, details.SerializeToString()),
     ]
-    if (retry_after_s := errors.retry_after_s(error)) is not None:
+    if (retry_after_s := error_info.retry_after_s(error)) is not None:
         trailing.append((RETRY_KEY, str(max(1, round(retry_after_s * 1000)))))
     return status_of(error), details.message, tuple(trailing)

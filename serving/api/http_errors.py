@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from serving import errors
+from serving import error_info, errors
 from serving.api.complaints import complaint
 from serving.api.internal_errors import say_internal_error, told_of
 from serving.api.request_ids import REQUEST_ID_HEADER, request_id_of
@@ -83,7 +83,7 @@ async def error_answer(request: Request, error: Exception) -> Response:
     if not isinstance(error, errors.UnderstudyError):
         say_internal_error(error, request_id=request_id, path=request.url.path)
     error = told_of(error)
-    info = errors.describe(error)
+    info = error_info.describe(error)
     return _answer(request_id, status_of(error), info, headers_of(error))
 
 
@@ -95,7 +95,7 @@ def status_of(error: Exception) -> HTTPStatus:
 
 def headers_of(error: Exception) -> dict[str, str]:
     """Return the headers that an error's answer carries beside its body."""
-    if (retry_after_s := errors.retry_after_s(error)) is not None:
+    if (retry_after_s := error_info.retry_after_s(error)) is not None:
         # RFC 9110 knows whole seconds only.
         return {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
     if isinstance(error, errors.Unauthenticated):
@@ -104,7 +104,7 @@ def headers_of(error: Exception) -> dict[str, str]:
 
 
 def _answer(
-    request_id: str, status: int, info: errors.ErrorInfo, headers: dict[str, str]
+    request_id: str, status: int, info: error_info.ErrorInfo, headers: dict[str, str]
 ) -> Response:
     body = {
         "error": {
@@ -136,7 +136,7 @@ async def _validation(request: Request, error: Exception) -> Response:
         return await error_answer(request, error)
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"})
-    info = errors.ErrorInfo("invalid_field", f"{field or 'body'}: {complaint(first)}", field)
+    info = error_info.ErrorInfo("invalid_field", f"{field or 'body'}: {complaint(first)}", field)
     return _answer(request_id_of(request), HTTPStatus.BAD_REQUEST, info, {})
 
 
@@ -149,7 +149,7 @@ async def _http(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(sorted(_methods(request)))
-    info = errors.ErrorInfo(code, message)
+    info = error_info.ErrorInfo(code, message)
     return _answer(request_id_of(request), error.status_code, info, headers)
 
 

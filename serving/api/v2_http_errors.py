@@ -11,6 +11,7 @@ from serving import errors
 from serving.api.http_errors import headers_of, status_of
 from serving.api.internal_errors import say_internal_error, told_of
 from serving.api.request_ids import REQUEST_ID_HEADER, request_id_of
+from serving.error_info import describe
 
 # nginx's word for a client that left; nobody reads it but our own log.
 CLIENT_CLOSED_REQUEST = 499
@@ -39,7 +40,7 @@ def _failed(request: Request, error: Exception) -> Response:
         say_internal_error(error, request_id=request_id, path=request.url.path)
     error = told_of(error)
     return Response(
-        orjson.dumps({"error": errors.describe(error).message}),
+        orjson.dumps({"error": describe(error).message}),
         status_of(error),
         headers={REQUEST_ID_HEADER: request_id, **headers_of(error)},
         media_type="application/json",

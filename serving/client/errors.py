@@ -2,14 +2,8 @@
 
 from collections.abc import Iterator
 
-from serving.errors import (
-    ErrorInfo,
-    InvalidField,
-    InvalidRoute,
-    Overloaded,
-    StreamEnded,
-    UnderstudyError,
-)
+from serving.error_info import ErrorInfo
+from serving.errors import InvalidField, InvalidRoute, Overloaded, StreamEnded, UnderstudyError
 
 
 def rebuilt(info: ErrorInfo, *, retry_after_s: float = 1.0) -> UnderstudyError:

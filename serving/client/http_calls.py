@@ -8,7 +8,8 @@ from google.protobuf import json_format
 
 from proto.wire.v1 import detection_pb2 as wire
 from serving.client.errors import rebuilt
-from serving.errors import BackendUnavailable, ErrorInfo, UnderstudyError, UpstreamError
+from serving.error_info import ErrorInfo
+from serving.errors import BackendUnavailable, UnderstudyError, UpstreamError
 
 PATH = "/v1/detect"
 # The server knows better what it was doing when the time was over.

@@ -10,10 +10,10 @@ from proto.wire.v1 import detection_pb2_grpc
 from serving.client.errors import rebuilt
 from serving.client.lines import Line, Lines
 from serving.client.retries import is_down, is_lost
+from serving.error_info import ErrorInfo
 from serving.errors import (
     BackendUnavailable,
     DeadlineExceeded,
-    ErrorInfo,
     ImageTooLarge,
     Overloaded,
     UnderstudyError,

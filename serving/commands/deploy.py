@@ -12,9 +12,9 @@ from serving.commands import tables
 from serving.commands.admin_session import Url, admin_session, present_route
 from serving.commands.telling import tell_error
 from serving.commands.traffic_hint import traffic_hint
-from serving.deploy_settings import DeployOptions, DeploySettings
 from serving.errors import ConfigurationError
 from serving.machine import Machine
+from serving.tuning.deploy_settings import DeployOptions, DeploySettings
 
 
 def deploy(  # noqa: PLR0917 - Typer reads the options from the parameters

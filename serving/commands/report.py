@@ -10,8 +10,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from serving.admin_client import DEFAULT_URL
 from serving.commands.admin_session import Url, admin_session
+from serving.commands.report_arguments import read_period
 from serving.commands.telling import tell_error
-from serving.report.period import read_period
 from serving.whole_file import write_whole
 
 _DEFAULT = Path("understudy-report.html")

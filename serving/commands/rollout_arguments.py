@@ -1,10 +1,11 @@
 """A rollout's plan as an operator types it; what is not named is the server's to choose."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
+
+from serving.commands.durations import seconds_of
 
 Stages = Annotated[
     str | None,
@@ -44,8 +45,6 @@ ShadowRate = Annotated[
     ),
 ]
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
 
 def read_plan(
     route: str,
@@ -68,26 +67,10 @@ def read_plan(
         body["shadow_rate"] = shadow_rate
     seconds = hold["seconds"]
     body["hold"] = _named(
-        dict(hold) | {"seconds": None if seconds is None else seconds_of(seconds)}
+        dict(hold) | {"seconds": None if seconds is None else seconds_of(seconds, "--hold")}
     )
     body["guardrails"] = _named(guardrails)
     return body
-
-
-def seconds_of(text: str, option: str = "--hold") -> float:
-    """Return the seconds of "90s", "15m", "2h" or "1d".
-
-    Args:
-        text: As it was typed.
-        option: For which it was.
-
-    Raises:
-        typer.BadParameter: It does not read so.
-    """
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhd])", text.strip())
-    if found is None:
-        raise typer.BadParameter(f"{text}: a time reads 90s, 15m, 2h or 1d", param_hint=option)
-    return float(found[1]) * _SECONDS[found[2]]
 
 
 def _stages(text: str) -> list[float]:

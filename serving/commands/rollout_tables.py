@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from serving.commands.tables import plain_table, when
+from serving.words import guardrail_value
 
 _STATE_STYLES = {"running": "cyan", "done": "bold green", "rolled_back": "bold red"}
 
@@ -34,8 +35,8 @@ def evidence(found: Iterable[Mapping[str, Any]]) -> Table:
         table.add_row(
             f"{one['stage']:g}%",
             one["guardrail"],
-            number(one["guardrail"], one["estimate"]),
-            number(one["guardrail"], one["limit"]),
+            guardrail_value(one["guardrail"], one["estimate"]),
+            guardrail_value(one["guardrail"], one["limit"]),
             str(one["cameras"]),
             f"{one['p_value']:.2g}",
             f"{one['alpha']:.2g}",
@@ -53,9 +54,3 @@ def state(rollout: Mapping[str, Any]) -> str:
 def weight(rollout: Mapping[str, Any]) -> str:
     """Return the weight of a rollout's stage; "-" before the first."""
     return "-" if rollout["weight"] is None else f"{rollout['weight']:g}%"
-
-
-def number(guardrail: str, value: float) -> str:
-    """Return what a guardrail has seen, or its limit, as people read it."""
-    texts = {"errors": f"{value:+.2%}", "p99": f"{value:.2f}x", "agreement": f"{value:.3f}"}
-    return texts[guardrail]

@@ -13,7 +13,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from serving.commands.rollout_arguments import seconds_of
+from serving.commands.durations import seconds_of
 from serving.commands.telling import tell_error
 from serving.errors import ConfigurationError, UnderstudyError
 from serving.settings import Settings, explain
@@ -109,7 +109,7 @@ def tune(  # noqa: PLR0917 - Typer reads the options from the parameters
 def _search(session: Any, console: Console) -> None:
     import uvloop  # noqa: PLC0415
 
-    from serving.tuning.shown import ProgressBar  # noqa: PLC0415
+    from serving.commands.tune_shown import ProgressBar  # noqa: PLC0415
 
     with (
         ProgressBar(console, session.plan.budget_s) as bar,
@@ -120,7 +120,7 @@ def _search(session: Any, console: Console) -> None:
 
 def _tell(session: Any, console: Console, output: Path | None) -> None:
     """Show what was found, and write it; where the search was interrupted it is shown alone."""
-    from serving.tuning import shown  # noqa: PLC0415
+    from serving.commands import tune_shown as shown  # noqa: PLC0415
 
     findings, plan = session.findings, session.plan
     best = findings.best(plan.p99_ms)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from serving.console.traffic import Point
-from serving.side_sums import Side, Sums
+from serving.store.side_sums import Side, Sums
 
 COLOURS = ("#4c6ef5", "#0ca678", "#e8590c", "#ae3ec9", "#1098ad", "#d6336c", "#5c940d", "#7a828c")
 """An arm's, by its place in the route; a test measures that each stands out, by day and night."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from serving.console.snapshot import Snapshot
 from serving.console.traffic import RouteTraffic
-from serving.side_sums import Side, Sums
+from serving.store.side_sums import Side, Sums
 from serving.store.values import ReleaseState, RouteRevision
 from serving.words import count, percent, weight
 

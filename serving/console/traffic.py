@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import NamedTuple
 
-from serving.side_sums import Side, Sums
 from serving.store.glances import Glance
 from serving.store.observations import WINDOW_S
+from serving.store.side_sums import Side, Sums
 
 SPAN = timedelta(hours=1)
 """What is kept."""

@@ -10,9 +10,8 @@ import numpy as np
 import structlog
 
 from proto.wire.v1 import detection_pb2 as wire
-from serving.dataplane.recorder import CAMERAS_OWN
+from serving.error_info import CAMERAS_OWN, code_of
 from serving.logs.quota import LineQuota
-from serving.metrics.gateway.metrics import code_of
 
 _log = structlog.get_logger(__name__)
 

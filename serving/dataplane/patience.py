@@ -6,13 +6,8 @@ from collections import Counter
 
 from serving.dataplane.deadline import Deadline
 from serving.dataplane.upstream import Upstream, was_sent
-from serving.errors import (
-    StaleRoute,
-    UnderstudyError,
-    UpstreamError,
-    WorkerFailed,
-    retry_after_s,
-)
+from serving.error_info import retry_after_s
+from serving.errors import StaleRoute, UnderstudyError, UpstreamError, WorkerFailed
 from serving.store.values import ReleaseKey
 
 # A worker is back in about 4 s, TorchServe in about 6 s and its releases some seconds later. What

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import structlog
 
 from serving.dataplane.tallies import CameraTally, Tally, TallyKey
+from serving.error_info import CAMERAS_OWN
 from serving.store.observations import WINDOW_S, AgreementSums, Window
 from serving.store.uncut import uncut
 from serving.store.values import ReleaseKey
@@ -20,15 +21,6 @@ log = structlog.get_logger(__name__)
 _KEPT_WINDOWS = 12
 # Distinct cameras told apart in a window; the others' frames are counted without their names.
 MOST_CAMERAS = 10_000
-# Codes that are the camera's own doing, so no error of the arm's: a test holds them against
-# `serving.errors.RequestError`. Who leaves has not been failed either.
-CAMERAS_OWN = frozenset(
-    {
-        *("invalid_request", "unauthenticated", "permission_denied", "invalid_field"),
-        *("missing_camera_id", "unknown_route", "unknown_camera", "unknown_arm", "unknown_key"),
-        *("image_too_large", "bad_image", "cancelled"),
-    }
-)
 
 
 class WindowStore(Protocol):

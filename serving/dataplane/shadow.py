@@ -28,7 +28,8 @@ from serving.dataplane.recorder import Recorder
 from serving.dataplane.route_table import RouteTable
 from serving.dataplane.upstream import Upstream
 from serving.dataplane.worker_calls import Returned
-from serving.errors import UnderstudyError, describe
+from serving.error_info import describe
+from serving.errors import UnderstudyError
 from serving.logs.frame_note import note_arm
 from serving.metrics.arm_labels import ArmLabels
 from serving.metrics.gateway.shadow import ShadowMetrics

@@ -4,8 +4,9 @@ from serving.dataplane.frames import Frame
 from serving.dataplane.parts import Part
 from serving.dataplane.recorder import Recorder
 from serving.dataplane.sender import Sent
+from serving.error_info import code_of
 from serving.metrics.arm_labels import ArmLabels
-from serving.metrics.gateway.metrics import Metrics, code_of
+from serving.metrics.gateway.metrics import Metrics
 
 
 class Traffic:

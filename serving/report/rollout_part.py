@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from serving.commands.rollout_tables import number
 from serving.report.lists import Row, when
+from serving.words import guardrail_value
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,9 @@ def rollout_part(one: Mapping[str, Any]) -> RolloutPart:
         f"{when(one['updated'])}: {one['note']}" if one["note"] else "",
     ]
     if breach is not None:
-        seen, limit = (number(breach["guardrail"], breach[name]) for name in ("estimate", "limit"))
+        seen, limit = (
+            guardrail_value(breach["guardrail"], breach[name]) for name in ("estimate", "limit")
+        )
         # Where somebody had changed the route by then, nothing was rolled back.
         done = "Rolled back for" if one["state"] == "rolled_back" else "A guardrail broke,"
         lines.append(
@@ -53,7 +55,7 @@ def rollout_part(one: Mapping[str, Any]) -> RolloutPart:
 
 
 def _seen(one: Mapping[str, Any]) -> Row:
-    shown = partial(number, one["guardrail"])
+    shown = partial(guardrail_value, one["guardrail"])
     cells = (
         f"{one['stage']:g}%",
         one["guardrail"],

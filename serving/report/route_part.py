@@ -11,7 +11,7 @@ from serving import words
 from serving.report.gathered import Gathered
 from serving.report.period import Period
 from serving.report.time_chart import Line, Mark, Scale, time_chart
-from serving.side_sums import Side, Sums
+from serving.store.side_sums import Side, Sums
 
 # As many as the page has styles for; the others are in the table.
 MOST_LINES = 6

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from serving.report.period import Period
-from serving.side_sums import Side, Sums
+from serving.store.side_sums import Side, Sums
 
 
 @dataclass

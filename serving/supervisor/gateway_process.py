@@ -22,10 +22,10 @@ from serving.dataplane.frame_log import FrameLog
 from serving.dataplane.frames import FrameLimits
 from serving.dataplane.plane import DataPlane
 from serving.metrics.gateway.metrics import Metrics
-from serving.readiness import Readiness
 from serving.supervisor.closed_together import closed_together
 from serving.supervisor.connections import Connections, connected
 from serving.supervisor.own_metrics import metrics_server
+from serving.supervisor.readiness import Readiness
 from serving.supervisor.wiring import Wiring
 from serving.tls.certificate_series import CertificateSeries
 from serving.tls.opened import opened_tls

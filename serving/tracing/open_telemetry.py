@@ -19,8 +19,7 @@ from structlog.typing import EventDict
 
 from proto.wire.v1 import detection_pb2 as wire
 from serving.dataplane.calls import Call
-from serving.dataplane.recorder import CAMERAS_OWN
-from serving.metrics.gateway.metrics import code_of
+from serving.error_info import CAMERAS_OWN, code_of
 from serving.store.values import ReleaseKey
 from serving.torchserve.inference import WorkerReply
 

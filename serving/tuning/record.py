@@ -8,8 +8,8 @@ from importlib import metadata
 from pathlib import Path
 
 from serving.controlplane.archives import Archive
-from serving.deploy_settings import DeployOptions, DeploySettings, Tuned
 from serving.machine import Machine
+from serving.tuning.deploy_settings import DeployOptions, DeploySettings, Tuned
 from serving.tuning.findings import Point
 
 _ENGINES = ("torchserve", "onnxruntime-gpu", "onnxruntime", "openvino", "torch")

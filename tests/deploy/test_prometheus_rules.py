@@ -7,7 +7,7 @@ import pytest
 import yaml
 from prometheus_programs import program
 
-from serving.dataplane.recorder import CAMERAS_OWN
+from serving.error_info import CAMERAS_OWN
 
 REPOSITORY = Path(__file__).parents[2]
 PROMETHEUS = REPOSITORY / "deploy" / "prometheus"

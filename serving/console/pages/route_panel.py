@@ -15,7 +15,7 @@ from serving.console.snapshot import Snapshot
 from serving.console.traffic import RouteTraffic, step_for, told_until
 from serving.console.troubles import told
 from serving.errors import UnknownRoute
-from serving.side_sums import Side
+from serving.store.side_sums import Side
 from serving.store.values import RouteRevision, Scope
 
 _SPANS = {5: "5 min", 15: "15 min", 60: "1 h"}

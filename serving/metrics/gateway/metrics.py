@@ -11,7 +11,7 @@ from prometheus_client import (
 )
 from prometheus_client.metrics import MetricWrapperBase
 
-from serving.errors import describe
+from serving.error_info import code_of
 from serving.metrics.arm_labels import ARM, RELEASE, ArmLabels
 from serving.metrics.build import show_build
 from serving.metrics.gateway.detections import DetectionMetrics
@@ -24,13 +24,6 @@ _SECONDS = (
     *(0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
 _BATCH = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256)
-
-
-def code_of(error: BaseException | None) -> str:
-    """Return the code of a frame's end: "ok", "cancelled" where the caller left, or an error's."""
-    if error is None:
-        return "ok"
-    return describe(error).code if isinstance(error, Exception) else "cancelled"
 
 
 class Metrics:

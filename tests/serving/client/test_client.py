@@ -6,11 +6,11 @@ from deployment import Deployment
 from proto.wire.v1 import detection_pb2 as wire
 from serving.client import AsyncDetectClient, DetectClient, HttpDetectClient
 from serving.client.errors import rebuilt
+from serving.error_info import ErrorInfo
 from serving.errors import (
     BackendUnavailable,
     BadImage,
     DeadlineExceeded,
-    ErrorInfo,
     ImageTooLarge,
     InvalidField,
     Overloaded,

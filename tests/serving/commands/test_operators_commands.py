@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from serving.commands.deploy import deploy
 from serving.commands.key import key_app
 from serving.commands.route import route_app
-from serving.deploy_settings import DeployOptions, DeploySettings
 from serving.machine import Machine
 from serving.store.values import ReleaseKey, Scope
+from serving.tuning.deploy_settings import DeployOptions, DeploySettings
 
 app = typer.Typer(rich_markup_mode="rich")
 app.command()(deploy)

@@ -6,10 +6,10 @@ from typing import Any
 
 from serving.console.snapshot import Snapshot
 from serving.console.traffic import RouteTraffic
-from serving.side_sums import Side
 from serving.store.desired import Desired
 from serving.store.glances import Glance
 from serving.store.histogram import bucket_of
+from serving.store.side_sums import Side
 from serving.store.values import Arm, ReleaseKey, Route, RouteRevision
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -7,8 +7,8 @@ from routes_seen import NOW, STUDENT, TEACHER, at_work, glance, seen_at
 from serving.console.charts import CHARTS, COLOURS, options
 from serving.console.traffic import LATELY, RouteTraffic, Seen, step_for, told_until
 from serving.console.watch import Watch
-from serving.side_sums import Side, Sums
 from serving.store.observations import AgreementSums, CameraWindow, Window
+from serving.store.side_sums import Side, Sums
 from serving.store.store import Store
 
 HOUR = timedelta(hours=1)

@@ -5,7 +5,8 @@ from serving.dataplane import allowances as module
 from serving.dataplane.allowances import Allowances
 from serving.dataplane.calls import Call
 from serving.dataplane.token_bucket import TokenBucket
-from serving.errors import RateLimited, describe
+from serving.error_info import describe
+from serving.errors import RateLimited
 from serving.store.values import Scope
 
 

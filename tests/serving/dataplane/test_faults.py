@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from scripted_backends import STUDENT, TEACHER, Scene, open_scene
 
+from serving.error_info import retry_after_s
 from serving.errors import (
     BackendUnavailable,
     BadImage,
@@ -21,7 +22,6 @@ from serving.errors import (
     UnderstudyError,
     WorkerDied,
     WorkerFailed,
-    retry_after_s,
 )
 from serving.store.values import Arm, Fallback, Route, Shadow
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from serving import errors
-from serving.dataplane.recorder import CAMERAS_OWN, MOST_CAMERAS, Recorder
+from serving.dataplane.recorder import MOST_CAMERAS, Recorder
+from serving.error_info import CAMERAS_OWN
 from serving.store.observations import AgreementSums, ClassAgreement, Window
 from serving.store.store import Store
 from serving.store.uncut import uncut

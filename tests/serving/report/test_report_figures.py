@@ -12,9 +12,9 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from serving.admin_client import AdminClient
+from serving.commands.report_arguments import read_period
 from serving.report.gathered import gather
 from serving.report.page import render
-from serving.report.period import read_period
 from serving.store.store import Store
 from serving.store.tables import audit
 from serving.store.values import Scope

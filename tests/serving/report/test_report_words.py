@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from serving.commands.report_arguments import read_period
 from serving.report.gathered import Gathered
-from serving.report.period import read_period
 from serving.report.rollout_part import rollout_part
 from serving.report.route_history import RouteHistory
 from serving.report.route_part import route_part

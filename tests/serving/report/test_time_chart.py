@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.report.period import Period, read_period
+from serving.commands.report_arguments import read_period
+from serving.report.period import Period
 from serving.report.time_chart import Line, Mark, Scale, time_chart, time_ticks, value_ticks
 
 NOW = datetime(2026, 11, 21, 12, 0, 30, tzinfo=UTC)

@@ -11,13 +11,14 @@ from typing import Any
 
 import psutil
 import pytest
+import structlog
 import typer
 from typer.testing import CliRunner, Result
 
 from proto.wire.v1 import card_pb2
 from serving.commands.tune import tune
-from serving.deploy_settings import DeploySettings
 from serving.machine import Machine
+from serving.tuning.deploy_settings import DeploySettings
 
 app = typer.Typer(rich_markup_mode="rich")
 app.command()(tune)
@@ -25,6 +26,13 @@ app.command()(tune)
 ELSEWHERE = ((50, 20, 16, 16, 0.9, 0.01), (10, 40, 12, 20, 0.02, 0.8))
 BUSY = 12
 _APPEARS_S = 60.0
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """What the command silences is heard by the tests that follow."""
+    yield
+    structlog.reset_defaults()
 
 
 def run(*arguments: str, home: Path) -> Result:

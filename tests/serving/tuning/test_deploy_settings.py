@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from serving.deploy_settings import DeployOptions, DeploySettings, Tuned
 from serving.errors import ConfigurationError
 from serving.machine import Machine, free_memory_bytes, quota_cores
+from serving.tuning.deploy_settings import DeployOptions, DeploySettings, Tuned
 
 HERE = Machine(cpu="EPYC", architecture="x86_64", cores=2)
 OPTIONS = DeployOptions(workers=2, threads=1, batch_size=4, variant="openvino-int8")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from serving.dataplane.recorder import CAMERAS_OWN
+from serving.error_info import CAMERAS_OWN
 from serving.store.histogram import quantile_s
 
 
