@@ -1,7 +1,7 @@
 # One file, three images of one user without rights:
 #   docker build --target gateway --tag understudy-gateway .   gateways and the controller; no torch
 #   docker build --target worker --tag understudy-worker .     TorchServe; everything on one machine
-#   docker build --target distill --tag understudy-distill .   offline jobs, TensorBoard, JupyterLab
+#   docker build --target distill --tag understudy-distill .   offline jobs, labelling, TensorBoard, JupyterLab
 # Each takes its versions from the lock file and only its island's packages. They run with a
 # read-only root file system: what they write goes to the volumes below and to /tmp.
 FROM debian:bookworm-slim AS system
@@ -87,7 +87,7 @@ ENTRYPOINT ["tini", "--", "understudy"]
 CMD ["serve", "worker"]
 
 FROM vision AS distill
-RUN PIP_CONSTRAINT=requirements.lock pip install --no-cache-dir '.[distill,explore,mlflow]' \
+RUN PIP_CONSTRAINT=requirements.lock pip install --no-cache-dir '.[distill,explore,label,mlflow]' \
  && pip uninstall --yes openvino-telemetry
 COPY proto proto
 COPY handlers handlers

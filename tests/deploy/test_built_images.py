@@ -121,6 +121,7 @@ def test_the_distillation_image_has_what_jobs_and_explorers_need(images: ImageBu
         understudy job --help >/dev/null && echo jobs
         understudy release --help >/dev/null && echo releases
         python3 -c 'import ultralytics, tensorboard; print("training")'
+        understudy label --help >/dev/null && python3 -c 'import ray.data; print("labelling")'
         torchrun --help >/dev/null && echo torchrun
         jupyter lab --version >/dev/null && echo explore
         echo "changed: $(changed)"
@@ -129,5 +130,5 @@ def test_the_distillation_image_has_what_jobs_and_explorers_need(images: ImageBu
 
     said = ran.stdout.splitlines()
     assert ran.returncode == 0, ran.stdout
-    expected = {"user 10001", "jobs", "releases", "training", "torchrun", "explore", "changed: "}
-    assert expected <= set(said)
+    expected = {"user 10001", "jobs", "releases", "training", "labelling", "torchrun", "explore"}
+    assert {*expected, "changed: "} <= set(said)
