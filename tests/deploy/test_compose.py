@@ -47,7 +47,7 @@ def test_the_parts_are_there_and_each_comes_from_its_stage() -> None:
         assert SERVICES[name]["command"] == ["serve", Part(name.split("-")[0])]
 
 
-@pytest.mark.parametrize("name", sorted(set(OURS) | {"prometheus", "grafana"}))
+@pytest.mark.parametrize("name", sorted(set(OURS) | {"prometheus", "pushgateway", "grafana"}))
 def test_a_container_has_a_root_file_system_that_it_cannot_write_and_no_rights(name: str) -> None:
     one = SERVICES[name]
 
@@ -99,9 +99,21 @@ def test_ports_are_this_host_s_alone_unless_somebody_says_otherwise() -> None:
 def test_workers_and_the_store_are_in_networks_without_a_way_out() -> None:
     closed = {name for name, one in COMPOSE["networks"].items() if one and one.get("internal")}
 
-    for name in ("worker", "worker-gpu", "postgres"):
+    for name in ("worker", "worker-gpu", "postgres", "distill"):
         assert set(SERVICES[name]["networks"]) <= closed, name
-    assert SERVICES["distill"]["network_mode"] == "none"
+
+
+def test_a_job_reaches_the_pushgateway_and_nobody_else() -> None:
+    (network,) = SERVICES["distill"]["networks"]
+    others = {name for name, one in SERVICES.items() if network in one.get("networks", [])}
+
+    assert others == {"distill", "pushgateway"}
+    assert SERVICES["distill"]["environment"]["UNDERSTUDY_PUSHGATEWAY"] == "pushgateway:9091"
+    # It would be given to whoever asks, from the host's network too.
+    assert "ports" not in SERVICES["pushgateway"]
+    (kept,) = SERVICES["pushgateway"]["volumes"]
+    (persisted,) = SERVICES["pushgateway"]["command"]
+    assert persisted.removeprefix("--persistence.file=").startswith(kept.split(":")[1])
 
 
 def secrets_of(one: dict[str, Any]) -> dict[str, str]:
@@ -142,6 +154,7 @@ def test_the_store_s_url_and_the_worker_key_reach_those_alone_who_need_them() ->
 def test_every_setting_is_one_of_ours() -> None:
     known = {f"UNDERSTUDY_{name.upper()}" for name in Settings.model_fields}
     known |= {"UNDERSTUDY_SECRETS_DIR", "UNDERSTUDY_DATA", "UNDERSTUDY_HOME"}
+    known.add("UNDERSTUDY_PUSHGATEWAY")  # of jobs, which have no settings
     for name, one in OURS.items():
         assert {x for x in one["environment"] if x.startswith("UNDER")} <= known, name
 
@@ -181,8 +194,12 @@ def test_prometheus_scrapes_every_part_where_it_listens() -> None:
         for one in job.get("dns_sd_configs", []):
             scraped |= {f"{name}:{one['port']}" for name in one["names"]}
 
-    assert scraped == {f"{name}:{port}" for name in ("gateway", "controller", "worker")}
-    for name in ("gateway", "controller", "worker"):
+    ours = {f"{name}:{port}" for name in ("gateway", "controller", "worker")}
+    assert scraped == {*ours, "pushgateway:9091"}
+    for name in ("gateway", "controller", "worker", "pushgateway"):
         assert set(SERVICES[name]["networks"]) & set(SERVICES["prometheus"]["networks"]), name
     beside = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
     assert config["global"] == beside["global"]
+    (pushed,) = (one for one in config["scrape_configs"] if one["job_name"] == "pushgateway")
+    pushed_beside = {**pushed, "static_configs": [{"targets": ["127.0.0.1:9091"]}]}
+    assert pushed_beside in beside["scrape_configs"]
