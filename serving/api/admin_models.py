@@ -26,7 +26,7 @@ from serving.store.values import (
     Scope,
     Whole,
 )
-from serving.torchserve.management import Registration
+from serving.torchserve.registration import Registration
 
 _STICKY = "what the split hashes: camera, none, or header:NAME in lower case"
 Revision = Annotated[Whole, Field(ge=0, le=MAX_REVISION)]

@@ -34,7 +34,7 @@ from serving.store.values import (
     RouteRevision,
 )
 from serving.torchserve.backend import Backend
-from serving.torchserve.management import Registration
+from serving.torchserve.registration import Registration
 from serving.torchserve.roster import Roster
 
 _log = structlog.get_logger(__name__)

@@ -13,7 +13,7 @@ from serving.errors import BackendUnavailable, UpstreamError
 from serving.store.store import Store
 from serving.store.values import Release, ReleaseKey
 from serving.torchserve.backend import Backend
-from serving.torchserve.management import Registration
+from serving.torchserve.registration import Registration
 
 _log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from serving.controlplane.shortage import Shortage
 from serving.errors import LeaseLost, UnderstudyError
 from serving.store.store import Store
 from serving.store.values import Release, ReleaseKey, ReleaseState
-from serving.torchserve.management import Registration
+from serving.torchserve.registration import Registration
 
 _log = structlog.get_logger(__name__)
 

@@ -25,8 +25,7 @@ from serving.errors import (
 from serving.logs.quota import LineQuota
 from serving.store.values import ReleaseKey
 from serving.tls.peer_tls import IN_CLEAR, PeerTls
-from serving.torchserve.management import is_token_refused
-from serving.torchserve.tokens import Credential
+from serving.torchserve.tokens import Credential, is_token_refused
 
 _log = structlog.get_logger(__name__)
 # One a process: whichever client was asked, they share its log.

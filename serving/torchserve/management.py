@@ -1,7 +1,6 @@
 """What an operator's wish becomes: models registered and unregistered in TorchServe."""
 
 import asyncio
-from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -11,65 +10,13 @@ import aiohttp
 from serving.errors import BackendUnavailable, WorkerFailed
 from serving.store.values import ReleaseKey
 from serving.tls.peer_tls import IN_CLEAR, PeerTls
-from serving.torchserve.tokens import Credential
+from serving.torchserve.registration import Deaths, Registration
+from serving.torchserve.tokens import Credential, is_token_refused
 
 _CALL_TIMEOUT_S = 30.0
 # A machine that is gone does not even refuse.
 _CONNECT_S = 5.0
 _READY_POLL_S = 0.05
-
-
-@dataclass(frozen=True)
-class Worker:
-    """One worker process.
-
-    Attributes:
-        id: TorchServe's name for it.
-        ready: Whether it takes requests.
-        pid: Process id; 0 while it starts.
-    """
-
-    id: str
-    ready: bool
-    pid: int
-
-
-@dataclass(frozen=True)
-class Registration:
-    """A version that TorchServe runs.
-
-    Attributes:
-        key: Name and version.
-        archive: File name in TorchServe's store.
-        batch_size: Largest batch.
-        batch_delay_ms: How long a worker waits for a batch to fill.
-        workers: Its processes.
-    """
-
-    key: ReleaseKey
-    archive: str
-    batch_size: int
-    batch_delay_ms: int
-    workers: tuple[Worker, ...]
-
-    @property
-    def ready_workers(self) -> int:
-        """How many of the workers take requests."""
-        return sum(worker.ready for worker in self.workers)
-
-
-class Deaths:
-    """Counts workers that ended while they loaded: TorchServe starts each again, with a new pid."""
-
-    def __init__(self) -> None:
-        self._pids: dict[str, set[int]] = {}
-
-    def seen(self, workers: tuple[Worker, ...]) -> int:
-        """Return how many have ended, this look included."""
-        for worker in workers:
-            if worker.pid and not worker.ready:
-                self._pids.setdefault(worker.id, set()).add(worker.pid)
-        return sum(len(pids) - 1 for pids in self._pids.values())
 
 
 class DefaultVersion(WorkerFailed):
@@ -225,7 +172,7 @@ class ManagementClient:
             BackendUnavailable: TorchServe cannot be reached.
         """
         found = await self._call("GET", _path(key), absent_is_fine=True)
-        return None if found is None else _registration(found[0])
+        return None if found is None else Registration.read(found[0])
 
     async def list(self) -> tuple[Registration, ...]:
         """Return every version that TorchServe runs.
@@ -247,7 +194,7 @@ class ManagementClient:
 
     async def _versions(self, name: str) -> tuple[Registration, ...]:
         versions = await self._call("GET", f"/models/{name}/all", absent_is_fine=True)
-        return tuple(_registration(version) for version in versions or ())
+        return tuple(Registration.read(version) for version in versions or ())
 
     async def _call(
         self,
@@ -290,28 +237,5 @@ class ManagementClient:
             raise BackendUnavailable(f"TorchServe did not answer {method} {path}") from error
 
 
-def is_token_refused(status: int, body: object) -> bool:
-    """Tell TorchServe's refusal of a token, which is a 400, from other bad requests."""
-    kind = body.get("type", "") if isinstance(body, dict) else ""
-    return status == HTTPStatus.BAD_REQUEST and kind == "InvalidKeyException"
-
-
 def _path(key: ReleaseKey) -> str:
     return f"/models/{key.model}/{key.version}"
-
-
-def _registration(found: dict[str, Any]) -> Registration:
-    return Registration(
-        key=ReleaseKey(model=found["modelName"], version=found["modelVersion"]),
-        archive=found["modelUrl"],
-        batch_size=found["batchSize"],
-        batch_delay_ms=found["maxBatchDelay"],
-        workers=tuple(
-            Worker(
-                id=worker["id"],
-                ready=worker["status"] == "READY",
-                pid=max(0, worker.get("pid", 0)),
-            )
-            for worker in found["workers"]
-        ),
-    )

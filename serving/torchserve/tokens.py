@@ -1,6 +1,7 @@
 """TorchServe's tokens: it writes them to a file when it starts, and again at each start."""
 
 import json
+from http import HTTPStatus
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -64,3 +65,9 @@ class Token:
             raise BackendUnavailable(
                 "TorchServe is starting: it has no tokens yet", refused=True
             ) from error
+
+
+def is_token_refused(status: int, body: object) -> bool:
+    """Tell TorchServe's refusal of a token, which is a 400, from other bad requests."""
+    kind = body.get("type", "") if isinstance(body, dict) else ""
+    return status == HTTPStatus.BAD_REQUEST and kind == "InvalidKeyException"

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from serving.metrics.arm_labels import RELEASE
 from serving.store.values import ReleaseKey
-from serving.torchserve.management import Registration
+from serving.torchserve.registration import Registration
 
 Running = Mapping[str, Sequence[Registration] | None]
 """What each backend runs, by its name; None: it does not answer."""

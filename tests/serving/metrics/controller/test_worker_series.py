@@ -3,7 +3,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from serving.metrics.controller.worker_series import WorkerSeries
 from serving.store.values import ReleaseKey
-from serving.torchserve.management import Registration, Worker
+from serving.torchserve.registration import Registration, Worker
 
 OLD, NEW = (ReleaseKey(model="yolo", version=version) for version in ("1.0", "2.0"))
 OF_OLD = {"backend": "torchserve-1", "model": "yolo", "version": "1.0"}

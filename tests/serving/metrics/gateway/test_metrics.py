@@ -1,4 +1,3 @@
-
 import pytest
 
 from serving.metrics.arm_labels import ArmLabels
