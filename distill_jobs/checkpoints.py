@@ -21,8 +21,8 @@ _TASK_NAMES = {
 def load_detector(path: Path) -> "nn.Module":
     """Load a detection checkpoint through ultralytics.
 
-    Only classes that ultralytics and torch define are unpickled, so a checkpoint cannot run code
-    of its own.
+    Only classes that ultralytics and torch define are unpickled, and networks that are built from
+    its description later are of known layers, so a checkpoint cannot run code of its own.
 
     Args:
         path: A `.pt` file on this machine; nothing is ever downloaded.
@@ -96,9 +96,9 @@ def _unpickle(path: Path) -> "nn.Module":
     from torch import nn  # noqa: PLC0415  # heavy
     from ultralytics.nn import tasks  # noqa: PLC0415  # heavy, and after offline()
 
+    # As `offline` asks for, which ultralytics heeds no more once something has imported it.
+    tasks.SAFE_LOAD = True  # type: ignore[attr-defined]  # it is there, and read where it is
     try:
-        # load_checkpoint offers no argument for the restricted loader: check with it first.
-        tasks.torch_safe_load(str(path), safe_only=True)
         model = tasks.load_checkpoint(str(path))[0]
     except Exception as error:  # ultralytics raises a different class for each kind of damage
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -12,15 +12,17 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
 def offline() -> None:
-    """Keep ultralytics and ONNX Runtime from the network and from the user's home.
+    """Keep ultralytics and ONNX Runtime from the network, the user's home and checkpoints' code.
 
-    Call before importing either; idempotent. Sets `YOLO_OFFLINE`, `YOLO_AUTOINSTALL` and
-    `ORT_DISABLE_TELEMETRY`, and gives this process a settings folder of its own, removed when the
-    process ends (ultralytics writes there at import, and its stored settings could otherwise turn
-    experiment trackers on).
+    Call before importing either; idempotent. Sets `YOLO_OFFLINE`, `YOLO_AUTOINSTALL`,
+    `ULTRALYTICS_SAFE_LOAD` and `ORT_DISABLE_TELEMETRY`, and gives this process a settings folder of
+    its own, removed when the process ends (ultralytics writes there at import, and its stored
+    settings could otherwise turn experiment trackers on).
     """
     os.environ["YOLO_OFFLINE"] = "1"
     os.environ["YOLO_AUTOINSTALL"] = "false"
+    # Unpickles known classes alone, and does not `eval` what a checkpoint's description says.
+    os.environ["ULTRALYTICS_SAFE_LOAD"] = "true"
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     # Its console output; a run turns the logger up again and sends it to the run's log.
     os.environ["YOLO_VERBOSE"] = "false"

@@ -1,7 +1,7 @@
 """PyTorch as an engine of variants."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,19 +16,28 @@ class TorchScriptRuntime:
         file: The TorchScript archive. A module that answers a sequence is taken by its first item.
         threads: CPU threads a run may use, for the whole process: a worker holds one model.
         gpu_id: CUDA device, None for the CPU.
+        content: The archive's bytes, where they were read before: the file is not read again.
 
     Raises:
         RuntimeFailed: PyTorch is not installed or cannot load the module.
     """
 
-    def __init__(self, file: Path, *, threads: int | None, gpu_id: int | None = None) -> None:
+    def __init__(
+        self,
+        file: Path,
+        *,
+        threads: int | None,
+        gpu_id: int | None = None,
+        content: BinaryIO | None = None,
+    ) -> None:
         # Here and not above: half a gigabyte that the other runtimes never touch.
         self._torch = import_engine("torch", "torch")
         if threads is not None:
             self._torch.set_num_threads(threads)
         self._device = "cpu" if gpu_id is None else f"cuda:{gpu_id}"
+        source = content or str(file)
         self._module: Any = open_weights(
-            file, lambda: self._torch.jit.load(str(file), map_location=self._device).eval()
+            file, lambda: self._torch.jit.load(source, map_location=self._device).eval()
         )
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:

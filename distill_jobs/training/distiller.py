@@ -29,13 +29,11 @@ from distill_jobs.training.task_loss import task_loss
 class Distiller(DistillationModel):
     """The student's total loss, `L = h · L_task + α · Σ_k v_k Σᵢ wᵢ Lᵢ`, over teachers k, losses i.
 
-    It is one of ultralytics' distillation models because its trainer, EMA and checkpoint stripper
-    know those; nothing of that class's own distillation is used.
+    It is one of ultralytics' distillation models because its trainer and EMA know those; nothing of
+    that class's own distillation is used.
 
-    Teachers are held, but are no submodules: they are never trained, moved, averaged, copied or
-    saved with it. A copy (the EMA's, a checkpoint's) has none and gives the student's loss alone.
-
-    Checkpoints of an unfinished training (`last.pt`) name this class by its import path.
+    Teachers are held, but are no submodules: they are never trained, moved, averaged or copied with
+    it. A copy (the EMA's) has none and gives the student's loss alone.
 
     Args:
         teachers: At least one; their weights, divided by their sum, are v_k.
@@ -186,7 +184,7 @@ class Distiller(DistillationModel):
         self._student_hooks: list[Any] = []
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy or a checkpoint keeps: everything but the teachers."""
+        """Return what a copy keeps: everything but the teachers."""
         state: dict[str, Any] = super().__getstate__()
         state["_teachers"] = ()
         return state

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ultralytics.utils.torch_utils import strip_optimizer
+from ultralytics.nn.distill_model import DistillationModel
+from ultralytics.nn.tasks import torch_safe_load
+from ultralytics.utils import DEFAULT_CFG_DICT
 
 from distill_jobs.errors import TrainingFailed
 from distill_jobs.files import write_atomically
 
-_KEPT = ("model", "epoch", "train_args", "train_metrics", "version", "license", "docs")
+_KEPT = ("train_metrics", "version", "license", "docs")
 _LOCAL_ARGUMENTS = frozenset(
     {"data", "model", "name", "project", "resume", "save_dir", "pretrained", "device", "cfg"}
 )
@@ -21,31 +23,54 @@ def write_plain_checkpoint(trained: Path, target: Path) -> None:
 
     Of a distilled student only the student is kept; weights are the EMA's, in FP16. Optimizer,
     dates, paths, git state and teacher are left out, so that equal trainings give equal files.
+    Ultralytics' own `strip_optimizer` does much of this, but unpickles whatever the file names.
 
     Args:
         trained: `best.pt` or `last.pt` of a training; left as it is.
         target: Replaced whole.
 
     Raises:
-        TrainingFailed: `trained` is damaged.
+        TrainingFailed: `trained` is damaged, or no checkpoint of a training.
     """
-    stripped = trained.with_name("stripped.pt")
-    checkpoint: dict[str, Any] = strip_optimizer(trained, str(stripped))
-    if not checkpoint:  # ultralytics skips it, and writes nothing
+    content = _read(trained)
+    arguments = {**DEFAULT_CFG_DICT, **content.get("train_args", {})}
+    plain = {
+        "model": _plain_model(content.get("ema") or content["model"]),
+        "epoch": -1,
+        "train_args": _portable({k: v for k, v in arguments.items() if k in DEFAULT_CFG_DICT}),
+        **{name: content[name] for name in _KEPT if name in content},
+        # Ultralytics' own loaders look these up in what they call a stripped checkpoint.
+        "ema": None,
+        "optimizer": None,
+    }
+    buffer = io.BytesIO()
+    torch.save(plain, buffer)
+    write_atomically(target, buffer.getvalue())
+
+
+def _read(trained: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = torch_safe_load(str(trained), safe_only=True)[0]
+    except Exception as error:  # ultralytics raises a different class for each kind of damage
         raise TrainingFailed(
             f"{trained} is damaged. Remove the folder {trained.parents[1]} to train anew"
-        )
-    stripped.unlink()
-    model = checkpoint["model"]
-    model.args = _portable(model.args)
+        ) from error
+    return content
+
+
+def _plain_model(trained: Any) -> Any:
+    """Strip a network, in place, of all that only its training needed."""
+    model = trained
+    if isinstance(trained, DistillationModel):  # ultralytics' own; ours is never saved
+        trained._remove_feature_hooks()
+        model = trained.student_model
+    model.args = _portable(dict(model.args))
     model.pt_path = None
-    kept = {name: checkpoint[name] for name in _KEPT if name in checkpoint}
-    kept["train_args"] = _portable(kept["train_args"])
-    # Ultralytics' own loaders look these up in what they call a stripped checkpoint.
-    kept.update(ema=None, optimizer=None)
-    buffer = io.BytesIO()
-    torch.save(kept, buffer)
-    write_atomically(target, buffer.getvalue())
+    if hasattr(model, "criterion"):
+        model.criterion = None
+    for parameter in model.half().parameters():
+        parameter.requires_grad = False
+    return model
 
 
 def _portable(arguments: dict[str, Any]) -> dict[str, Any]:

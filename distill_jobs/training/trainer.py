@@ -232,9 +232,18 @@ class LessonTrainer(DetectionTrainer):
             tell(self, self._lesson.listeners)
 
     def save_model(self) -> bool:
-        """Write `last.pt` and `best.pt` so that a kill leaves the old one or the new one."""
-        with written_whole(self):
-            return bool(super().save_model())
+        """Write `last.pt` and `best.pt`: a kill leaves the old ones or the new ones.
+
+        They hold the student alone: classes of ours would need code of ours to be unpickled.
+        """
+        model, averaged = self.model, self.ema.ema
+        self.model = self.student()
+        self.ema.ema = getattr(averaged, "student_model", averaged)
+        try:
+            with written_whole(self):
+                return bool(super().save_model())
+        finally:
+            self.model, self.ema.ema = model, averaged
 
 
 def _begin_epoch_with_teachers(trainer: LessonTrainer) -> None:

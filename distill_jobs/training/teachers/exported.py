@@ -1,11 +1,10 @@
 """An exported detector, ONNX or TorchScript: what is left of a model whose code is gone.
 
 Legacy YOLOv5 checkpoints pickle classes of a repository that nobody should have to install; its own
-`export.py --include onnx torchscript` makes of them files that are safe to load.
+`export.py --include onnx torchscript` makes of them files that need none of them.
 """
 
 import ast
-import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from distill_jobs.checkpoints import digest
 from distill_jobs.errors import CheckpointRefused
 from distill_jobs.fitting import fit
 from distill_jobs.training.teachers.found import Found, Selection, SourceImage, identity
+from distill_jobs.training.teachers.torchscript_file import read_torchscript
 from handlers.errors import RuntimeFailed
 from handlers.onnx_runtime import OnnxRuntime
 from handlers.runtimes import Runtime
@@ -56,7 +56,8 @@ def load_onnx(file: Path, layout: Layout) -> Exported:
 
     _require(file)
     try:
-        model = onnx.load(str(file))
+        # Its weights may lie in files beside it; the engine reads them itself.
+        model = onnx.load(str(file), load_external_data=False)
     except Exception as error:  # protobuf's own errors
         raise CheckpointRefused(file, "not a readable ONNX file") from error
     weights = {tensor.name for tensor in model.graph.initializer}
@@ -83,16 +84,12 @@ def load_torchscript(file: Path, layout: Layout) -> Exported:
     """Load a TorchScript archive; YOLOv5 and ultralytics leave its names in `config.txt`.
 
     Raises:
-        CheckpointRefused: It is missing or damaged.
+        CheckpointRefused: It is missing or damaged, or its program is more than that of a network.
     """
-    import torch  # noqa: PLC0415  # heavy
-
     _require(file)
-    extra = {"config.txt": ""}
-    with contextlib.suppress(RuntimeError):  # told below, by the same loader
-        torch.jit.load(str(file), map_location="cpu", _extra_files=extra)
-    config = _config(extra["config.txt"])
-    runtime = _loaded(file, lambda: TorchScriptRuntime(file, threads=None))
+    read = read_torchscript(file)
+    config = _config(read.config)
+    runtime = _loaded(file, lambda: TorchScriptRuntime(file, threads=None, content=read.content))
     side = _last(config.get("imgsz")) or _last(config.get("shape"))
     return Exported(file, runtime, layout, _names(config.get("names")), side)
 

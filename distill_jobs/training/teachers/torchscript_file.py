@@ -1,0 +1,68 @@
+"""A TorchScript archive whose program was looked at before torch may run it.
+
+TorchScript is a programming language: torch runs an archive's `__setstate__` when it loads it and
+its `forward` at each image. Among the operators that it offers are some that read and write files.
+No detector's export uses them.
+"""
+
+import io
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill_jobs.errors import CheckpointRefused
+
+# Operators on files by whatever alias, and a way to name one that no search for its name finds.
+_ON_FILES = re.compile(rb"\b(?:save|from_file|getattr)\b")
+# Other libraries' operators: torchvision's `image` reads and writes files.
+_OF_OTHERS = re.compile(rb"(?<![.\w])ops\b(?!\.(?:aten|prim|quantized|torchvision)\.)")
+# Objects of C++ classes, which are made and called by name.
+_CLASSES = re.compile(rb"\btorch\s*\.\s*classes\b")
+
+
+@dataclass(frozen=True)
+class TorchScriptFile:
+    """An archive that was looked at.
+
+    Attributes:
+        content: What was looked at, and nothing else: torch is to load this, not the file.
+        config: `config.txt`, which YOLOv5's and ultralytics' exporters add; b"" without it.
+    """
+
+    content: io.BytesIO
+    config: bytes
+
+
+def read_torchscript(file: Path) -> TorchScriptFile:
+    """Read a TorchScript archive and its program.
+
+    Raises:
+        CheckpointRefused: It is no such archive, is damaged, or its program is more than that of a
+            network.
+    """
+    content, config = io.BytesIO(), b""
+    try:
+        with zipfile.ZipFile(file) as archive, zipfile.ZipFile(content, "w") as copy:
+            for entry in archive.infolist():
+                part = archive.read(entry)
+                _check(file, entry.filename, part)
+                copy.writestr(entry.filename, part)
+                if entry.filename.endswith("/extra/config.txt"):
+                    config = part
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        raise CheckpointRefused(file, "not a readable TorchScript archive") from error
+    content.seek(0)
+    return TorchScriptFile(content, config)
+
+
+def _check(file: Path, name: str, part: bytes) -> None:
+    program = name.endswith(".py")
+    found = program and (_ON_FILES.search(part) or _OF_OTHERS.search(part))
+    found = found or ((program or name.endswith(".pkl")) and _CLASSES.search(part))
+    if found:
+        raise CheckpointRefused(
+            file,
+            f"its program names `{found.group().decode()}` ({name}), which no network needs and "
+            "which can reach files. Export it to ONNX, or ask whoever gave it to you",
+        )

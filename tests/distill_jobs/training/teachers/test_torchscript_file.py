@@ -1,0 +1,93 @@
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from distill_jobs.errors import CheckpointRefused
+from distill_jobs.training.teachers.torchscript_file import read_torchscript
+
+
+class Plain(torch.nn.Module):
+    """Has weights, so that an archive's tensors are seen to survive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Conv2d(3, 4, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.layer(images)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    torch.jit.trace(Plain(), torch.zeros(1, 3, 8, 8)).save(
+        str(tmp_path / "genuine.torchscript"), _extra_files={"config.txt": "{}"}
+    )
+    return tmp_path / "genuine.torchscript"
+
+
+def with_line(archive: Path, line: str) -> Path:
+    """Write an archive anew, a line before each function's end."""
+    target = archive.with_name("evil.torchscript")
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(target, "w") as written:
+        for name in source.namelist():
+            part = source.read(name)
+            if name.endswith(".py"):
+                part = part.replace(b"    return ", f"    {line}\n    return ".encode())
+            if not name.endswith("debug_pkl"):
+                written.writestr(name, part)
+    return target
+
+
+def test_what_was_looked_at_is_what_torch_loads(archive: Path):
+    images = torch.rand(1, 3, 8, 8)
+    expected = torch.jit.load(str(archive))(images)
+
+    read = read_torchscript(archive)
+    archive.write_bytes(b"another file by now")
+
+    assert torch.equal(torch.jit.load(read.content)(images), expected)
+    assert read.config == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("torch.save(input, OWNED)", "save"),
+        ("ops.aten.save(input, OWNED)", "save"),
+        ("t = torch\n    t . save(input, OWNED)", "save"),
+        ('getattr(torch, "sa\\166e")(input, OWNED)', "getattr"),
+        ('other = torch.from_file("/etc/hostname", False, 4)', "from_file"),
+        ("ops.image.write_file(OWNED, input)", "ops"),
+        ("o = ops\n    o.image.write_file(OWNED, input)", "ops"),
+        ("s = __torch__.torch.classes.quantized.Conv2dPackedParamsBase", "torch.classes"),
+    ],
+)
+def test_a_program_that_could_reach_files_is_refused(
+    archive: Path, tmp_path: Path, line: str, named: str
+):
+    from distill_jobs.training.teachers.exported import load_torchscript
+
+    evil = with_line(archive, line.replace("OWNED", f'"{tmp_path / "owned"}"'))
+
+    with pytest.raises(CheckpointRefused, match=rf"its program names `{named}`.*Export it to ONNX"):
+        load_torchscript(evil, "yolov8")
+
+    assert not (tmp_path / "owned").exists()
+
+
+def test_torch_itself_would_run_it(archive: Path, tmp_path: Path):
+    """What the check is for: without it, the file is written."""
+    line = f'torch.save(images, "{tmp_path / "owned"}")'
+
+    torch.jit.load(str(with_line(archive, line)))(torch.zeros(1, 3, 8, 8))
+
+    assert (tmp_path / "owned").exists()
+
+
+def test_a_pickle_that_calls_itself_torchscript_is_refused(tmp_path: Path):
+    (tmp_path / "evil.torchscript").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
+
+    with pytest.raises(CheckpointRefused, match="not a readable TorchScript archive"):
+        read_torchscript(tmp_path / "evil.torchscript")
