@@ -4,8 +4,6 @@ An older run is known by its `data.lock`: the one that the job names as `data.pa
 that lies in the run folder of a job's own weights.
 """
 
-import json
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +12,8 @@ from distill_jobs.data.intake import Intake
 from distill_jobs.data.lineage import Growth, grown_from, refuse_seen
 from distill_jobs.data.lock import root_of
 from distill_jobs.job import Job
+from distill_jobs.release.archived_card import archived_card
+from handlers.errors import CardError
 
 
 def refuse_heirs(job: Job, intake: Intake, growth: Growth | None) -> None:
@@ -76,8 +76,6 @@ def _is_of(weights: Path, lock: Path) -> bool:
 def _lock_of(archive: Path) -> str | None:
     """Return the SHA-256 of the data.lock that an archive's card names."""
     try:
-        with zipfile.ZipFile(archive) as parts:
-            named = json.loads(parts.read("card.json"))["lineage"]["data_lock_sha256"]
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+        return archived_card(archive).inner("lineage").text("data_lock_sha256")
+    except CardError:
         return None  # the gate says what is wrong with it
-    return str(named)

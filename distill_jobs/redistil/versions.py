@@ -1,12 +1,12 @@
 """Which versions of a job's archives there are, and the next free one."""
 
-import json
 import re
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from distill_jobs.job import Job
+from distill_jobs.release.archived_card import archived_card
+from handlers.errors import CardError
 
 
 def next_version(job: Job, model_store: Path) -> str:
@@ -28,7 +28,8 @@ def newest_student(job: Job, model_store: Path, class_names: Sequence[str]) -> P
     """Return the student's archive of the highest version; None where there is none.
 
     The model store holds what passed a gate, so that is what serves, or what will. One of other
-    classes cannot be compared with.
+    classes cannot be compared with. Whether it was signed is the gate's to find out, which fails
+    where it was not: another taken in its stead would be a lower bar.
     """
     if job.archive is None:
         return None
@@ -39,15 +40,13 @@ def newest_student(job: Job, model_store: Path, class_names: Sequence[str]) -> P
         if (match := own.fullmatch(file.name))
     ]
     for _, file in sorted(found, reverse=True):
-        if _class_names(file) == list(class_names):
+        if _class_names(file) == tuple(class_names):
             return file
     return None
 
 
-def _class_names(archive: Path) -> list[str]:
+def _class_names(archive: Path) -> tuple[str, ...] | None:
     try:
-        with zipfile.ZipFile(archive) as parts:
-            names = json.loads(parts.read("card.json"))["class_names"]
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
-        return []
-    return names if isinstance(names, list) else []
+        return archived_card(archive).texts("class_names")
+    except CardError:
+        return None

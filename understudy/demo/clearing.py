@@ -1,15 +1,15 @@
 """Making room for a demo: what the one before left is removed, and nothing else."""
 
-import json
 import shutil
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from distill_jobs.errors import JobError
 from distill_jobs.release import archive
+from distill_jobs.release.archived_card import archived_card
 from distill_jobs.results import read_model
 from distill_jobs.run_folder import RunFolder
+from handlers.errors import CardError
 from understudy.demo.cast import ARMS
 
 
@@ -54,7 +54,6 @@ def _released_in(run_dir: Path) -> list[Path]:
 
 def _job_of(path: Path) -> str:
     try:
-        with zipfile.ZipFile(path) as parts:
-            return str(json.loads(parts.read(archive.CARD_NAME))["lineage"]["job"])
-    except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile):
+        return archived_card(path).inner("lineage").text("job")
+    except CardError:
         return ""

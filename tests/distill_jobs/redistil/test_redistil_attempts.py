@@ -281,3 +281,13 @@ def test_the_next_version_is_free_for_both_archives(job_file, tmp_path):
     assert next_version(job, store) == "1.3"
     assert next_version(job.model_copy(update={"version": "2.3.4"}), store) == "2.4.0"
     assert newest_student(job, tmp_path, ()) is None
+
+
+def test_what_holds_no_card_is_not_the_newest_student(job_file, tmp_path):
+    job = Job.load(job_file)
+    for version, card in (("1.0", '{"class_names": ["a"]}'), ("1.1", "[" * 100_000)):
+        with zipfile.ZipFile(tmp_path / f"small-{version}.mar", "w") as parts:
+            parts.writestr("card.json", card)
+    (tmp_path / "small-1.2.mar").write_bytes(b"no archive")
+
+    assert newest_student(job, tmp_path, ("a",)) == tmp_path / "small-1.0.mar"
