@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 
 from distill_jobs.data.dataset import IMAGE_SUFFIXES, images_in
+from distill_jobs.data.video import frames_of
 from distill_jobs.errors import DataSetInvalid
 from distill_jobs.files import write_atomically
 from distill_jobs.labelling.whole_file import whole_file
@@ -67,21 +68,10 @@ def _in_folder(folder: Path) -> Iterator[Path]:
 def _of_video(video: Path, folder: Path, fps: float) -> Iterator[Path]:
     """Write frames of a video as JPEG files, named by their number in it, and yield them."""
     reader = cv2.VideoCapture(str(video))
-    try:
-        if not reader.isOpened():
-            raise DataSetInvalid(video, "is not a video that OpenCV reads")
-        step = max(1.0, (reader.get(cv2.CAP_PROP_FPS) or fps) / fps)
-        number, wanted = 0, 0.0
-        while True:
-            there, picture = reader.read()
-            if not there:
-                return
-            if number >= wanted:
-                wanted += step
-                file = folder / f"{number:08}.jpg"
-                quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-                write_atomically(file, cv2.imencode(".jpg", picture, quality)[1].tobytes())
-                yield file
-            number += 1
-    finally:
-        reader.release()
+    if not reader.isOpened():
+        raise DataSetInvalid(video, "is not a video that OpenCV reads")
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    for number, picture in frames_of(reader, fps):
+        file = folder / f"{number:08}.jpg"
+        write_atomically(file, cv2.imencode(".jpg", picture, quality)[1].tobytes())
+        yield file

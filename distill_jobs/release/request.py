@@ -3,30 +3,20 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from distill_jobs.data.dataset import Sample
 from distill_jobs.data.taught import Taught
 from distill_jobs.errors import ReleaseInvalid
 from distill_jobs.recipe.compression import FineTuning
-from distill_jobs.recipe.release import DEFAULT_EXPORTS, Gate, Licences
+from distill_jobs.recipe.release import DEFAULT_EXPORTS, Export, Gate, Licences
 from distill_jobs.recipe.thresholds import Thresholds
 from distill_jobs.release.frames import Frames
 from distill_jobs.release.standard import Standard
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 VERSION_PATTERN = re.compile(r"[0-9]+(\.[0-9]+){0,2}")
-EXPORTS = (
-    "onnxruntime-fp32",
-    "onnxruntime-fp16",
-    "onnxruntime-int8",
-    "onnxruntime-int8dynamic",
-    "openvino-fp32",
-    "openvino-bf16",
-    "openvino-int8",
-    "openvino-int8bf16",
-    "torchscript-fp32",
-)
+EXPORTS = get_args(Export)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from distill_jobs.data.video import frames_of
+
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _JPEG_QUALITY = 90
 
@@ -55,7 +57,7 @@ def shots(source: Path, fps: float) -> Iterator[Shot]:
     video = cv2.VideoCapture(str(source))
     if not video.isOpened():
         raise SourceInvalid(f"--source: {source} is neither an image nor a video OpenCV reads")
-    return _video(video, fps)
+    return (_shot(picture) for _, picture in frames_of(video, fps))
 
 
 def count(source: Path, fps: float) -> int | None:
@@ -77,22 +79,6 @@ def _image(path: Path) -> Shot:
     if picture is None:
         raise SourceInvalid(f"--source: {path} is not an image that OpenCV reads")
     return Shot(np.asarray(picture, np.uint8), path.read_bytes())
-
-
-def _video(video: cv2.VideoCapture, fps: float) -> Iterator[Shot]:
-    try:
-        step = max(1.0, (video.get(cv2.CAP_PROP_FPS) or fps) / fps)
-        number, next_number = 0, 0.0
-        while True:
-            there, picture = video.read()
-            if not there:
-                return
-            if number >= next_number:
-                yield _shot(np.asarray(picture, np.uint8))
-                next_number += step
-            number += 1
-    finally:
-        video.release()
 
 
 def _shot(picture: npt.NDArray[np.uint8]) -> Shot:
