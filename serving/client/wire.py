@@ -27,8 +27,15 @@ _TIMEOUT_KEY = "x-timeout-ms"
 _WHEN_BEHIND_KEY = "x-when-behind"
 _CLEAR = "grpc"
 _OPTIONS = (
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    # TCP gives up what nobody has acknowledged for so long: a gateway that is cut off says nothing.
+    ("grpc.keepalive_timeout_ms", 4_000),
+    # One that hangs still acknowledges: where nothing was heard for so long it is pinged, and has
+    # so long to answer. gRPC 1.85 takes that from this option alone; its default is a minute.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
+    # Else answers cause pings, which would wait behind frames on a slow line and end it. They
+    # would size a window that answers never fill.
+    ("grpc.http2.bdp_probe", 0),
     # Else two channels to one address are one connection, and a retry would meet the same gateway.
     ("grpc.use_local_subchannel_pool", 1),
     # This is also how long connecting may take: a host that is down must not eat the deadline.
