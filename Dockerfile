@@ -3,7 +3,8 @@
 #   docker build --target worker --tag understudy-worker .     TorchServe; everything on one machine
 #   docker build --target distill --tag understudy-distill .   offline jobs, labelling, TensorBoard, JupyterLab
 # Each takes its versions from the lock file and only its island's packages. They run with a
-# read-only root file system: what they write goes to the volumes below and to /tmp.
+# read-only root file system: what they write goes to the volumes below and to /tmp. What is in each,
+# Debian's packages and Python's, is listed in its /opt/understudy/sbom.cdx.json (CycloneDX).
 FROM debian:bookworm-slim AS system
 # A volume takes its owner from the folder that lies at its place, so those are made here.
 RUN apt-get update \
@@ -27,6 +28,10 @@ COPY requirements.lock pyproject.toml README.md LICENSE ./
 FROM python AS gateway-packages
 RUN apt-get update && apt-get install --yes --no-install-recommends binutils
 RUN PIP_CONSTRAINT=requirements.lock pip install --no-cache-dir --no-compile '.[serving,tracing]'
+# Writes the bill of materials, and stays behind.
+RUN PIP_CONSTRAINT=requirements.lock pip install --no-cache-dir --target /opt/bill \
+      cyclonedx-python-lib
+COPY --from=system /var/lib/dpkg/status /opt/bill/status
 COPY proto proto
 COPY handlers handlers
 COPY distill_jobs distill_jobs
@@ -44,7 +49,9 @@ RUN PIP_CONSTRAINT=requirements.lock pip install --no-cache-dir --no-compile --n
  && cd / \
  && python3 -c 'import serving.app, serving.health, serving.worker.program, understudy.cli, \
       serving.console.rooms, serving.supervisor.controller_process, \
-      serving.supervisor.gateway_process'
+      serving.supervisor.gateway_process' \
+ && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/opt/bill python3 -m distill_jobs.release.sbom \
+      --debian /opt/bill/status /opt/understudy/sbom.cdx.json
 
 FROM system AS gateway
 COPY --from=gateway-packages /opt/understudy /opt/understudy
@@ -66,13 +73,16 @@ RUN apt-get update \
 
 FROM vision AS worker
 RUN PIP_CONSTRAINT=requirements.lock pip install --no-cache-dir '.[serving,tracing,worker]' \
+      cyclonedx-python-lib \
  && pip uninstall --yes openvino-telemetry
 COPY proto proto
 COPY handlers handlers
 COPY distill_jobs distill_jobs
 COPY serving serving
 COPY understudy understudy
-RUN PIP_CONSTRAINT=requirements.lock pip install --no-cache-dir --no-deps --force-reinstall .
+RUN PIP_CONSTRAINT=requirements.lock pip install --no-cache-dir --no-deps --force-reinstall . \
+ && cd / && python3 -m distill_jobs.release.sbom --debian /var/lib/dpkg/status \
+      /opt/understudy/sbom.cdx.json
 USER 10001
 WORKDIR /home/understudy
 # Which GPUs there are is NVIDIA_VISIBLE_DEVICES' to say, at the start and not here: a default of
@@ -94,7 +104,9 @@ COPY handlers handlers
 COPY distill_jobs distill_jobs
 COPY serving serving
 COPY understudy understudy
-RUN PIP_CONSTRAINT=requirements.lock pip install --no-cache-dir --no-deps --force-reinstall .
+RUN PIP_CONSTRAINT=requirements.lock pip install --no-cache-dir --no-deps --force-reinstall . \
+ && cd / && python3 -m distill_jobs.release.sbom --debian /var/lib/dpkg/status \
+      /opt/understudy/sbom.cdx.json
 USER 10001
 WORKDIR /home/understudy
 ENV YOLO_OFFLINE=1 YOLO_AUTOINSTALL=false ORT_DISABLE_TELEMETRY=1 \

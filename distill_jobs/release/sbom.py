@@ -2,14 +2,17 @@
 
 It lies in the archive. The card holds its digest, and the signature covers both: nobody can change
 what a release says it was made of. `python -m distill_jobs.release.sbom FILE` writes one of this
-environment alone.
+environment alone; an image's, with `--debian`, lists the system's packages, too.
 """
 
-import sys
-from collections.abc import Iterable, Mapping
+import argparse
+import platform
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
 from cyclonedx.model import HashAlgorithm, HashType, Property
@@ -20,14 +23,16 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from distill_jobs.files import write_atomically
-from distill_jobs.release.request import ReleaseRequest
+
+if TYPE_CHECKING:  # the gateway's image, which has a bill too, lacks what a release needs
+    from distill_jobs.release.request import ReleaseRequest
 
 SBOM_NAME = "sbom.cdx.json"
 """In the archive."""
 
 
 def of_release(
-    request: ReleaseRequest, checkpoint_sha256: str, digests: Mapping[str, str]
+    request: "ReleaseRequest", checkpoint_sha256: str, digests: Mapping[str, str]
 ) -> bytes:
     """Return the bill of one release.
 
@@ -69,20 +74,27 @@ def of_release(
     return _written(model, [*files, *made_from, *installed()])
 
 
-def of_environment() -> bytes:
-    """Return the bill of what is installed here."""
+def of_environment(debian: Path | None = None) -> bytes:
+    """Return the bill of what is installed here.
+
+    Args:
+        debian: `/var/lib/dpkg/status` of the system that it is installed in; None: Python's
+            packages alone.
+    """
     product = Component(
         name="understudy",
         version=metadata.version("understudy"),
         type=ComponentType.APPLICATION,
         bom_ref="understudy",
     )
-    return _written(product, [one for one in installed() if one.name != product.name])
+    system = [] if debian is None else debian_packages(debian.read_text(encoding="utf-8"))
+    return _written(product, [*(x for x in installed() if x.name != product.name), *system])
 
 
 def installed() -> list[Component]:
-    """Return every distribution of this environment, by name."""
-    versions = {one.name.lower(): one.version for one in metadata.distributions()}
+    """Return every distribution of this environment, by name; none that lies elsewhere."""
+    here = {sysconfig.get_path(kind) for kind in ("purelib", "platlib")}
+    versions = {one.name.lower(): one.version for one in metadata.distributions(path=sorted(here))}
     return [
         Component(
             name=name,
@@ -95,7 +107,45 @@ def installed() -> list[Component]:
     ]
 
 
-def _data(request: ReleaseRequest) -> Component:
+def debian_packages(status: str) -> list[Component]:
+    """Return the packages that a system of this very distribution has installed.
+
+    Args:
+        status: The text of `/var/lib/dpkg/status`.
+    """
+    release = platform.freedesktop_os_release()
+    distribution = release["ID"]
+    return [
+        Component(
+            name=one["Package"],
+            version=one["Version"],
+            type=ComponentType.LIBRARY,
+            bom_ref=f"{distribution}:{one['Package']}:{one['Architecture']}",
+            purl=PackageURL(
+                type="deb",
+                namespace=distribution,
+                name=one["Package"],
+                version=one["Version"],
+                qualifiers={
+                    "arch": one["Architecture"],
+                    "distro": f"{distribution}-{release.get('VERSION_ID', 'unstable')}",
+                },
+            ),
+        )
+        for one in _stanzas(status)
+        if one.get("Status", "").endswith(" installed")
+    ]
+
+
+def _stanzas(text: str) -> Iterator[dict[str, str]]:
+    """Yield the fields of each paragraph; lines that go on with the one before are left out."""
+    for paragraph in text.split("\n\n"):
+        lines = [line for line in paragraph.splitlines() if line[:1].strip()]
+        if lines:
+            yield {key: value.strip() for key, _, value in (one.partition(":") for one in lines)}
+
+
+def _data(request: "ReleaseRequest") -> Component:
     return Component(
         name=f"{request.data} (data.lock)",
         type=ComponentType.DATA,
@@ -131,5 +181,14 @@ def _written(subject: Component, parts: Iterable[Component]) -> bytes:
     return JsonV1Dot6(bom).output_as_string(indent=2).encode() + b"\n"
 
 
+def main() -> None:
+    """Write the bill of this environment."""
+    parser = argparse.ArgumentParser(description="Write the bill of materials of what is here.")
+    parser.add_argument("file", type=Path, help="CycloneDX 1.6, JSON")
+    parser.add_argument("--debian", type=Path, help="list the packages of this dpkg status, too")
+    given = parser.parse_args()
+    write_atomically(given.file, of_environment(given.debian))
+
+
 if __name__ == "__main__":
-    write_atomically(Path(sys.argv[1]), of_environment())
+    main()

@@ -27,6 +27,12 @@ changed() {
 touch /tmp/began
 export UNDERSTUDY_HOST=127.0.0.1 UNDERSTUDY_READY_FILE=/tmp/understudy-ready.json
 for port in HTTP GRPC ADMIN METRICS WORKER INFERENCE; do export UNDERSTUDY_${port}_PORT=0; done
+listed() {
+  python3 -c '
+import json
+bill = json.load(open("/opt/understudy/sbom.cdx.json"))
+print("listed", *sorted({"libssl3", "numpy", "torch"} & {one["name"] for one in bill["components"]}))'
+}
 await_health() {
   for _ in $(seq 600); do
     python3 -I -m serving.health 2>/tmp/health && return 0
@@ -64,6 +70,7 @@ def test_the_gateway_is_small_has_no_torch_starts_and_stops(
         UNCHANGED
         + """
         echo "user $(id -u)"
+        listed
         ! python3 -c 'import torch' 2>/dev/null && echo no-torch
         ! test -e /opt/understudy/bin/pip && echo no-pip
         file=$HOME/.understudy/store.sqlite3
@@ -80,6 +87,7 @@ def test_the_gateway_is_small_has_no_torch_starts_and_stops(
     said = ran.stdout.splitlines()
     assert ran.returncode == 0, ran.stdout
     assert {"user 10001", "no-torch", "no-pip", "healthy", "stopped", "changed: "} <= set(said)
+    assert "listed libssl3 numpy" in said
     (tmp_path / "Dockerfile").write_text("FROM debian:bookworm-slim AS base\n")
     assert image.size_mb - images.build("base", tmp_path).size_mb <= 400
 
@@ -92,6 +100,7 @@ def test_a_worker_starts_torchserve_and_stops(images: ImageBuilder) -> None:
         UNCHANGED
         + """
         echo "user $(id -u)"
+        listed
         # They leave notes in a home; TorchServe's workers have one of their own below /tmp.
         HOME=/tmp python3 -c \
           'import cv2, onnxruntime, openvino, simplejpeg, torch; print("engines")'
@@ -107,6 +116,7 @@ def test_a_worker_starts_torchserve_and_stops(images: ImageBuilder) -> None:
     said = ran.stdout.splitlines()
     assert ran.returncode == 0, ran.stdout
     assert {"user 10001", "engines", "healthy", "stopped", "changed: "} <= set(said)
+    assert "listed libssl3 numpy torch" in said
 
 
 def test_the_distillation_image_has_what_jobs_and_explorers_need(images: ImageBuilder) -> None:
@@ -118,6 +128,7 @@ def test_the_distillation_image_has_what_jobs_and_explorers_need(images: ImageBu
         + """
         export HOME=/tmp
         echo "user $(id -u)"
+        listed
         understudy job --help >/dev/null && echo jobs
         understudy release --help >/dev/null && echo releases
         python3 -c 'import ultralytics, tensorboard; print("training")'
@@ -131,4 +142,4 @@ def test_the_distillation_image_has_what_jobs_and_explorers_need(images: ImageBu
     said = ran.stdout.splitlines()
     assert ran.returncode == 0, ran.stdout
     expected = {"user 10001", "jobs", "releases", "training", "labelling", "torchrun", "explore"}
-    assert {*expected, "changed: "} <= set(said)
+    assert {*expected, "changed: ", "listed libssl3 numpy torch"} <= set(said)

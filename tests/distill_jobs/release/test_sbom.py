@@ -71,3 +71,55 @@ def test_an_environment_is_listed_by_a_command(tmp_path: Path) -> None:
     bill = json.loads(text)
     assert bill["metadata"]["component"]["name"] == "understudy"
     assert by_ref(bill)["pypi:fastapi"]["purl"] == f"pkg:pypi/fastapi@{metadata.version('fastapi')}"
+
+
+STATUS = """\
+Package: libssl3
+Status: install ok installed
+Architecture: amd64
+Multi-Arch: same
+Version: 3.0.17-1~deb12u2
+Description: Secure Sockets Layer toolkit - shared libraries
+ This is part of the OpenSSL project.
+ Version: 9, says a line that goes on
+
+Package: gone
+Status: deinstall ok config-files
+Architecture: all
+Version: 1.0
+"""
+
+
+def test_an_image_s_bill_has_the_system_s_packages(tmp_path: Path) -> None:
+    (tmp_path / "status").write_text(STATUS)
+    file = tmp_path / "sbom.cdx.json"
+
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "distill_jobs.release.sbom", file),
+            *("--debian", tmp_path / "status"),
+        ],
+        check=True,
+    )
+
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(file.read_text()) is None
+    bill = json.loads(file.read_text())
+    (system,) = (one for one in bill["components"] if one["name"] in {"libssl3", "gone"})
+    assert system["version"] == "3.0.17-1~deb12u2"
+    assert system["purl"].startswith("pkg:deb/")
+    assert "libssl3@3.0.17-1~deb12u2?arch=amd64&distro=" in system["purl"]
+
+
+def test_a_bill_is_written_where_nothing_of_a_release_is_installed(tmp_path: Path) -> None:
+    """As in the gateway's image."""
+    blocked = "cv2 matplotlib numpy onnx onnxruntime openvino torch ultralytics"
+    code = f"""
+import runpy, sys
+sys.modules.update(dict.fromkeys({blocked.split()!r}))
+sys.argv = ["sbom", {str(tmp_path / "sbom.cdx.json")!r}]
+runpy.run_module("distill_jobs.release.sbom", run_name="__main__")
+"""
+
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+    assert "fastapi" in (tmp_path / "sbom.cdx.json").read_text()
