@@ -4,24 +4,69 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, Request
+from pydantic import Field
 
 from serving.access.keys import mint
 from serving.access.rotation import rotate
-from serving.api.admin_models import (
-    KeyInfo,
-    KeyRequest,
-    LimitRequest,
-    NewKey,
-    RotatedKey,
-    RotateRequest,
-)
+from serving.api.admin_models import Message
 from serving.store.store import Store
-from serving.store.values import ApiKey
+from serving.store.values import ApiKey, Number, Scope, Whole
 
 Caller = Callable[[Request], Awaitable[ApiKey]]
+FramesPerSecond = Annotated[Number | None, Field(gt=0, le=100_000)]
+
+
+class KeyRequest(Message):
+    """A key to make."""
+
+    name: str = Field(min_length=1, max_length=100, examples=["gate camera 3"])
+    scope: Scope = Scope.DETECT
+    expires_in_days: Whole | None = Field(default=None, ge=1, le=3650)
+    frames_per_second: FramesPerSecond = None
+
+
+class LimitRequest(Message):
+    """What a key's holders may have answered from now on."""
+
+    frames_per_second: FramesPerSecond = Field(description="of each gateway process; null: all")
+
+
+class RotateRequest(Message):
+    """How long the text that is known until now is good still."""
+
+    grace_s: Number = Field(default=24 * 3600.0, ge=0, le=90 * 86_400)
+
+
+class KeyInfo(Message):
+    """A key, without its secret."""
+
+    id: str
+    name: str
+    scope: Scope
+    created: datetime
+    expires: datetime | None
+    revoked: datetime | None
+    frames_per_second: float | None
+
+    @classmethod
+    def of(cls, key: ApiKey) -> Self:
+        """Return what is told of a key."""
+        return cls(**key.model_dump(exclude={"salt", "hash"}))
+
+
+class NewKey(KeyInfo):
+    """A key that was just made; its text is told here and never again."""
+
+    key: str
+
+
+class RotatedKey(NewKey):
+    """A key that takes another's place."""
+
+    replaced: KeyInfo = Field(description="the one before; it ends at `expires`")
 
 
 def keys_router(store: Store, admin: Caller, admin_key_file: Path | None) -> APIRouter:
