@@ -31,7 +31,8 @@ listed() {
   python3 -c '
 import json
 bill = json.load(open("/opt/understudy/sbom.cdx.json"))
-print("listed", *sorted({"libssl3", "numpy", "torch"} & {one["name"] for one in bill["components"]}))'
+names = {one["name"] for one in bill["components"]}
+print("listed", *sorted({"libssl3", "numpy", "torch"} & names))'
 }
 await_health() {
   for _ in $(seq 600); do
