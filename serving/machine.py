@@ -11,6 +11,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 _CGROUP = Path("/sys/fs/cgroup")
 _QUOTA = _CGROUP / "cpu.max"
 _GPUS = Path("/proc/driver/nvidia/gpus")
+_WORKERS_SHARE = 0.7
 
 
 class Machine(BaseModel):
@@ -77,6 +78,11 @@ def quota_cores(file: Path) -> int | None:
     except (OSError, ValueError):  # no limit, or no cgroup v2
         return None
     return -(-quota // period)
+
+
+def memory_for_workers_bytes() -> int:
+    """Return how much of the free memory workers may take; the rest is for whoever else is here."""
+    return int(_WORKERS_SHARE * free_memory_bytes())
 
 
 def free_memory_bytes(cgroup: Path = _CGROUP) -> int:

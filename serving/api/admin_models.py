@@ -47,7 +47,8 @@ class DeployRequest(Message):
         default=None,
         ge=1,
         le=64,
-        description="worker processes; null: 1, or as many as the release has if it is loaded",
+        description="worker processes, as many as fit into each machine's free memory; null: 1, or "
+        "as many as the release has if it is loaded",
     )
     batch_size: Whole = Field(default=8, ge=1, le=256, description="largest batch")
     batch_delay_ms: Whole = Field(

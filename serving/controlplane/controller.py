@@ -184,7 +184,8 @@ class Controller:
         Raises:
             ArchiveRejected: It is unsigned, altered, incomplete or not one of ours.
             ReleaseConflict: Another archive had its name and version before.
-            InvalidField: Its card has no such variant.
+            InvalidField: Its card has no such variant, or so many workers do not fit into a
+                machine's memory.
             ReleaseBusy: It is draining, or loaded with another batch, other threads or another
                 variant.
             DeployFailed: It did not load, or a golden frame was answered wrongly; the message names

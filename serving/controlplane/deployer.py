@@ -13,6 +13,7 @@ from serving.controlplane.finishing import finish
 from serving.controlplane.keeper import Keeper
 from serving.controlplane.registering import ask
 from serving.controlplane.releases import LOADED, ON_THE_WAY
+from serving.controlplane.room import must_fit
 from serving.controlplane.wanted import Wanted, must_be_listed, staged
 from serving.errors import (
     ArchiveRejected,
@@ -88,7 +89,7 @@ class Deployer:
                 workers = wanted.workers if resizes else known.workers
                 same = replace(wanted, workers=workers)
                 return await self._as_wanted(archive, known, same, who)
-            await self._must_list(archive, wanted.variant)
+            await self._must_be_possible(archive, wanted)
             release = staged(archive, wanted, known)
             await self._store.put_release(release)
             try:
@@ -138,10 +139,11 @@ class Deployer:
             raise ReleaseBusy(f"{archive.key} is draining; deploy it again once it is retired")
         return known
 
-    async def _must_list(self, archive: Archive, variant: str) -> None:
-        """Refuse a variant that the card does not list; nothing is kept."""
+    async def _must_be_possible(self, archive: Archive, wanted: Wanted) -> None:
+        """Refuse a variant that the card does not list, and too many workers; nothing is kept."""
         try:
-            must_be_listed(archive, variant)
+            must_be_listed(archive, wanted.variant)
+            await must_fit(self._keepers, archive, wanted)
         except InvalidField:
             await asyncio.to_thread(self._archives.remove, archive.sha256)
             raise
@@ -152,6 +154,7 @@ class Deployer:
         """Return a release that is loaded already, with as many workers as asked for.
 
         Raises:
+            InvalidField: They do not fit into a machine's memory.
             ReleaseBusy: All else cannot change while it is loaded, nor can it lose workers while it
                 has work.
         """
@@ -170,6 +173,7 @@ class Deployer:
                 await self._must_be_idle(known, workers)
                 await self._scale(archive, known, workers, patience_s=_ROUTES_WAIT_S)
         else:
+            await must_fit(self._keepers, archive, wanted, loaded=known.workers)
             await self._scale(archive, known, workers)
         scaled = await self._store.resize_release(known.key, workers)
         detail = f"workers {known.workers} -> {workers}"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from serving.errors import BackendUnavailable, WorkerFailed
+from serving.errors import BackendUnavailable, UpstreamError, WorkerFailed
 from serving.store.values import AUTO, Release
 from serving.tls.peer_tls import IN_CLEAR, PeerTls
 from serving.torchserve.tokens import Credential
@@ -17,6 +17,7 @@ from serving.torchserve.tokens import Credential
 # It copies an archive out of its model store and verifies it.
 _PREPARE_TIMEOUT_S = 300.0
 _CALL_TIMEOUT_S = 30.0
+_MEMORY_TIMEOUT_S = 5.0
 # A machine that is gone does not even refuse.
 _CONNECT_S = 5.0
 
@@ -74,6 +75,14 @@ class WorkerHost:
             BackendUnavailable: It cannot be reached.
         """
         return str((await self._call("GET", f"/v1/faults/{card_sha256}"))["fault"])
+
+    async def memory_for_workers_bytes(self) -> int | None:
+        """Return how much more memory its workers may take; None where it cannot tell."""
+        try:
+            told = await self._call("GET", "/v1/memory", timeout_s=_MEMORY_TIMEOUT_S)
+        except UpstreamError:
+            return None
+        return int(told["forWorkersBytes"])
 
     async def certificate_ends(self) -> datetime:
         """Return when the certificate ends that it shows now, UTC.

@@ -11,7 +11,7 @@ import psutil
 
 from serving.controlplane.archives import Archive, ArchiveStore
 from serving.controlplane.wanted import must_be_listed
-from serving.machine import Machine, free_memory_bytes
+from serving.machine import Machine, memory_for_workers_bytes
 from serving.tuning.findings import Findings
 from serving.tuning.frames import Frames, frames_of, golden_frames
 from serving.tuning.private_server import private_server
@@ -19,8 +19,6 @@ from serving.tuning.search import Search
 from serving.tuning.space import Layout, Space, layouts
 from serving.tuning.trying import Hearer
 
-# Of what is free: the rest is for TorchServe itself and for whoever else is there.
-_MEMORY_SHARE = 0.7
 _LOOK_S = 1.0
 # A worker that hangs must not take the whole search.
 _LEAST_LOAD_S = 30.0
@@ -121,9 +119,8 @@ class Session:
     @property
     def _ways(self) -> tuple[Layout, ...]:
         here = Machine.here().cores
-        free_bytes = int(_MEMORY_SHARE * free_memory_bytes())
         cores = min(self.plan.cores or here, here)
-        return layouts(cores, free_bytes, oversubscribe=self.plan.oversubscribe)
+        return layouts(cores, memory_for_workers_bytes(), oversubscribe=self.plan.oversubscribe)
 
 
 def _taken(plan: Plan, folder: Path) -> Archive:

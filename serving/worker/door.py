@@ -19,6 +19,7 @@ from serving.api.body_limit import BodyLimit
 from serving.api.http_errors import answer_errors
 from serving.controlplane.archives import Archive, ArchiveStore
 from serving.errors import ArchiveRejected, BackendUnavailable, Unauthenticated
+from serving.machine import memory_for_workers_bytes
 from serving.store.values import ReleaseKey
 from serving.torchserve.process import TorchServe
 from serving.worker.leaving import Leaving
@@ -114,6 +115,10 @@ def _releases(torchserve: TorchServe, archives: ArchiveStore, leaving: Leaving) 
     @router.get("/faults/{card_sha256}")
     async def fault(card_sha256: Digest) -> dict[str, str]:
         return {"fault": await asyncio.to_thread(choices.fault, card_sha256)}
+
+    @router.get("/memory")
+    async def memory() -> dict[str, int]:
+        return {"forWorkersBytes": await asyncio.to_thread(memory_for_workers_bytes)}
 
     return router
 

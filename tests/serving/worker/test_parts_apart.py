@@ -11,6 +11,8 @@ import httpx
 import pytest
 from parts_apart import SECRET, WORKERS, Apart, apart, until
 
+from proto.wire.v1 import card_pb2
+
 pytestmark = pytest.mark.slow
 
 
@@ -93,6 +95,21 @@ def test_a_worker_refuses_an_archive_that_it_cannot_verify(parts: Apart, archive
     state = parts.folder / f"worker-{WORKERS[0]}" / "archives"
     assert len(list(state.glob("*.mar"))) == 1  # the student's
     for left in parts.model_store.glob("forged*"):
+        left.unlink()
+
+
+def test_a_worker_s_machine_is_asked_whether_more_workers_fit(parts: Apart, archives: Any) -> None:
+    def grown(card: card_pb2.Card) -> None:
+        card.variants[0].file_bytes = 1 << 45  # larger than any machine
+
+    archives.build(parts.model_store, "huge", change_card=grown)
+
+    asked = parts.admin("POST", "/releases", {"path": "huge-1.0.mar", "workers": 2})
+
+    assert asked.status_code == 400, asked.text
+    assert asked.json()["error"]["field"] == "workers"
+    assert f"{WORKERS[0]}'s machine" in asked.json()["error"]["message"]
+    for left in parts.model_store.glob("huge*"):
         left.unlink()
 
 
