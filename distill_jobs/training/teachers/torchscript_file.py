@@ -13,8 +13,12 @@ from pathlib import Path
 
 from distill_jobs.errors import CheckpointRefused
 
-# Operators on files by whatever alias, and a way to name one that no search for its name finds.
-_ON_FILES = re.compile(rb"\b(?:save|from_file|getattr)\b")
+# Operators on files, by whatever alias they are called.
+_ON_FILES = re.compile(rb"\b(?:save|from_file)\b")
+# Exporters write `getattr(self.model, "22")` where a layer's name is a number. Written another way
+# it would name an operator that no search for its name finds.
+_BY_NAME = re.compile(rb"\bgetattr\b")
+_TEXT = re.compile(rb'"[^"]*"(\s*")?')
 # Other libraries' operators: torchvision's `image` reads and writes files.
 _OF_OTHERS = re.compile(rb"(?<![.\w])ops\b(?!\.(?:aten|prim|quantized|torchvision)\.)")
 # Objects of C++ classes, which are made and called by name.
@@ -57,8 +61,10 @@ def read_torchscript(file: Path) -> TorchScriptFile:
 
 
 def _check(file: Path, name: str, part: bytes) -> None:
+    if name.endswith("/model.json"):  # it may call any other file a program
+        raise CheckpointRefused(file, "was written by a torch before 1.4: export it anew, to ONNX")
     program = name.endswith(".py")
-    found = program and (_ON_FILES.search(part) or _OF_OTHERS.search(part))
+    found = program and (_ON_FILES.search(part) or _OF_OTHERS.search(part) or _hidden(part))
     found = found or ((program or name.endswith(".pkl")) and _CLASSES.search(part))
     if found:
         raise CheckpointRefused(
@@ -66,3 +72,13 @@ def _check(file: Path, name: str, part: bytes) -> None:
             f"its program names `{found.group().decode()}` ({name}), which no network needs and "
             "which can reach files. Export it to ONNX, or ask whoever gave it to you",
         )
+
+
+def _hidden(program: bytes) -> re.Match[bytes] | None:
+    """Return a use of `getattr` where texts may say another name than they spell.
+
+    By an escape, another quote, a comment's quotes, or in several pieces.
+    """
+    in_pieces = any(text[1] for text in _TEXT.finditer(program))
+    plain = not in_pieces and not any(sign in program for sign in (b"\\", b"'", b"#"))
+    return None if plain else _BY_NAME.search(program)
