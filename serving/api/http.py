@@ -56,11 +56,11 @@ def create_http(
     answer_errors(app)
     _add_detect(app, gateway, authenticator, metrics, budget or ImageBudget())
     _add_probes(app, metrics, not_ready)
-    description = _description(app)
+    app.openapi_schema = _description(app)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def describe() -> dict[str, Any]:
-        return description
+        return app.openapi_schema or {}
 
     return app
 

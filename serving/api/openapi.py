@@ -14,7 +14,7 @@ from serving.dataplane.frames import MAX_DETECTIONS, MAX_NAME_LENGTH, MIN_SCORE
 Schema = dict[str, Any]
 
 _NAME: Schema = {"type": "string", "maxLength": MAX_NAME_LENGTH, "pattern": "^[!-~]*$"}
-_FIELDS: dict[str, tuple[Schema, str]] = {
+FIELDS: dict[str, tuple[Schema, str]] = {
     "camera_id": (_NAME, "Which camera sent the frame; required where a route splits by camera"),
     "frame_id": (_NAME, "Returned untouched"),
     "capture_time": ({"type": "string", "format": "date-time"}, "When it was taken, RFC 3339"),
@@ -82,7 +82,7 @@ def detect_operation(limit_bytes: int) -> Schema:
         "description": "Each parameter may also be sent as a header "
         f"({', '.join(HEADERS.values())}) or, in a multipart body, as a field.",
         "security": [{"bearer": []}, {"apiKey": []}],
-        "parameters": [*_parameters(), *_headers()],
+        "parameters": [*_parameters(), *headers()],
         "requestBody": {"required": True, "content": _body(limit_bytes)},
         "responses": {
             "200": {"description": "The detections", "content": _json(answer)},
@@ -130,11 +130,12 @@ def _json(schema: Schema) -> Schema:
 def _parameters() -> list[Schema]:
     return [
         {"name": name, "in": "query", "required": False, "schema": schema, "description": text}
-        for name, (schema, text) in _FIELDS.items()
+        for name, (schema, text) in FIELDS.items()
     ]
 
 
-def _headers() -> list[Schema]:
+def headers() -> list[Schema]:
+    """Return the headers that every request for an answer may carry."""
     timeout = {"type": "number", "minimum": 1, "maximum": 120_000}
     return [
         {
@@ -146,14 +147,15 @@ def _headers() -> list[Schema]:
         {
             "name": "X-Request-Id",
             "in": "header",
-            "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
-            "description": "Returned in the answer and written to the log; absent: made here",
+            "schema": {"type": "string"},
+            "description": "Returned in the answer and written to the log: 1 to 64 letters, "
+            "digits, `.`, `_` and `-`; anything else, or none: one is made here",
         },
     ]
 
 
 def _body(limit_bytes: int) -> Schema:
     image = {"type": "string", "format": "binary", "maxLength": limit_bytes}
-    fields = {name: {**schema, "description": text} for name, (schema, text) in _FIELDS.items()}
+    fields = {name: {**schema, "description": text} for name, (schema, text) in FIELDS.items()}
     form = {"type": "object", "required": ["image"], "properties": {"image": image, **fields}}
     return {kind: {"schema": image} for kind in IMAGE_TYPES} | {MULTIPART: {"schema": form}}

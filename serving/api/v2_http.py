@@ -34,6 +34,7 @@ from serving.api.v2_models import (
     PLATFORM,
     SERVER,
 )
+from serving.api.v2_openapi import with_v2
 from serving.api.v2_options import sooner
 from serving.dataplane.calls import Call
 from serving.store.values import ApiKey
@@ -46,12 +47,14 @@ _ROOM_BYTES = 1024 * 1024
 
 
 def add_v2_http(app: FastAPI, v2: V2) -> None:
-    """Serve the protocol under /v2 of `app`."""
+    """Serve the protocol under /v2 of `app`, and describe it beside what `app` describes."""
     calls = V2Http(v2)
     # Without a slash at its end a mount does not match; a redirect is not followed by all clients.
     app.router.routes.append(Route(PREFIX, answered(calls.server_metadata)))
     inner = Starlette(routes=_routes(calls), exception_handlers={HTTPException: refused})
     app.mount(PREFIX, inner)
+    if app.openapi_schema is not None:
+        app.openapi_schema = with_v2(app.openapi_schema)
 
 
 def _routes(calls: "V2Http") -> list[Route]:
