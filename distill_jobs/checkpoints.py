@@ -17,6 +17,9 @@ _TASK_NAMES = {
     "obb": "rotated-box detection",
 }
 
+# Making one fetches the teacher that it is told of, from the network too.
+_DISTILLATION = "ultralytics.nn.distill_model."
+
 
 def load_detector(path: Path) -> "nn.Module":
     """Load a detection checkpoint through ultralytics.
@@ -88,6 +91,12 @@ def _check_pickled_classes(path: Path) -> None:
             "a legacy YOLOv5 checkpoint, which pickles classes of the old yolov5 repository and "
             "cannot be loaded. Use the `u` weights of ultralytics (yolov5nu.pt, yolov5su.pt...), "
             "or train the architecture anew: `architecture: yolov5n`",
+        )
+    if any(name.startswith(_DISTILLATION) for name in names):
+        raise CheckpointRefused(
+            path,
+            "a checkpoint of an unfinished distillation by ultralytics, which may name a teacher "
+            "to download: give what is left when it is finished, its `best.pt`",
         )
 
 

@@ -1,5 +1,6 @@
 """No reader of checkpoints runs what one of them holds, whatever it is and whenever it came."""
 
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -118,6 +119,34 @@ def test_what_a_checkpoint_holds_beside_a_genuine_network_never_runs(
 
     assert unpickled == []
     assert not (tmp_path / "owned").exists()
+
+
+class Fetching:
+    """Would have ultralytics fetch a teacher when unpickled; its classes are all known ones."""
+
+    def __init__(self, url: str, student: torch.nn.Module) -> None:
+        self.url, self.student = url, student
+
+    def __reduce__(self) -> Any:
+        from ultralytics.nn.distill_model import DistillationModel
+
+        return (DistillationModel, (self.url, self.student))
+
+
+@pytest.mark.parametrize("read", [lead, student, pruned, further, labelling])
+def test_a_checkpoint_fetches_nothing(read: Callable[[Path], None], tmp_path: Path):
+    content = torch.load(TRAINED, weights_only=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/any-name.py"
+        content["more"] = Fetching(url, content["model"])
+        torch.save(content, tmp_path / "evil.pt")
+
+        with pytest.raises(JobError, match="unfinished distillation by ultralytics"):
+            read(tmp_path / "evil.pt")
+
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 def test_the_ear_hears_an_unrestricted_unpickler():

@@ -21,8 +21,10 @@ _BY_NAME = re.compile(rb"\bgetattr\b")
 _TEXT = re.compile(rb'"[^"]*"(\s*")?')
 # Other libraries' operators: torchvision's `image` reads and writes files.
 _OF_OTHERS = re.compile(rb"(?<![.\w])ops\b(?!\.(?:aten|prim|quantized|torchvision)\.)")
-# Objects of C++ classes, which are made and called by name.
-_CLASSES = re.compile(rb"\btorch\s*\.\s*classes\b")
+# Objects of C++ classes, which are made and called by name; a pickle may break the name in two
+# lines, a program by a comment.
+_CLASSES = re.compile(rb"\btorch(?:[\s.\\]|#[^\n]*)+classes\b")
+_WORDS = re.compile(rb"[\w.]+")
 
 
 @dataclass(frozen=True)
@@ -61,15 +63,17 @@ def read_torchscript(file: Path) -> TorchScriptFile:
 
 
 def _check(file: Path, name: str, part: bytes) -> None:
-    if name.endswith("/model.json"):  # it may call any other file a program
+    plain = name.lower()  # torch finds `code.PY` where it looks for `code.py`
+    if plain.endswith("/model.json"):  # it may call any other file a program
         raise CheckpointRefused(file, "was written by a torch before 1.4: export it anew, to ONNX")
-    program = name.endswith(".py")
+    program = plain.endswith(".py")
     found = program and (_ON_FILES.search(part) or _OF_OTHERS.search(part) or _hidden(part))
-    found = found or ((program or name.endswith(".pkl")) and _CLASSES.search(part))
+    found = found or ((program or plain.endswith(".pkl")) and _CLASSES.search(part))
     if found:
+        named = b" ".join(_WORDS.findall(found.group())).decode()
         raise CheckpointRefused(
             file,
-            f"its program names `{found.group().decode()}` ({name}), which no network needs and "
+            f"its program names `{named}` ({name}), which no network needs and "
             "which can reach files. Export it to ONNX, or ask whoever gave it to you",
         )
 

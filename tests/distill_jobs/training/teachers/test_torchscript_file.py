@@ -69,6 +69,7 @@ def test_what_was_looked_at_is_what_torch_loads(archive: Path):
         ("ops.image.write_file(OWNED, input)", "ops"),
         ("o = ops\n    o.image.write_file(OWNED, input)", "ops"),
         ("s = __torch__.torch.classes.quantized.Conv2dPackedParamsBase", "torch.classes"),
+        ("s = (__torch__.torch. # \n    classes.quantized.X)", "torch. classes"),
     ],
 )
 def test_a_program_that_could_reach_files_is_refused(
@@ -84,9 +85,37 @@ def test_a_program_that_could_reach_files_is_refused(
     assert not (tmp_path / "owned").exists()
 
 
-def test_an_archive_that_may_call_anything_a_program_is_refused(archive: Path):
+def test_a_program_is_one_however_its_file_s_name_is_written(archive: Path, tmp_path: Path):
+    """Torch looks for files of an archive without regard to case."""
+    from distill_jobs.training.teachers.exported import load_torchscript
+
+    evil = tmp_path / "evil.torchscript"
+    with zipfile.ZipFile(with_line(archive, f'torch.save(1, "{tmp_path / "owned"}")')) as source:
+        parts = {name.replace(".py", ".PY"): source.read(name) for name in source.namelist()}
+    with zipfile.ZipFile(evil, "w") as written:
+        for name, part in parts.items():
+            written.writestr(name, part)
+    torch.jit.load(str(evil))(torch.zeros(1, 3, 8, 8))  # without the check, the file is written
+    (tmp_path / "owned").unlink()
+
+    with pytest.raises(CheckpointRefused, match=r"its program names `save` \(.*\.PY\)"):
+        load_torchscript(evil, "yolov8")
+
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_class_s_name_may_be_broken_in_a_pickle(archive: Path):
     with zipfile.ZipFile(archive, "a") as parts:
-        parts.writestr("genuine/model.json", "{}")
+        parts.writestr("genuine/other.pkl", b"c__torch__.torch\nclasses.quantized.Params\n.")
+
+    with pytest.raises(CheckpointRefused, match="torch classes"):
+        read_torchscript(archive)
+
+
+@pytest.mark.parametrize("name", ["model.json", "MODEL.JSON"])
+def test_an_archive_that_may_call_anything_a_program_is_refused(archive: Path, name: str):
+    with zipfile.ZipFile(archive, "a") as parts:
+        parts.writestr(f"genuine/{name}", "{}")
 
     with pytest.raises(CheckpointRefused, match=r"before 1\.4: export it anew"):
         read_torchscript(archive)
