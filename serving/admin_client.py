@@ -16,6 +16,7 @@ KEY_VARIABLE = "UNDERSTUDY_KEY"
 DEFAULT_URL = "http://127.0.0.1:8081"
 # Loading a large release on many workers takes its time.
 _TIMEOUT_S = 600.0
+_ENDED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 
 class AdminError(Exception):
@@ -98,7 +99,7 @@ class AdminClient:
         try:
             reply = self._http.request(method, path, json=body, params=query)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise AdminError(_unreached(self._url, str(error))) from error
+            raise AdminError(_unreached(self._url, error)) from error
         if reply.is_success:
             return reply.json()
         raise AdminError(_explain(reply))
@@ -137,16 +138,20 @@ def find_key(url: str, state_dir: Path) -> str | None:
         return None
 
 
-def _unreached(url: str, why: str) -> str:
+def _unreached(url: str, error: Exception) -> str:
+    why = str(error)
     if "CERTIFICATE_VERIFY_FAILED" in why:
         return (
-            f"the certificate of {url} is not trusted ({why}): set {CA_VARIABLE} to the "
-            "certificate of who signed it, and use a name that it holds"
+            f"the certificate of {url} is not trusted ({why}): set {CA_VARIABLE} (--ca) to "
+            "the certificate of who signed it, and use a name that it holds"
         )
-    if "certificate required" in why.lower() or "CERTIFICATE_REQUIRED" in why:
+    # TLS 1.3 tells of a client's missing certificate after the handshake: what is heard of it first
+    # may be that the connection has ended.
+    ended = url.startswith("https:") and isinstance(error, _ENDED)
+    if ended or "certificate required" in why.lower() or "CERTIFICATE_REQUIRED" in why:
         return (
-            f"{url} wants a client's certificate ({why}): set {CERT_VARIABLE} and "
-            f"{CLIENT_KEY_VARIABLE} to yours and its key"
+            f"{url} ended the connection ({why}): where it wants a client's certificate, set "
+            f"{CERT_VARIABLE} (--cert) and {CLIENT_KEY_VARIABLE} (--cert-key) to yours and its key"
         )
     hint = "" if url.startswith("https:") else "; where it speaks TLS, begin it with https://"
     return (

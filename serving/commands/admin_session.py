@@ -2,35 +2,24 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from pydantic import ValidationError
 
-from serving.admin_client import KEY_VARIABLE, URL_VARIABLE, AdminClient, AdminError, find_key
+from serving.admin_client import AdminClient, AdminError, find_key
+from serving.commands.server import Server
 from serving.commands.telling import tell_error
 from serving.errors import ConfigurationError
 from serving.settings import Settings, explain
-from serving.tls.client_tls import CA_VARIABLE, ClientTls
-
-Url = Annotated[
-    str,
-    typer.Option(
-        "--url",
-        envvar=URL_VARIABLE,
-        help=f"Where the admin API listens. The key is taken from {KEY_VARIABLE}, else from the "
-        "file admin.key in the state folder of a server on this machine. https:// trusts what "
-        f"{CA_VARIABLE} holds, else what this machine trusts.",
-    ),
-]
 
 
 @contextmanager
-def admin_session(url: str) -> Iterator[AdminClient]:
+def admin_session(server: Server) -> Iterator[AdminClient]:
     """Open the admin API, and end the command with one red message when it refuses."""
     try:
-        key, tls = find_key(url, _settings().state_dir), ClientTls.of_environment()
-        with AdminClient(url, key, tls=tls) as client:
+        key = find_key(server.url, _settings().state_dir)
+        with AdminClient(server.url, key, tls=server.tls()) as client:
             yield client
     except (AdminError, ConfigurationError) as error:
         tell_error(error.message)

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from serving.admin_client import DEFAULT_URL, AdminClient
-from serving.commands.admin_session import Url, admin_session
+from serving.admin_client import AdminClient
+from serving.commands.admin_session import admin_session
 from serving.commands.camera_csv import CameraRow, CsvRejected, read_cameras
+from serving.commands.server import Server, asks_server
 from serving.commands.tables import plain_table, when
 from serving.commands.telling import tell_error
 
@@ -26,12 +27,14 @@ CameraId = Annotated[str, typer.Argument(metavar="ID", help="As in the camera's 
 
 
 @cameras_app.command("list")
+@asks_server
 def list_cameras(
     group: Annotated[str | None, typer.Option(help="Only this group.")] = None,
     silent: Annotated[
         bool, typer.Option("--silent", help="Only those whose frames are expected and do not come.")
     ] = False,
-    url: Url = DEFAULT_URL,
+    *,
+    server: Server,
 ) -> None:
     """List the cameras that traffic or you have made known.
 
@@ -46,7 +49,7 @@ def list_cameras(
         query["group"] = group
     if silent:
         query["silent"] = "true"
-    with admin_session(url) as admin:
+    with admin_session(server) as admin:
         found = admin.call("GET", "/cameras", **query)
     console = Console()
     if found:
@@ -56,6 +59,7 @@ def list_cameras(
 
 
 @cameras_app.command("set")
+@asks_server
 def set_camera(
     camera_id: CameraId,
     group: Annotated[str | None, typer.Option(help='Your word for where it is; "": none.')] = None,
@@ -63,7 +67,8 @@ def set_camera(
         float | None, typer.Option(min=0, help="Frames a second that you expect; 0: none.")
     ] = None,
     note: Annotated[str | None, typer.Option(help='Your words on it; "": none.')] = None,
-    url: Url = DEFAULT_URL,
+    *,
+    server: Server,
 ) -> None:
     """Say what is expected of a camera; what you leave out stays as it is.
 
@@ -75,26 +80,28 @@ def set_camera(
     words: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if fps == 0:
         words["expected_fps"] = None
-    with admin_session(url) as admin:
+    with admin_session(server) as admin:
         body = _words(_known(admin).get(camera_id)) | words
         changed = admin.call("PUT", _path(camera_id), body)
     Console().print(_table([changed]))
 
 
 @cameras_app.command("forget")
-def forget_camera(camera_id: CameraId, url: Url = DEFAULT_URL) -> None:
+@asks_server
+def forget_camera(camera_id: CameraId, *, server: Server) -> None:
     """Forget a camera; its next frame makes it known again.
 
     [bold]Example[/]
 
       understudy cameras forget gate-7
     """
-    with admin_session(url) as admin:
+    with admin_session(server) as admin:
         forgotten = admin.call("DELETE", _path(camera_id))
     typer.echo(f"forgot {forgotten['id']}")
 
 
 @cameras_app.command("import")
+@asks_server
 def import_cameras(
     file: Annotated[
         Path,
@@ -103,7 +110,8 @@ def import_cameras(
             "expected_fps, note."
         ),
     ],
-    url: Url = DEFAULT_URL,
+    *,
+    server: Server,
 ) -> None:
     """Describe many cameras from a CSV file: all of them, or none when any line is wrong.
 
@@ -118,7 +126,7 @@ def import_cameras(
     except CsvRejected as error:
         tell_error(f"{error}\nNothing was changed.")
         raise typer.Exit(1) from error
-    with admin_session(url) as admin:
+    with admin_session(server) as admin:
         known = _known(admin)
         admin.call("PUT", "/cameras", [_described(row, known.get(row.id)) for row in rows])
     added = sum(row.id not in known for row in rows)

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from serving.admin_client import DEFAULT_URL, AdminClient
+from serving.admin_client import AdminClient
 from serving.commands import tables
-from serving.commands.admin_session import Url, admin_session, present_route
+from serving.commands.admin_session import admin_session, present_route
+from serving.commands.server import Server, asks_server
 from serving.commands.telling import tell_error
 from serving.commands.traffic_hint import traffic_hint
 from serving.errors import ConfigurationError
@@ -17,6 +18,7 @@ from serving.machine import Machine
 from serving.tuning.deploy_settings import DeployOptions, DeploySettings
 
 
+@asks_server
 def deploy(  # noqa: PLR0917 - Typer reads the options from the parameters
     archive: Annotated[Path, typer.Argument(help="NAME-VERSION.mar in the server's model store.")],
     workers: Annotated[
@@ -43,7 +45,8 @@ def deploy(  # noqa: PLR0917 - Typer reads the options from the parameters
         Path | None,
         typer.Option(help="A file of `understudy tune` with all of these; an option wins."),
     ] = None,
-    url: Url = DEFAULT_URL,
+    *,
+    server: Server,
 ) -> None:
     """Verify an archive, load it and warm it up; it takes no traffic yet.
 
@@ -73,7 +76,7 @@ def deploy(  # noqa: PLR0917 - Typer reads the options from the parameters
     options = read.deploy.model_dump(exclude_unset=True)
     options |= {k: v for k, v in given.items() if v is not None}
     console = Console()
-    with admin_session(url) as admin, console.status(f"loading and warming {archive.name} ..."):
+    with admin_session(server) as admin, console.status(f"loading and warming {archive.name} ..."):
         release = admin.call("POST", "/releases", {"path": _for_server(archive)} | options)
         route = present_route(admin, "default")
         doubts = read.doubts(release["release"], release["sha256"], *_machine(admin, read, options))

@@ -7,9 +7,9 @@ from urllib.parse import quote
 import typer
 from rich.console import Console
 
-from serving.admin_client import DEFAULT_URL
 from serving.commands import tables
-from serving.commands.admin_session import Url, admin_session
+from serving.commands.admin_session import admin_session
+from serving.commands.server import Server, asks_server
 from serving.store.values import Scope
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The id, see `key list`.")]
@@ -21,6 +21,7 @@ key_app = typer.Typer(
 
 
 @key_app.command("create")
+@asks_server
 def create_key(
     name: Annotated[str, typer.Argument(help="Who will hold it, as in 'gate camera 3'.")],
     scope: Annotated[Scope, typer.Option(help="What it may do; each holds the ones before.")] = (
@@ -33,7 +34,8 @@ def create_key(
         float | None,
         typer.Option(min=0.001, max=100_000, help="Of each gateway process; no limit otherwise."),
     ] = None,
-    url: Url = DEFAULT_URL,
+    *,
+    server: Server,
 ) -> None:
     """Make an API key. It is shown once: nobody can read it later.
 
@@ -51,7 +53,7 @@ def create_key(
         "expires_in_days": days,
         "frames_per_second": frames_per_second,
     }
-    with admin_session(url) as admin:
+    with admin_session(server) as admin:
         made = admin.call("POST", "/keys", body)
     # Alone on standard output, so that it can go straight to where it is needed.
     typer.echo(made["key"])
@@ -59,12 +61,14 @@ def create_key(
 
 
 @key_app.command("limit")
+@asks_server
 def limit_key(
     key_id: KeyId,
     frames_per_second: Annotated[
         str, typer.Argument(metavar="N|none", help="Frames a second, or none for no limit.")
     ],
-    url: Url = DEFAULT_URL,
+    *,
+    server: Server,
 ) -> None:
     """Limit what a key's holders may have answered; holds within a second.
 
@@ -77,7 +81,7 @@ def limit_key(
 
       understudy key limit 3f9c0a1b2d4e none
     """
-    with admin_session(url) as admin:
+    with admin_session(server) as admin:
         body = {"frames_per_second": _frames_per_second(frames_per_second)}
         limited = admin.call("PATCH", f"/keys/{quote(key_id)}", body)
     limit = limited["frames_per_second"]
@@ -86,6 +90,7 @@ def limit_key(
 
 
 @key_app.command("rotate")
+@asks_server
 def rotate_key(
     key_id: KeyId,
     grace: Annotated[
@@ -94,7 +99,8 @@ def rotate_key(
             metavar="TIME", help="How long the old text is good still: 24h, 30m, 7d; 0: not at all."
         ),
     ] = "24h",
-    url: Url = DEFAULT_URL,
+    *,
+    server: Server,
 ) -> None:
     """Make a key's successor: another secret of the same name, scope and limit.
 
@@ -108,7 +114,7 @@ def rotate_key(
 
       understudy key rotate 3f9c0a1b2d4e --grace 7d > camera.key
     """
-    with admin_session(url) as admin:
+    with admin_session(server) as admin:
         made = admin.call("POST", f"/keys/{quote(key_id)}/rotate", {"grace_s": _seconds(grace)})
     typer.echo(made["key"])
     old = made["replaced"]
@@ -120,9 +126,11 @@ def rotate_key(
 
 
 @key_app.command("revoke")
+@asks_server
 def revoke_key(
     key_id: KeyId,
-    url: Url = DEFAULT_URL,
+    *,
+    server: Server,
 ) -> None:
     """Revoke an API key; it takes effect within a second.
 
@@ -130,20 +138,21 @@ def revoke_key(
 
       understudy key revoke 3f9c0a1b2d4e
     """
-    with admin_session(url) as admin:
+    with admin_session(server) as admin:
         revoked = admin.call("DELETE", f"/keys/{quote(key_id)}")
     typer.echo(f"revoked {revoked['id']} ({revoked['name']})")
 
 
 @key_app.command("list")
-def list_keys(url: Url = DEFAULT_URL) -> None:
+@asks_server
+def list_keys(*, server: Server) -> None:
     """List the API keys, revoked ones too, without their secrets.
 
     [bold]Example[/]
 
       understudy key list
     """
-    with admin_session(url) as admin:
+    with admin_session(server) as admin:
         Console().print(tables.keys(admin.call("GET", "/keys")))
 
 

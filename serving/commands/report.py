@@ -8,15 +8,16 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from serving.admin_client import DEFAULT_URL
-from serving.commands.admin_session import Url, admin_session
+from serving.commands.admin_session import admin_session
 from serving.commands.report_arguments import read_period
+from serving.commands.server import Server, asks_server
 from serving.commands.telling import tell_error
 from serving.whole_file import write_whole
 
 _DEFAULT = Path("understudy-report.html")
 
 
+@asks_server
 def report(
     since: Annotated[
         str, typer.Option(help="Where it begins: 7d or 12h before its end, or a time (UTC).")
@@ -25,7 +26,8 @@ def report(
         str | None, typer.Option(help="Where it ends: a time, or 1d before now. \\[now]")
     ] = None,
     out: Annotated[Path, typer.Option(help="The page to write; replaced where it is.")] = _DEFAULT,
-    url: Url = DEFAULT_URL,
+    *,
+    server: Server,
 ) -> None:
     """Write one HTML page of a period: traffic, latency, agreement, swaps, rollbacks, who did what.
 
@@ -46,10 +48,10 @@ def report(
 
     now = datetime.now(UTC)
     period = read_period(since, until, now)
-    with admin_session(url) as admin, _progress() as progress:
+    with admin_session(server) as admin, _progress() as progress:
         task = progress.add_task("adding up the windows", total=1.0)
         gathered = gather(admin, period, lambda share: progress.update(task, completed=share))
-    page = render(gathered, url=url, at=now)
+    page = render(gathered, url=server.url, at=now)
     try:
         write_whole(out, page, mode=0o644)
     except OSError as error:

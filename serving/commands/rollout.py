@@ -7,9 +7,9 @@ from urllib.parse import quote
 import typer
 from rich.console import Console
 
-from serving.admin_client import DEFAULT_URL, AdminClient
+from serving.admin_client import AdminClient
 from serving.commands import rollout_tables
-from serving.commands.admin_session import Url, admin_session
+from serving.commands.admin_session import admin_session
 from serving.commands.rollout_arguments import (
     Alpha,
     Cameras,
@@ -22,6 +22,7 @@ from serving.commands.rollout_arguments import (
     Stages,
     read_plan,
 )
+from serving.commands.server import Server, asks_server
 
 Why = Annotated[str, typer.Option("--why", help="Your words, kept with the rollout.")]
 RolloutId = Annotated[str, typer.Argument(metavar="ROLLOUT", help="Its id, as `show` lists it.")]
@@ -40,6 +41,7 @@ rollout_app = typer.Typer(
 
 
 @rollout_app.command("start")
+@asks_server
 def start(  # noqa: PLR0917 - the parameters of a Typer command are its options
     route: Annotated[str, typer.Argument(metavar="ROUTE", help="Name of the route.")],
     arm: Annotated[str, typer.Argument(metavar="ARM", help="The route's arm to raise.")],
@@ -53,7 +55,8 @@ def start(  # noqa: PLR0917 - the parameters of a Typer command are its options
     alpha: Alpha = None,
     shadow_rate: ShadowRate = None,
     why: Why = "",
-    url: Url = DEFAULT_URL,
+    *,
+    server: Server,
 ) -> None:
     """Raise an arm by stages: 1, 5, 25, 50, 100 percent, or your own.
 
@@ -81,11 +84,12 @@ def start(  # noqa: PLR0917 - the parameters of a Typer command are its options
         },
         shadow_rate=shadow_rate,
     )
-    with admin_session(url) as admin:
+    with admin_session(server) as admin:
         _tell(admin.call("POST", "/rollouts", body | {"why": why}))
 
 
 @rollout_app.command("show")
+@asks_server
 def show(
     rollout: Annotated[
         str | None,
@@ -94,7 +98,8 @@ def show(
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 10,
-    url: Url = DEFAULT_URL,
+    *,
+    server: Server,
 ) -> None:
     """Show the rollouts, or one with what its guardrails have seen.
 
@@ -109,7 +114,7 @@ def show(
 
       understudy rollout show 3f9c2a1b
     """
-    with admin_session(url) as admin:
+    with admin_session(server) as admin:
         if rollout is not None:
             of_the_route = admin.call("GET", "/rollouts", None, route=rollout, limit=1)
             _tell(of_the_route[0] if of_the_route else _one(admin, rollout))
@@ -122,35 +127,39 @@ def show(
 
 
 @rollout_app.command("pause")
-def pause(rollout: RolloutId, why: Why = "", url: Url = DEFAULT_URL) -> None:
+@asks_server
+def pause(rollout: RolloutId, why: Why = "", *, server: Server) -> None:
     """Stay at the present stage; the guardrails go on watching.
 
     [bold]Example[/]
 
       understudy rollout pause 3f9c2a1b --why "until the shift changes"
     """
-    _ask(url, rollout, "pause", why)
+    _ask(server, rollout, "pause", why)
 
 
 @rollout_app.command("resume")
-def resume(rollout: RolloutId, why: Why = "", url: Url = DEFAULT_URL) -> None:
+@asks_server
+def resume(rollout: RolloutId, why: Why = "", *, server: Server) -> None:
     """Let a paused rollout go on.
 
     [bold]Example[/]
 
       understudy rollout resume 3f9c2a1b
     """
-    _ask(url, rollout, "resume", why)
+    _ask(server, rollout, "resume", why)
 
 
 @rollout_app.command("cancel")
+@asks_server
 def cancel(
     rollout: RolloutId,
     back: Annotated[
         bool, typer.Option("--rollback", help="Set the weights back to what they were before it.")
     ] = False,
     why: Why = "",
-    url: Url = DEFAULT_URL,
+    *,
+    server: Server,
 ) -> None:
     """End a rollout; the weights stay as they are now, or go back with --rollback.
 
@@ -160,7 +169,7 @@ def cancel(
 
       understudy rollout cancel 3f9c2a1b --rollback
     """
-    _ask(url, rollout, "rollback" if back else "cancel", why)
+    _ask(server, rollout, "rollback" if back else "cancel", why)
 
 
 def _one(admin: AdminClient, rollout: str) -> Mapping[str, Any]:
@@ -168,8 +177,8 @@ def _one(admin: AdminClient, rollout: str) -> Mapping[str, Any]:
     return found
 
 
-def _ask(url: str, rollout: str, what: str, why: str) -> None:
-    with admin_session(url) as admin:
+def _ask(server: Server, rollout: str, what: str, why: str) -> None:
+    with admin_session(server) as admin:
         _tell(admin.call("POST", f"/rollouts/{quote(rollout)}/{what}", {"why": why}))
 
 

@@ -7,11 +7,12 @@ from urllib.parse import quote
 import typer
 from rich.console import Console
 
-from serving.admin_client import DEFAULT_URL, AdminClient
+from serving.admin_client import AdminClient
 from serving.commands import tables
-from serving.commands.admin_session import Url, admin_session, present_route
+from serving.commands.admin_session import admin_session, present_route
 from serving.commands.arm_arguments import read_arms
 from serving.commands.route_arguments import read_fallback, read_shadow
+from serving.commands.server import Server, asks_server
 
 Why = Annotated[str, typer.Option("--why", help="Your words, kept in the history and the audit.")]
 RouteName = Annotated[str, typer.Argument(metavar="ROUTE", help="Name of the route.")]
@@ -24,14 +25,15 @@ route_app = typer.Typer(
 
 
 @route_app.command("show")
-def show(url: Url = DEFAULT_URL) -> None:
+@asks_server
+def show(*, server: Server) -> None:
     """Show the routes and the releases behind them.
 
     [bold]Example[/]
 
       understudy route show
     """
-    with admin_session(url) as admin:
+    with admin_session(server) as admin:
         status = admin.call("GET", "/status")
     console = Console()
     if status["routes"]:
@@ -47,6 +49,7 @@ def show(url: Url = DEFAULT_URL) -> None:
 
 
 @route_app.command("set")
+@asks_server
 def set_route(  # noqa: PLR0917 - the parameters of a Typer command are its options
     route: RouteName,
     arms: Annotated[
@@ -81,7 +84,8 @@ def set_route(  # noqa: PLR0917 - the parameters of a Typer command are its opti
         ),
     ] = None,
     no_fallback: Annotated[bool, typer.Option("--no-fallback", help="No fallback.")] = False,
-    url: Url = DEFAULT_URL,
+    *,
+    server: Server,
 ) -> None:
     """Set a route's arms; those it had and that you do not name leave it.
 
@@ -100,7 +104,7 @@ def set_route(  # noqa: PLR0917 - the parameters of a Typer command are its opti
 
       understudy route set default teacher=0 student=100 --fallback teacher:0.2
     """
-    with admin_session(url) as admin:
+    with admin_session(server) as admin:
         present = present_route(admin, route)
         body: dict[str, Any] = {"arms": read_arms(arms, present), "why": why}
         body["expected_revision"] = 0 if present is None else present["revision"]
@@ -116,11 +120,13 @@ def set_route(  # noqa: PLR0917 - the parameters of a Typer command are its opti
 
 
 @route_app.command("promote")
+@asks_server
 def promote(
     route: RouteName,
     arm: Annotated[str, typer.Argument(help="The arm that gets everything.")],
     why: Why = "",
-    url: Url = DEFAULT_URL,
+    *,
+    server: Server,
 ) -> None:
     """Give one arm of a route all cameras; the others stay loaded with none.
 
@@ -128,19 +134,21 @@ def promote(
 
       understudy route promote default student --why "a week without complaint"
     """
-    with admin_session(url) as admin:
+    with admin_session(server) as admin:
         body = {"arm": arm, "why": why}
         _tell(admin.call("POST", f"/routes/{quote(route)}/promote", body))
 
 
 @route_app.command("rollback")
+@asks_server
 def rollback(
     route: RouteName,
     to: Annotated[
         int | None, typer.Option("--to", help="This revision, see `history`.", min=1)
     ] = None,
     why: Why = "",
-    url: Url = DEFAULT_URL,
+    *,
+    server: Server,
 ) -> None:
     """Go back to the newest earlier revision that differs and can answer at once.
 
@@ -153,7 +161,7 @@ def rollback(
 
       understudy route rollback default --to 3
     """
-    with admin_session(url) as admin:
+    with admin_session(server) as admin:
         body = {"revision": to, "why": why}
         changed = admin.call("POST", f"/routes/{quote(route)}/rollback", body)
         _tell(changed)
@@ -161,10 +169,12 @@ def rollback(
 
 
 @route_app.command("history")
+@asks_server
 def history(
     route: RouteName,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
-    url: Url = DEFAULT_URL,
+    *,
+    server: Server,
 ) -> None:
     """Show who set a route to what, when and why.
 
@@ -172,7 +182,7 @@ def history(
 
       understudy route history default --limit 5
     """
-    with admin_session(url) as admin:
+    with admin_session(server) as admin:
         revisions = admin.call("GET", f"/routes/{quote(route)}/history", limit=limit)
     Console().print(tables.history(revisions))
 

@@ -1,8 +1,7 @@
 """What a client of ours trusts, and who it says it is."""
 
-import os
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,15 +34,9 @@ class ClientTls:
     def __post_init__(self) -> None:
         if (self.cert is None) is not (self.key is None):
             raise ConfigurationError(
-                f"a client's certificate ({CERT_VARIABLE}) and its key ({KEY_VARIABLE}) are given "
-                "together"
+                f"a client's certificate ({CERT_VARIABLE}, --cert) and its key ({KEY_VARIABLE}, "
+                "--cert-key) are given together"
             )
-
-    @classmethod
-    def of_environment(cls, environment: Mapping[str, str] = os.environ) -> "ClientTls":
-        """Return what UNDERSTUDY_CA_FILE, ..._CLIENT_CERT_FILE and ..._CLIENT_KEY_FILE name."""
-        given = (environment.get(name) for name in (CA_VARIABLE, CERT_VARIABLE, KEY_VARIABLE))
-        return cls(*(Path(one) if one else None for one in given))
 
     def context(self) -> ssl.SSLContext:
         """Return what checks servers over HTTP.

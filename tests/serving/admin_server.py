@@ -14,6 +14,7 @@ from serving.api.admin import admin_router
 from serving.api.http_errors import answer_errors
 from serving.api.listening import bind, http_server
 from serving.store.values import Scope
+from serving.tls.server_tls import ServerTls
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class AdminServer:
 
 
 @asynccontextmanager
-async def open_admin(plane: Any) -> AsyncIterator[AdminServer]:
-    """Serve a control plane's admin API, with a key of each scope."""
+async def open_admin(plane: Any, tls: ServerTls | None = None) -> AsyncIterator[AdminServer]:
+    """Serve a control plane's admin API, with a key of each scope; `tls`: over https."""
     keys: dict[Scope, str] = {}
     for scope in Scope:
         key, keys[scope] = mint(f"the {scope} key", scope)
@@ -42,6 +43,7 @@ async def open_admin(plane: Any) -> AsyncIterator[AdminServer]:
     answer_errors(app)
     app.include_router(admin_router(plane.controller, plane.store, Authenticator(plane.store)))
     listener = bind("127.0.0.1", 0, "admin_port")
-    async with http_server(app, listener, stop_timeout_s=5):
-        yield AdminServer(f"http://127.0.0.1:{listener.getsockname()[1]}", keys, plane)
+    scheme, context = ("http", None) if tls is None else ("https", tls.context)
+    async with http_server(app, listener, stop_timeout_s=5, tls=context):
+        yield AdminServer(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}", keys, plane)
     listener.close()

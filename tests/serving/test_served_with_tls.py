@@ -108,12 +108,17 @@ def test_operators_commands_speak_it_and_say_what_they_lack(secured: Secured) ->
     }
     command = [sys.executable, "-m", "understudy", "key", "list"]
 
-    def asked(**more: str) -> subprocess.CompletedProcess[str]:
+    def asked(*options: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=REPOSITORY, env=given | more, capture_output=True, text=True, check=False
+            [*command, *options],
+            cwd=REPOSITORY,
+            env=given | more,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
-    trusting = asked(UNDERSTUDY_CA_FILE=str(secured.authority.file))
+    trusting = asked("--ca", str(secured.authority.file))
     strange = asked()
     clear = asked(UNDERSTUDY_ADMIN_URL=addresses.admin_url.replace("https", "http"))
 

@@ -113,13 +113,6 @@ def test_a_client_s_certificate_needs_its_key(tmp_path: Path) -> None:
         ClientTls(cert=tmp_path / "cert.pem")
 
 
-def test_a_client_s_files_come_from_the_environment(tmp_path: Path) -> None:
-    given = {"UNDERSTUDY_CA_FILE": str(tmp_path / "ca.pem"), "UNDERSTUDY_CLIENT_CERT_FILE": ""}
-
-    assert ClientTls.of_environment(given) == ClientTls(tmp_path / "ca.pem")
-    assert ClientTls.of_environment({}) == ClientTls()
-
-
 def test_what_is_not_there_is_named_by_the_client_too(authority: Authority) -> None:
     shutil.rmtree(authority.file.parent)
 
