@@ -1,6 +1,7 @@
 """Checkpoints: what may be loaded as a detector, and what they weigh."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,9 @@ _TASK_NAMES = {
     "obb": "rotated-box detection",
 }
 
-# Making one fetches the teacher that it is told of, from the network too.
-_DISTILLATION = "ultralytics.nn.distill_model."
+# Making one of its class fetches the teacher that it is told of, from the network too. As pickles
+# write it.
+_DISTILLATION = re.compile(rb"nn[.\n]distill_model")
 
 
 def load_detector(path: Path) -> "nn.Module":
@@ -77,10 +79,12 @@ def _check_file(path: Path) -> None:
 
 def _check_pickled_classes(path: Path) -> None:
     """Read which classes the pickle names, without unpickling anything."""
-    from torch.serialization import get_unsafe_globals_in_checkpoint  # noqa: PLC0415  # heavy
+    from torch._C import PyTorchFileReader  # noqa: PLC0415  # heavy
+    from torch.serialization import get_unsafe_globals_in_checkpoint  # noqa: PLC0415
 
     try:
         names = get_unsafe_globals_in_checkpoint(str(path))
+        pickled = PyTorchFileReader(str(path)).get_record("data.pkl")
     except Exception as error:  # torch raises whatever the damaged zip or pickle provokes
         raise CheckpointRefused(
             path, "not a readable torch checkpoint: it is truncated, damaged or of another format"
@@ -92,7 +96,8 @@ def _check_pickled_classes(path: Path) -> None:
             "cannot be loaded. Use the `u` weights of ultralytics (yolov5nu.pt, yolov5su.pt...), "
             "or train the architecture anew: `architecture: yolov5n`",
         )
-    if any(name.startswith(_DISTILLATION) for name in names):
+    # Not by `names`, which lack what ultralytics has taken for harmless in this process before.
+    if _DISTILLATION.search(pickled):
         raise CheckpointRefused(
             path,
             "a checkpoint of an unfinished distillation by ultralytics, which may name a teacher "
@@ -104,7 +109,14 @@ def _unpickle(path: Path) -> "nn.Module":
     offline()
     from torch import nn  # noqa: PLC0415  # heavy
     from ultralytics.nn import tasks  # noqa: PLC0415  # heavy, and after offline()
+    from ultralytics.utils.checks import check_yolov5u_filename  # noqa: PLC0415
 
+    # As `tasks.load_checkpoint` makes a path its own. What is not there it would download.
+    taken = check_yolov5u_filename(str(path).strip().replace("'", ""), verbose=False)
+    if Path(taken) != path:
+        raise CheckpointRefused(
+            path, f"ultralytics would take this path for {taken}: give it another name or place"
+        )
     # As `offline` asks for, which ultralytics heeds no more once something has imported it.
     tasks.SAFE_LOAD = True  # type: ignore[attr-defined]  # it is there, and read where it is
     try:

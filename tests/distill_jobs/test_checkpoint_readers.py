@@ -135,8 +135,12 @@ class Fetching:
 
 @pytest.mark.parametrize("read", [lead, student, pruned, further, labelling])
 def test_a_checkpoint_fetches_nothing(read: Callable[[Path], None], tmp_path: Path):
+    from ultralytics.nn.distill_model import DistillationModel
+
+    # As if one had been read before: torch takes the class for harmless from then on.
+    harmless = torch.serialization.safe_globals([DistillationModel])
     content = torch.load(TRAINED, weights_only=False)
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with harmless, socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/any-name.py"
         content["more"] = Fetching(url, content["model"])
         torch.save(content, tmp_path / "evil.pt")
@@ -147,6 +151,15 @@ def test_a_checkpoint_fetches_nothing(read: Callable[[Path], None], tmp_path: Pa
         server.setblocking(False)
         with pytest.raises(BlockingIOError):
             server.accept()
+
+
+@pytest.mark.parametrize("there", ["x.pt", "more.pt"])
+def test_a_path_that_ultralytics_takes_for_another_is_refused(tmp_path: Path, there: str):
+    (tmp_path / "'x.pt").write_bytes(TRAINED.read_bytes())
+    (tmp_path / there).write_bytes(TRAINED.read_bytes())
+
+    with pytest.raises(JobError, match=r"would take this path for .*/x\.pt: give it another"):
+        load_detector(tmp_path / "'x.pt")
 
 
 def test_the_ear_hears_an_unrestricted_unpickler():
