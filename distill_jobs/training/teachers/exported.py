@@ -171,7 +171,7 @@ def _loaded(file: Path, load: Any) -> Runtime:
 def _config(text: str | bytes) -> dict[str, Any]:
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -188,7 +188,7 @@ def _names(written: object) -> tuple[str, ...] | None:
     if isinstance(written, str):
         try:
             written = ast.literal_eval(written)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, MemoryError, RecursionError):  # its own limits, too
             return None
     if isinstance(written, dict):
         by_id = {str(key): name for key, name in written.items()}

@@ -109,6 +109,7 @@ def test_an_exported_detector_is_read_by_its_layout(tmp_path, image, kind, layou
         ({"imgsz": "big", "shape": []}, None, ("a", "b")),
         ({"names": {"first": "a", "second": "b"}}, 64, None),
         ({"names": {"1": "b", "0": "a"}}, 64, ("a", "b")),
+        ({"names": "-" * 100_000 + "1"}, 64, None),
     ],
 )
 def test_an_exports_own_words_are_read_as_far_as_they_can_be(tmp_path, config, side, names):
@@ -117,6 +118,16 @@ def test_an_exports_own_words_are_read_as_far_as_they_can_be(tmp_path, config, s
     exported = load(path, "torchscript", "yolov8")
 
     assert (exported.image_size, exported.class_names) == (side, names)
+
+
+def test_words_that_are_all_brackets_are_none(tmp_path):
+    path = tmp_path / "old.torchscript"
+    traced = torch.jit.trace(BrightCells("yolov8").eval(), torch.zeros(1, 3, 64, 64))
+    torch.jit.save(traced, str(path), _extra_files={"config.txt": "[" * 100_000})
+
+    exported = load(path, "torchscript", "yolov8")
+
+    assert (exported.image_size, exported.class_names) == (None, None)
 
 
 def test_a_wrong_layout_says_what_it_means(tmp_path, image):
