@@ -33,9 +33,14 @@ def write_plain_checkpoint(trained: Path, target: Path) -> None:
         TrainingFailed: `trained` is damaged, or no checkpoint of a training.
     """
     content = _read(trained)
+    network = content.get("ema") or content.get("model")
+    if network is None:
+        raise TrainingFailed(
+            f"{trained} holds no network. Remove the folder {trained.parents[1]} to train anew"
+        )
     arguments = {**DEFAULT_CFG_DICT, **content.get("train_args", {})}
     plain = {
-        "model": _plain_model(content.get("ema") or content["model"]),
+        "model": _plain_model(network),
         "epoch": -1,
         "train_args": _portable({k: v for k, v in arguments.items() if k in DEFAULT_CFG_DICT}),
         **{name: content[name] for name in _KEPT if name in content},

@@ -12,7 +12,7 @@ import torch
 
 from distill_jobs.checkpoints import load_detector
 from distill_jobs.environment import PROJECT_ROOT
-from distill_jobs.errors import JobError
+from distill_jobs.errors import JobError, TrainingFailed
 from distill_jobs.labelling.asked import Asked
 from distill_jobs.recipe.compression import Prune
 from distill_jobs.recipe.networks import Student, Teacher
@@ -119,6 +119,14 @@ def test_what_a_checkpoint_holds_beside_a_genuine_network_never_runs(
 
     assert unpickled == []
     assert not (tmp_path / "owned").exists()
+
+
+def test_a_training_s_file_without_a_network_is_told(tmp_path: Path):
+    (tmp_path / "weights").mkdir()
+    torch.save({"model": None, "epoch": 3}, tmp_path / "weights" / "last.pt")
+
+    with pytest.raises(TrainingFailed, match=r"last\.pt holds no network\. Remove the folder"):
+        finished(tmp_path / "weights" / "last.pt")
 
 
 class Fetching:

@@ -24,6 +24,8 @@ _OF_OTHERS = re.compile(rb"(?<![.\w])ops\b(?!\.(?:aten|prim|quantized|torchvisio
 # Objects of C++ classes, which are made and called by name; a pickle may break the name in two
 # lines, a program by a comment.
 _CLASSES = re.compile(rb"\btorch(?:[\s.\\]|#[^\n]*)+classes\b")
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_MOST_UNPACKED_BYTES = 64 * 1024**2
 _WORDS = re.compile(rb"[\w.]+")
 
 
@@ -51,7 +53,7 @@ def read_torchscript(file: Path) -> TorchScriptFile:
     try:
         with zipfile.ZipFile(file) as archive, zipfile.ZipFile(content, "w") as copy:
             for entry in archive.infolist():
-                part = archive.read(entry)
+                part = _unpacked(file, archive, entry)
                 _check(file, entry.filename, part)
                 copy.writestr(entry.filename, part)
                 if entry.filename.endswith("/extra/config.txt"):
@@ -60,6 +62,20 @@ def read_torchscript(file: Path) -> TorchScriptFile:
         raise CheckpointRefused(file, "not a readable TorchScript archive") from error
     content.seek(0)
     return TorchScriptFile(content, config)
+
+
+def _unpacked(file: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """Return a part; torch packs programs, by deflate, and nothing that is large."""
+    packed = entry.compress_type != zipfile.ZIP_STORED
+    most = _MOST_UNPACKED_BYTES if packed else file.stat().st_size
+    if entry.compress_type not in _PACKINGS:
+        raise CheckpointRefused(file, f"{entry.filename} is packed as torch never packs")
+    if entry.file_size > most:
+        raise CheckpointRefused(
+            file, f"{entry.filename} would have {entry.file_size} bytes; at most {most} may be"
+        )
+    with archive.open(entry) as part:
+        return part.read(entry.file_size)  # `read()` would unpack all there is, then cut
 
 
 def _check(file: Path, name: str, part: bytes) -> None:

@@ -121,6 +121,23 @@ def test_an_archive_that_may_call_anything_a_program_is_refused(archive: Path, n
         read_torchscript(archive)
 
 
+@pytest.mark.parametrize(
+    ("packing", "size", "told"),
+    [
+        (zipfile.ZIP_DEFLATED, 64 * 1024**2 + 1, "would have 67108865 bytes; at most 67108864"),
+        (zipfile.ZIP_BZIP2, 1, "is packed as torch never packs"),
+    ],
+)
+def test_what_could_unpack_to_any_size_is_not_unpacked(
+    archive: Path, packing: int, size: int, told: str
+):
+    with zipfile.ZipFile(archive, "a", packing) as parts:
+        parts.writestr("genuine/data/99", bytes(size))
+
+    with pytest.raises(CheckpointRefused, match=f"data/99 {told}"):
+        read_torchscript(archive)
+
+
 def test_torch_itself_would_run_it(archive: Path, tmp_path: Path):
     """What the check is for: without it, the file is written."""
     line = f'torch.save(1, "{tmp_path / "owned"}")'
