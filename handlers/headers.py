@@ -8,6 +8,7 @@ decoder's to find.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from handlers.errors import BadFrame
@@ -29,6 +30,7 @@ MAX_SCANS = 100
 # Each is unpacked, to 8 MB at most, though nobody reads it: 250 of them, 1.9 MB, took 8 s.
 MAX_PACKED_TEXTS = 16
 _PACKED_TEXTS = frozenset({b"zTXt", b"iTXt"})
+_ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,17 @@ class Header:
 
     width: int
     height: int
+
+
+@dataclass(frozen=True)
+class PngHeader(Header):
+    """What a PNG says of itself.
+
+    Attributes:
+        animated: Whether it has chunks of an animation.
+    """
+
+    animated: bool
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,24 @@ def inspect(data: bytes | bytearray) -> Header:
     return header
 
 
+def still(png: bytes | bytearray) -> bytes:
+    """Return a PNG's first picture alone, without the chunks of its animation.
+
+    OpenCV must not have an animation: where one is damaged, OpenCV 5.0.0 returns to a part of its
+    stack that is gone by then, and one damaged file in two thousand ends the process.
+
+    Args:
+        png: One that `inspect` took.
+    """
+    kept = [_PNG]
+    for kind, start, end in _chunks(png):
+        if kind not in _ANIMATION:
+            kept.append(bytes(png[start:end]))
+        if kind == b"IEND":
+            break
+    return b"".join(kept)
+
+
 def _walk_jpeg(data: bytes | bytearray) -> JpegHeader:
     frame_at, scans, at = 0, 0, 2
     segments: list[bytes | bytearray] = []
@@ -136,19 +167,26 @@ def _jpeg_header(data: bytes | bytearray, at: int, segments: list[bytes | bytear
     )
 
 
-def _walk_png(data: bytes | bytearray) -> Header:
+def _walk_png(data: bytes | bytearray) -> PngHeader:
     if data[12:16] not in (b"IHDR", data[12:]):
         raise _malformed("the PNG does not begin with its header chunk")
-    at, packed_texts = len(_PNG), 0
-    while at + 12 <= len(data):
-        kind = data[at + 4 : at + 8]
-        at += 12 + _number(data, at, 4)
-        packed_texts += bytes(kind) in _PACKED_TEXTS
+    packed_texts, animated = 0, False
+    for kind, _, end in _chunks(data):
+        packed_texts += kind in _PACKED_TEXTS
+        animated |= kind in _ANIMATION
         if packed_texts > MAX_PACKED_TEXTS:
             raise _malformed(f"the PNG has more than {MAX_PACKED_TEXTS} texts that may be packed")
-        if kind == b"IEND" and at <= len(data):
-            return Header(_number(data, 16, 4), _number(data, 20, 4))
+        if kind == b"IEND" and end <= len(data):
+            return PngHeader(_number(data, 16, 4), _number(data, 20, 4), animated=animated)
     raise _truncated(data)
+
+
+def _chunks(png: bytes | bytearray) -> Iterator[tuple[bytes, int, int]]:
+    """Give each chunk's kind and where it begins and ends, which may be after the data's end."""
+    at = len(_PNG)
+    while at + 12 <= len(png):
+        start, at = at, at + 12 + _number(png, at, 4)
+        yield bytes(png[start + 4 : start + 8]), start, at
 
 
 def _walk_webp(data: bytes | bytearray) -> Header:

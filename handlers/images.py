@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from handlers.card import Input
 from handlers.errors import BadFrame
 from handlers.fitting import Fit
-from handlers.headers import Header, JpegHeader, inspect
+from handlers.headers import Header, JpegHeader, PngHeader, inspect, still
 from handlers.jpeg import decode_jpeg
 
 __all__ = ["BadFrame", "decode", "decode_to_fit"]
@@ -83,6 +83,8 @@ def _inspect(data: bytes | bytearray, max_pixels: int) -> Header:
 
 
 def _decode_by_opencv(data: bytes | bytearray, header: Header) -> NDArray[np.uint8]:
+    if isinstance(header, PngHeader) and header.animated:
+        data = still(data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error:  # OpenCV's own limits, e.g. 2^20 pixels a side

@@ -108,6 +108,18 @@ def with_packed_texts(count: int, text_bytes: int = 100) -> bytes:
     return png[:after_header] + count * chunk + png[after_header:]
 
 
+def in_a_damaged_animation() -> bytes:
+    """Return an animated PNG that ends the process in OpenCV 5.0.0, given to it as it is."""
+    png = bytearray(in_every_format()["png-animated"])
+    first = png.index(b"fcTL")
+    png[first : first + 4] = b"fcTe"  # nobody knows how large the first frame is
+    later = png.index(b"fdAT")
+    (length,) = struct.unpack_from(">I", png, later - 4)
+    rows = zlib.compress(bytes([9]) * 3000, 0)[: length - 4]  # a filter that there is not
+    png[later + 8 : later + 8 + len(rows)] = rows
+    return bytes(png)
+
+
 def _save(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)

@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from scipy.fft import dctn
 
 from handlers.errors import BadFrame
+from handlers.headers import PngHeader, inspect
 from handlers.images import MAX_PIXELS, decode
 
 _MIN_SIDE_PX = 10  # ultralytics leaves smaller images out
@@ -45,7 +46,8 @@ class Picture:
         width: Of the upright picture, pixels.
         height: Likewise.
         taken: How a working copy takes the file: linked; copied, as ultralytics would rewrite it;
-            or encoded anew as PNG, as workers read JPEG, PNG and WebP alone.
+            or encoded anew as PNG: a BMP, which workers do not read, and an animation's first
+            picture.
     """
 
     file_sha256: str
@@ -140,6 +142,12 @@ def _bitmap(data: bytes) -> npt.NDArray[np.uint8]:
         raise PictureRefused("is not a BMP image that can be opened; encode it again") from error
 
 
+def _is_animated(data: bytes) -> bool:
+    """Say whether it is an animated PNG, which OpenCV in ultralytics must not have (`still`)."""
+    header = inspect(data)
+    return isinstance(header, PngHeader) and header.animated
+
+
 def _taken(data: bytes, suffix: str) -> Literal["link", "copy", "png"]:
     """Say how a working copy takes a file that decodes.
 
@@ -149,7 +157,7 @@ def _taken(data: bytes, suffix: str) -> Literal["link", "copy", "png"]:
     Raises:
         PictureRefused: Pillow finds it broken.
     """
-    if suffix == ".bmp":
+    if suffix == ".bmp" or _is_animated(data):
         return "png"
     try:
         with Image.open(io.BytesIO(data)) as image:

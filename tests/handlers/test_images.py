@@ -1,5 +1,7 @@
 import contextlib
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from encoded_images import (
     bombs,
+    in_a_damaged_animation,
     in_every_format,
     in_other_formats,
     in_scans,
@@ -175,6 +178,24 @@ def test_damage_anywhere_gives_an_image_or_a_bad_frame(name: str, data: st.DataO
     # Anything but a BadFrame would fail the batch-mates.
     with contextlib.suppress(BadFrame):
         assert decode(damaged, max_pixels=1_000_000).size <= 3_000_000
+
+
+def test_an_animation_that_would_end_the_process_gives_its_first_picture() -> None:
+    """Decoded in a process of its own: a regression is a test that fails, not one that is gone."""
+    program = (
+        "import sys; from handlers.images import decode; "
+        "sys.stdout.buffer.write(decode(sys.stdin.buffer.read()).tobytes())"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=in_a_damaged_animation(),
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.returncode == 0
+    assert done.stdout == decode(FORMATS["png-animated"]).tobytes()
 
 
 @given(st.binary(max_size=200), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"]))

@@ -4,12 +4,14 @@ import cv2
 import numpy as np
 import pytest
 from data_sets import describe, taken_in, texture, write_image
+from encoded_images import in_a_damaged_animation, in_every_format
 from PIL import Image
 
 from distill_jobs.data.intake import refuse_duplicates, refuse_faulty
 from distill_jobs.data.staging import stage
 from distill_jobs.errors import DataSetInvalid, DuplicatesFound, TooFaulty
 from distill_jobs.recipe.data import Data
+from handlers.images import decode
 
 
 def section(data_set, **changes):
@@ -175,6 +177,17 @@ def test_a_bitmap_is_staged_as_what_workers_read(data_set, tmp_path):
 
     assert staged.image.name == "000000-0.png"
     np.testing.assert_array_equal(cv2.imread(str(staged.image)), cv2.imread(str(image)))
+
+
+def test_of_an_animation_its_first_picture_is_staged(data_set, tmp_path):
+    """A damaged one would end the process of a training inside OpenCV."""
+    (data_set.parent / "images/train/0.png").write_bytes(in_a_damaged_animation())
+
+    staged = stage(taken_in(data_set), tmp_path / "staged").split("train")[0]
+
+    assert b"fdAT" not in staged.image.read_bytes()
+    first = decode(in_every_format()["png-animated"])
+    np.testing.assert_array_equal(cv2.imread(str(staged.image))[..., ::-1], first)
 
 
 def test_the_same_picture_on_two_sides_is_refused_whatever_its_file(data_set):
