@@ -1,6 +1,7 @@
 """The results as a picture."""
 
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 from bench.distill.cells import Figures
 from bench.distill.tables import NAMES
 
+_LABEL_LETTERS = 34
 _COLOURS = {"ours": "#0b6e4f", "teacher": "#555555"}
 
 
@@ -19,7 +21,8 @@ def draw(report: Figures, picture: Path) -> None:
         report: The results.
         picture: SVG; the same results give the same file.
     """
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    rows = max(len(report["arms"]), len(report["differences"]))
+    figure = Figure(figsize=(11, 1 + 0.4 * rows), layout="constrained")
     left, right = figure.subplots(1, 2)
     arms = {arm: figures["map50_95"] for arm, figures in report["arms"].items()}
     _dots(left, {NAMES[arm]: (_colour(arm), one) for arm, one in arms.items()})
@@ -38,7 +41,9 @@ def _dots(axes: Axes, rows: dict[str, tuple[str, Figures]]) -> None:
     for place, (colour, figure) in enumerate(rows.values()):
         axes.plot([figure["low"], figure["high"]], [place, place], color=colour, linewidth=1.5)
         axes.plot([figure["value"]], [place], "o", color=colour)
-    axes.set_yticks(range(len(rows)), [label.replace("`", "") for label in rows])
+    axes.set_yticks(
+        range(len(rows)), [fill(label.replace("`", ""), _LABEL_LETTERS) for label in rows]
+    )
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
 

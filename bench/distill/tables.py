@@ -97,9 +97,10 @@ def _gap(closed: Figures | None) -> tuple[str, str]:
     """Return the gap and the share of it; in words where there is none to share."""
     if closed is None:
         return "", ""
-    share = closed["map50_95"]
-    gap = bounds(closed["gap_map50_95"], "+")
-    return gap, "no gap" if share["value"] is None else bounds(share)
+    share, gap = closed["map50_95"], closed["gap_map50_95"]
+    if share["value"] is None:
+        return bounds(gap, "+"), "no gap"
+    return bounds(gap, "+"), bounds(share) if (gap["low"] or 0) > 0 else "not surely a gap"
 
 
 def speed(report: Figures) -> str:

@@ -155,6 +155,23 @@ def test_a_share_of_no_gap_is_a_missed_goal_with_both_its_parts() -> None:
     assert "| no gap |" in tables.shares(report)
 
 
+def test_a_share_of_what_may_be_no_gap_is_not_told() -> None:
+    """Measured: ours +0.38 points, the gap +0.09, so 412% of it."""
+    gap = {"value": 0.09, "low": -0.58, "high": 0.93}
+    share = {"value": 411.83, "low": None, "high": None}
+    gain = {"map50_95": {"value": 0.38, "low": -0.14, "high": 0.93}}
+    report = {
+        "gap_closed": {"ours": {"map50_95": share, "gap_map50_95": gap}},
+        "differences": {"ours - none": gain},
+        "retention": {"ours": {"map50_95": {"value": 100.5, "low": 99.2, "high": 101.6}}},
+    }
+
+    (goal,) = [one for one in judged(report) if one["goal"].startswith("share of the gap")]
+
+    assert goal["verdict"] == NO_GAP
+    assert "| not surely a gap |" in tables.shares(report)
+
+
 def test_the_page_says_first_how_far_the_teacher_leads(tmp_path: Path) -> None:
     plan = _plan_with_two_arms(tmp_path)
     report = write_report(plan, tmp_path / "distill.json")
